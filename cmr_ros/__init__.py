@@ -1,0 +1,31 @@
+"""Camera-space hand mesh recovery for ROS 2.
+
+The algorithms (`HandPipeline` and all it uses) know nothing of ROS; `cmr_ros.ros` holds the node.
+"""
+
+from pkgutil import extend_path
+from typing import TYPE_CHECKING
+
+# The checkout lacks the generated messages and the installed package has them: when both are on
+# the path, `cmr_ros.msg` is still found.
+__path__ = extend_path(__path__, __name__)
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cmr_ros.camera import Camera
+    from cmr_ros.hand import Hand
+    from cmr_ros.pipeline import HandPipeline
+
+__all__ = ["Camera", "Hand", "HandPipeline"]
+
+_HOME = {"Camera": "cmr_ros.camera", "Hand": "cmr_ros.hand", "HandPipeline": "cmr_ros.pipeline"}
+
+
+def __getattr__(name: str):
+    # Lazy, so that `import cmr_ros.msg` does not pay for opencv and onnxruntime.
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'cmr_ros' has no attribute {name!r}")
