@@ -116,7 +116,7 @@ class CropCamera:
         return self.project(self.from_camera(self.source.rays(pixels)))
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """Return the crop (size, size[, channels]) of the source camera's picture, black outside."""
+        """Return the crop (size, size[, channels]) of the camera's picture, black outside it."""
         size = (self.size_px, self.size_px)
         if self.source.distortion.size:
             grid = np.stack(np.meshgrid(*map(np.arange, size)), axis=-1)
