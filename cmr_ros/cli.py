@@ -10,6 +10,7 @@ from cmr_ros.errors import CmrError
 
 #: Command -> one-line help.  A command's module has `add_arguments(parser)` and `run(args)`.
 COMMANDS = {
+    "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "infer": "find the hands in a picture",
 }
 

@@ -1,0 +1,117 @@
+"""MediaPipe's palm detector and hand landmark networks as ONNX files (Apache-2.0, Google).
+
+The original TensorFlow Lite files travel inside the wheel `mediapipe==0.10.21`; newer wheels carry
+none.  Conversion needs tensorflow and tf2onnx, which nothing else here uses.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_ros.errors import InputError
+
+#: Opset of the written files: the newest one that tf2onnx knows.
+_OPSET = 15
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a network lies inside the wheel, and what its outputs, in their order, mean."""
+
+    path: str
+    outputs: tuple[str, ...]
+
+
+_LANDMARK_OUTPUTS = ("landmarks", "presence", "handedness", "world")
+#: Name of the ONNX file -> its source.
+NETWORKS = {
+    "palm_detection": _Source(
+        "mediapipe/modules/palm_detection/palm_detection_lite.tflite", ("boxes", "scores")
+    ),
+    "landmark_full": _Source(
+        "mediapipe/modules/hand_landmark/hand_landmark_full.tflite", _LANDMARK_OUTPUTS
+    ),
+    "landmark_lite": _Source(
+        "mediapipe/modules/hand_landmark/hand_landmark_lite.tflite", _LANDMARK_OUTPUTS
+    ),
+}
+
+
+def import_networks(source: Path, folder: Path) -> list[Path]:
+    """Write each of NETWORKS from a wheel, or the folder it was unpacked to, as folder/NAME.onnx.
+
+    The networks take `image` (N, S, S, 3), RGB in [0, 1].  Raises InputError when the source lacks
+    a network or the converters are not installed.
+    """
+    converter = _converter()
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, network in NETWORKS.items():
+            original = _locate(source, network.path, Path(scratch))
+            model, _ = converter.from_tflite(str(original), opset=_OPSET)
+            _tidy(model.graph, network.outputs)
+            path = folder / f"{name}.onnx"
+            path.write_bytes(model.SerializeToString())
+            written.append(path)
+    return written
+
+
+def _converter():
+    try:
+        import tensorflow  # noqa: F401  (tf2onnx imports it late and hides that it is missing)
+        import tf2onnx.convert
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the Python package {error.name!r} is missing; pip install 'cmr_ros[convert]' in an "
+            "environment of its own"
+        ) from None
+    return tf2onnx.convert
+
+
+def _locate(source: Path, path: str, scratch: Path) -> Path:
+    """Return the path of a file of the wheel, unpacked if need be."""
+    missing = InputError(
+        f"{source}: no {path} inside; give the wheel of mediapipe 0.10.21 "
+        "(pip download --no-deps mediapipe==0.10.21) or the folder it was unpacked to"
+    )
+    if source.is_dir():
+        if not (source / path).is_file():
+            raise missing
+        return source / path
+    if not zipfile.is_zipfile(source):
+        raise missing
+    with zipfile.ZipFile(source) as wheel:
+        if path not in wheel.namelist():
+            raise missing
+        return Path(wheel.extract(path, scratch))
+
+
+def _tidy(graph, outputs: tuple[str, ...]) -> None:
+    """Give inputs and outputs speaking names, and the batch any size, in place."""
+    names = {graph.input[0].name: "image"}
+    names |= {value.name: name for value, name in zip(graph.output, outputs, strict=True)}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output):
+        value.name = names[value.name]
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    # The heads of the palm detector flatten their maps by shapes that spell out a batch of one.
+    shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
+    for constant in graph.initializer:
+        if constant.name in shapes:
+            _free_batch(constant)
+    del graph.value_info[:]
+
+
+def _free_batch(constant) -> None:
+    from onnx import numpy_helper
+
+    shape = numpy_helper.to_array(constant).copy()
+    if shape[0] == 1:
+        shape[0] = 0  # ONNX: as the input has it
+        constant.CopyFrom(numpy_helper.from_array(shape, constant.name))
