@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,7 +11,14 @@ import numpy as np
 from cmr_ros.errors import InputError
 
 #: Number of coefficients cv2 accepts for each of CameraInfo's distortion models.
-_COEFFICIENTS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+_COEFFICIENTS = {
+    "": (0,),
+    "plumb_bob": (0, 4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
+#: Rays are looked up within this angle of the optical axis.
+_WIDEST_RAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,15 @@ class Camera:
             raise InputError(f"camera size {self.width}x{self.height}: both sides must be positive")
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise InputError("camera matrix K: expected 3x3 finite numbers; calibrate the camera")
+        if not np.isfinite(distortion).all():
+            raise InputError("distortion coefficients: not all finite; check CameraInfo.d")
         if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
             raise InputError(
                 f"camera matrix K: focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g} must be "
                 "positive; the camera is not calibrated"
             )
+        if np.any(np.tril(matrix, -1)) or matrix[2, 2] != 1:
+            raise InputError("camera matrix K: its rows must be [fx s cx], [0 fy cy], [0 0 1]")
         if self.distortion_model not in _COEFFICIENTS:
             known = ", ".join(name for name in _COEFFICIENTS if name)
             raise InputError(
@@ -83,18 +95,30 @@ class Camera:
         """Return the camera of the delivered picture from CameraInfo's fields (REP-104).
 
         `k` (9,), `d` and `p` (12,) belong to the full-resolution sensor of `width` x `height`;
-        region of interest and binning (0 means 1) shift and scale them.  A rectified picture is
-        described by `p` alone, a raw one by `k` and `d`.
+        region of interest (size 0: all) and binning (0 means 1) shift and scale them, as
+        image_geometry does it.  A rectified picture is described by `p` alone, a raw one by `k`
+        and `d`.  The frame is this camera's own: the stereo baseline in p's last column is left
+        out.
         """
+        name, values, shape = ("p", p, (3, 4)) if rectified else ("k", k, (3, 3))
+        matrix = np.array([] if values is None else values, dtype=np.float64)
+        if matrix.size != shape[0] * shape[1]:
+            raise InputError(
+                f"CameraInfo.{name}: expected {shape[0] * shape[1]} numbers, got {matrix.size}"
+            )
+        matrix = matrix.reshape(shape)[:, :3].copy()
         if rectified:
-            matrix = np.array(p, dtype=np.float64).reshape(3, 4)[:, :3]
             d, distortion_model = (), ""
-        else:
-            matrix = np.array(k, dtype=np.float64).reshape(3, 3)
         bins = np.maximum(np.asarray(binning, dtype=int), 1)
-        size = np.where(np.asarray(roi_size) > 0, roi_size, (width, height)) // bins
-        matrix = matrix.copy()
-        matrix[:2, 2] -= roi_offset
+        offset, full = np.asarray(roi_offset), np.array([width, height])
+        size = np.where(np.asarray(roi_size) > 0, roi_size, full)
+        if (offset < 0).any() or (offset + size > full).any():
+            raise InputError(
+                f"region of interest {size[0]}x{size[1]} at {offset[0]}, {offset[1]} leaves the "
+                f"{width}x{height} sensor; check CameraInfo.roi"
+            )
+        size = size // bins
+        matrix[:2, 2] -= offset
         matrix[:2] /= bins[:, None]
         return cls(int(size[0]), int(size[1]), matrix, np.asarray(d), distortion_model)
 
@@ -104,31 +128,87 @@ class Camera:
         return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """Return directions (..., 3) with z = 1 through picture pixels (..., 2)."""
-        pixels = np.asarray(pixels, dtype=np.float64)
+        """Return directions (..., 3) with z = 1 through picture pixels (..., 2).
+
+        A pixel that no ray reaches (outside the lens's picture) gets the nearest ray that the
+        lens model describes.
+        """
+        inverse = np.linalg.inv(self.matrix)
+        flat = np.asarray(pixels, dtype=np.float64) @ inverse[:2, :2].T + inverse[:2, 2]
         if self.distortion.size:
-            undistort = cv2.fisheye if self.distortion_model == "equidistant" else cv2
-            flat = undistort.undistortPoints(
-                pixels.reshape(-1, 1, 2), self.matrix, self.distortion
-            ).reshape(pixels.shape)
-        else:
-            inverse = np.linalg.inv(self.matrix)
-            flat = pixels @ inverse[:2, :2].T + inverse[:2, 2]
+            flat = self._undistort(flat)
         return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Return picture pixels (..., 2) of points (..., 3) in the camera's frame, any unit.
 
-        Points behind the camera give pixels without meaning; check z first.
+        Points that the camera does not see (`sees`) give pixels without meaning.
         """
         points = np.asarray(points, dtype=np.float64)
-        if not self.distortion.size:
-            pixels = points @ self.matrix.T
-            return pixels[..., :2] / pixels[..., 2:]
-        zero = np.zeros(3)
-        flat = points.reshape(-1, 1, 3)
-        if self.distortion_model == "equidistant":
-            pixels, _ = cv2.fisheye.projectPoints(flat, zero, zero, self.matrix, self.distortion)
+        if self.distortion.size:
+            flat = self._distort(points, self.distortion)
         else:
-            pixels, _ = cv2.projectPoints(flat, zero, zero, self.matrix, self.distortion)
-        return pixels.reshape(*points.shape[:-1], 2)
+            flat = points[..., :2] / points[..., 2:]
+        return flat @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+
+    def sees(self, points: np.ndarray) -> np.ndarray:
+        """Return whether points (..., 3) lie in front, where the lens model holds; (...) bool.
+
+        Beyond some angle a distortion polynomial folds back: it would show a ghost there.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        front = points[..., 2] > 0
+        if not self.distortion.size:
+            return front
+        return front & (
+            np.hypot(points[..., 0], points[..., 1]) < self._radii[0][-1] * points[..., 2]
+        )
+
+    def _distort(self, points: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+        """Return distorted normalised coordinates (..., 2) of points (..., 3)."""
+        lens = cv2.fisheye if self.distortion_model == "equidistant" else cv2
+        zero = np.zeros(3)
+        flat, _ = lens.projectPoints(points.reshape(-1, 1, 3), zero, zero, np.eye(3), distortion)
+        return flat.reshape(*points.shape[:-1], 2)
+
+    @cached_property
+    def _radii(self) -> tuple[np.ndarray, np.ndarray]:
+        """Radii before and after radial distortion, as far out as they grow together."""
+        radial = self.distortion.copy()
+        if self.distortion_model != "equidistant":
+            radial[2:4] = 0
+            radial[8:] = 0
+        ideal = np.tan(np.linspace(0, _WIDEST_RAD, 1024))
+        axis = np.stack([ideal, np.zeros_like(ideal), np.ones_like(ideal)], axis=-1)
+        distorted = self._distort(axis, radial)[:, 0]
+        folds = np.flatnonzero(np.diff(distorted) <= 0)
+        end = folds[0] + 1 if folds.size else ideal.size
+        return ideal[:end], distorted[:end]
+
+    def _undistort(self, distorted: np.ndarray) -> np.ndarray:
+        """Return normalised coordinates (..., 2) of distorted ones.
+
+        Starts from the radial part, then Newton's method: cv2's fixed-point iteration stops at
+        errors of pixels under strong distortion, and its versions differ in how to ask for more.
+        """
+
+        def forward(xy):
+            ray = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+            return self._distort(ray, self.distortion)
+
+        radius = np.linalg.norm(distorted, axis=-1, keepdims=True)
+        flat = distorted * (np.interp(radius, *self._radii[::-1]) / np.maximum(radius, 1e-12))
+        error = forward(flat) - distorted
+        for _ in range(6):
+            step = 1e-6
+            dx = (forward(flat + [step, 0]) - error - distorted) / step
+            dy = (forward(flat + [0, step]) - error - distorted) / step
+            determinant = dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
+            determinant = np.where(np.abs(determinant) < 1e-9, np.inf, determinant)
+            x = (error[..., 0] * dy[..., 1] - error[..., 1] * dy[..., 0]) / determinant
+            y = (error[..., 1] * dx[..., 0] - error[..., 0] * dx[..., 1]) / determinant
+            moved = flat - np.stack([x, y], axis=-1)
+            moved_error = forward(moved) - distorted
+            better = (moved_error**2).sum(-1, keepdims=True) < (error**2).sum(-1, keepdims=True)
+            flat, error = np.where(better, moved, flat), np.where(better, moved_error, error)
+        return flat

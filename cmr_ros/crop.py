@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
@@ -29,6 +30,11 @@ class Region:
     center_px: tuple[float, float]
     size_px: float
     rotation_rad: float = 0.0
+
+    def __post_init__(self):
+        values = (*self.center_px, self.size_px, self.rotation_rad)
+        if not np.isfinite(values).all() or self.size_px <= 0:
+            raise InputError(f"region {values}: needs finite numbers and a positive size")
 
     def corners_px(self) -> np.ndarray:
         """Return the corners (4, 2): top left, top right, bottom right, bottom left."""
@@ -54,17 +60,18 @@ class CropCamera:
     @classmethod
     def looking_at(cls, source: Camera, region: Region, size_px: int, mirrored=False) -> CropCamera:
         """Return the virtual camera whose axis meets the region's centre and whose up is its up."""
-        center = np.asarray(region.center_px, dtype=np.float64)
-        up_px = np.array([np.sin(region.rotation_rad), -np.cos(region.rotation_rad)])
-        forward, above = source.rays(np.stack([center, center + 0.25 * region.size_px * up_px]))
-        forward /= np.linalg.norm(forward)
-        down = -(above - forward * (above @ forward))
+        c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
+        steps_px = np.array([[0, 0], [c, s], [-s, c]])
+        rays = source.rays(np.asarray(region.center_px) + steps_px)
+        middle, right, below = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        down = below - middle * (below @ middle)
         down /= np.linalg.norm(down)
-        rotation = np.stack([np.cross(down, forward), down, forward])
-        # A perspective picture magnifies areas by 1 / cos^3 of the angle from its axis.
-        focal = source.focal_px / forward[2] ** 1.5 * size_px / region.size_px
-        middle = (size_px - 1) / 2
-        matrix = np.array([[focal, 0, middle], [0, focal, middle], [0, 0, 1]])
+        rotation = np.stack([np.cross(down, middle), down, middle])
+        # The lens's own scale there, in picture pixels per radian, keeps the region's area.
+        scale = 1 / np.sqrt(np.linalg.norm(np.cross(right - middle, below - middle)))
+        focal = scale * size_px / region.size_px
+        center = (size_px - 1) / 2
+        matrix = np.array([[focal, 0, center], [0, focal, center], [0, 0, 1]])
         return cls(size_px, matrix, _MIRROR @ rotation if mirrored else rotation, source)
 
     @classmethod
@@ -107,20 +114,51 @@ class CropCamera:
 
     def to_picture(self, pixels: np.ndarray) -> np.ndarray:
         """Return picture pixels (..., 2) of crop pixels (..., 2)."""
-        inverse = np.linalg.inv(self.matrix)
-        rays = np.asarray(pixels) @ inverse[:, :2].T + inverse[:, 2]
-        return self.source.project(self.to_camera(rays))
+        return self.source.project(self._rays(pixels))
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
         """Return crop pixels (..., 2) of picture pixels (..., 2)."""
         return self.project(self.from_camera(self.source.rays(pixels)))
 
+    def _rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Return directions (..., 3) in the source camera's frame through crop pixels."""
+        inverse = np.linalg.inv(self.matrix)
+        return self.to_camera(np.asarray(pixels) @ inverse[:, :2].T + inverse[:, 2])
+
+    def _lens_maps(self, matrix: np.ndarray, side: tuple[int, int]):
+        """Return the picture's x and y (h, w) for each pixel of a crop with this matrix."""
+        source = self.source
+        lens = cv2.fisheye if source.distortion_model == "equidistant" else cv2
+        x, y = lens.initUndistortRectifyMap(
+            source.matrix, source.distortion, self.rotation, matrix, side, cv2.CV_32FC1
+        )
+        # What the lens sees is a cone, so a crop whose corners it sees lies inside.
+        last = self.size_px - 0.5
+        corners = np.array([[-0.5, -0.5], [last, -0.5], [last, last], [-0.5, last]])
+        if not source.sees(self._rays(corners)).all():
+            step = np.linspace(-0.5, last, side[0] + 1)[:-1] + 0.5 * self.size_px / side[0]
+            hidden = ~source.sees(self._rays(np.stack(np.meshgrid(step, step), axis=-1)))
+            x[hidden] = y[hidden] = -9
+        return x, y
+
     def cut(self, picture: np.ndarray) -> np.ndarray:
         """Return the crop (size, size[, channels]) of the camera's picture, black outside it."""
-        size = (self.size_px, self.size_px)
+        if picture.shape[:2] != (self.source.height, self.source.width):
+            raise InputError(
+                f"picture {picture.shape[1]}x{picture.shape[0]}: its camera is "
+                f"{self.source.width}x{self.source.height}; give the matching CameraInfo"
+            )
+        # A crop much smaller than its region is cut finer and averaged, or it would alias.
+        shrink = self.source.focal_px / np.sqrt(np.linalg.det(self.matrix[:2, :2]))
+        finer = int(np.clip(round(shrink), 1, 8))
+        side = (self.size_px * finer, self.size_px * finer)
+        to_finer = np.array([[finer, 0, (finer - 1) / 2], [0, finer, (finer - 1) / 2], [0, 0, 1]])
+        matrix = to_finer @ self.matrix
         if self.source.distortion.size:
-            grid = np.stack(np.meshgrid(*map(np.arange, size)), axis=-1)
-            x, y = np.moveaxis(self.to_picture(grid).astype(np.float32), -1, 0)
-            return cv2.remap(picture, x, y, cv2.INTER_LINEAR)
-        to_crop = self.matrix @ self.rotation @ np.linalg.inv(self.source.matrix)
-        return cv2.warpPerspective(picture, to_crop, size, flags=cv2.INTER_LINEAR)
+            crop = cv2.remap(picture, *self._lens_maps(matrix, side), cv2.INTER_LINEAR)
+        else:
+            warp = matrix @ self.rotation @ np.linalg.inv(self.source.matrix)
+            crop = cv2.warpPerspective(picture, warp, side, flags=cv2.INTER_LINEAR)
+        if finer == 1:
+            return crop
+        return cv2.resize(crop, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,127 @@
+import cv2
+import numpy as np
+import pytest
+
+from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
+
+K = np.array([[610.0, 0, 301], [0, 590, 262], [0, 0, 1]])
+LENSES = {
+    "plumb_bob": [-0.32, 0.11, 0.002, -0.003, 0.02],
+    "plumb_bob strong": [-0.42, 0.18, 0.004, 0.003, -0.03],
+    "rational_polynomial": [0.6, 0.05, 1e-3, -5e-4, 2e-3, 0.95, 0.12, 0.01],
+    "equidistant": [-0.02, 0.01, -0.004, 0.0006],
+}
+
+
+def lens_camera(name: str) -> Camera:
+    return Camera(640, 480, K, LENSES[name], name.split()[0])
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_project_agrees_with_cv2(name):
+    camera = lens_camera(name)
+    points = np.random.default_rng(0).uniform([-0.3, -0.2, 0.6], [0.3, 0.2, 1.2], (2, 50, 3))
+    zero, distortion = np.zeros(3), np.array(LENSES[name])
+    lens = cv2.fisheye if name == "equidistant" else cv2
+    expected, _ = lens.projectPoints(points.reshape(-1, 1, 3), zero, zero, K, distortion)
+    assert np.allclose(camera.project(points), expected.reshape(2, 50, 2), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_rays_invert_project_over_the_whole_picture(name):
+    camera = lens_camera(name)
+    pixels = np.stack(np.meshgrid(np.linspace(0, 639, 23), np.linspace(0, 479, 17)), -1)
+    rays = camera.rays(pixels)
+    assert np.allclose(camera.project(rays), pixels, atol=1e-6)
+    assert camera.sees(rays).all()
+    assert (rays[..., 2] == 1).all()
+
+
+def test_rays_agree_with_converged_cv2():
+    camera = lens_camera("plumb_bob")
+    pixels = np.random.default_rng(1).uniform([150, 120], [450, 380], (30, 2))
+    flat = cv2.undistortPoints(pixels[:, None], K, np.array(LENSES["plumb_bob"]))[:, 0]
+    assert np.allclose(camera.rays(pixels)[:, :2], flat, atol=1e-3)
+
+
+def test_skewed_and_unequal_focal_lengths_without_distortion():
+    camera = Camera(640, 480, [[500, 3, 100], [0, 700, 400], [0, 0, 1]])
+    points = np.random.default_rng(2).uniform([-1, -1, 0.5], [1, 1, 2], (20, 3))
+    pixels = camera.project(points)
+    expected = points @ camera.matrix.T
+    assert np.allclose(pixels, expected[:, :2] / expected[:, 2:])
+    assert np.allclose(camera.rays(pixels), points / points[:, 2:])
+
+
+def test_a_lens_that_folds_back_sees_no_ghosts():
+    camera = Camera(640, 480, K, [-0.3, 0, 0, 0], "plumb_bob")
+    fold = np.sqrt(1 / 0.9)  # where d/dr (r - 0.3 r^3) = 0
+    points = np.array([[0.99 * fold, 0, 1], [1.01 * fold, 0, 1], [0.1, 0, -1]])
+    assert camera.sees(points).tolist() == [True, False, False]
+    outside = camera.rays(np.array([5000.0, 262]))
+    assert np.isfinite(outside).all() and outside[0] == pytest.approx(fold, rel=0.02)
+
+
+def test_binning_and_roi_follow_rep_104():
+    camera = Camera.from_calibration(
+        1280, 960, [800, 0, 640, 0, 820, 470, 0, 0, 1], binning=(2, 4), roi_offset=(100, 40),
+        roi_size=(600, 400),
+    )  # fmt: skip
+    assert (camera.width, camera.height) == (300, 100)
+    assert np.allclose(camera.matrix, [[400, 0, 270], [0, 205, 107.5], [0, 0, 1]])
+
+
+def test_zero_binning_and_roi_mean_full_resolution():
+    k = [800, 0, 640, 0, 820, 470, 0, 0, 1]
+    camera = Camera.from_calibration(1280, 960, k, binning=(0, 0))
+    assert (camera.width, camera.height) == (1280, 960)
+    assert np.allclose(camera.matrix.ravel(), k)
+
+
+def test_rectified_pictures_use_p_alone():
+    p = [700, 0, 320, -42, 0, 710, 240, 0, 0, 0, 1, 0]
+    camera = Camera.from_calibration(
+        640, 480, K.ravel(), LENSES["plumb_bob"], "plumb_bob", p=p, rectified=True
+    )
+    assert camera.distortion.size == 0
+    assert np.allclose(camera.matrix, [[700, 0, 320], [0, 710, 240], [0, 0, 1]])
+
+
+def test_field_of_view_spans_the_width():
+    camera = Camera.from_fov(640, 480, 60)
+    left, right = camera.rays(np.array([[-0.5, 239.5], [639.5, 239.5]]))
+    angle = np.degrees(np.arccos(left @ right / np.linalg.norm(left) / np.linalg.norm(right)))
+    assert angle == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"matrix": np.zeros((3, 3))}, "not calibrated"),
+        ({"matrix": np.full((3, 3), np.nan)}, "finite"),
+        ({"matrix": np.eye(4)}, "3x3"),
+        ({"matrix": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}, "rows"),
+        ({"width": 0}, "positive"),
+        ({"distortion": [0.1, 0.2], "distortion_model": "plumb_bob"}, "coefficients"),
+        ({"distortion": [np.nan] * 4, "distortion_model": "plumb_bob"}, "finite"),
+        ({"distortion_model": "mystery"}, "known are"),
+    ],
+)
+def test_cameras_that_cannot_be_are_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        Camera(**{"width": 640, "height": 480, "matrix": K, **arguments})
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"k": [1.0] * 8}, "9 numbers"),
+        ({"rectified": True}, "12 numbers"),
+        ({"roi_offset": (600, 0), "roi_size": (100, 100)}, "leaves the"),
+        ({"k": [0.0] * 9}, "not calibrated"),
+    ],
+)
+def test_calibrations_that_cannot_be_are_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        Camera.from_calibration(**{"width": 640, "height": 480, "k": K.ravel(), **arguments})
