@@ -1,0 +1,99 @@
+"""One typed configuration for every network: variant, encoder, groups, decoder, input."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from cmr_ros.errors import InputError
+from cmr_ros.network.aggregation import BODY_GROUPS, Groups, hand_groups
+from cmr_ros.network.decoder import DecoderConfig
+
+T = TypeVar("T")
+Variant = Literal["SG", "PG", "G", "P"]
+Encoder = Literal["resnet18", "resnet50", "mobile"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a camera-space mesh recovery network is made of.
+
+    variant: SG (silhouette, then pose, then mesh), PG (pose twice, then mesh), G (pose, then
+    mesh; the release trained on more data) or P (PG without groups).  groups: joints whose maps
+    are aggregated.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].
+    scale_m: metres of one unit of the predicted meshes.
+    """
+
+    variant: Variant = "SG"
+    encoder: Encoder = "resnet18"
+    joint_count: int = 21
+    groups: Groups = field(default_factory=lambda: hand_groups("tips"))
+    decoder: DecoderConfig = DecoderConfig()
+    input_size: int = 224
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    scale_m: float = 0.20
+
+    def __post_init__(self):
+        for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
+            if getattr(self, name) not in choices:
+                raise InputError(f"no {name} {getattr(self, name)!r}; choose from {list(choices)}")
+        if self.input_size % 32:
+            raise InputError(f"input_size {self.input_size} is no multiple of 32")
+        if any(not 0 <= joint < self.joint_count for group in self.groups for joint in group):
+            raise InputError(f"a group names a joint beyond the {self.joint_count} joints")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
+        """Return the configuration of plain values; raises InputError for an unknown name."""
+        values = _tuples(values)
+        decoder = _known(DecoderConfig, values.get("decoder", {}))
+        return _known(cls, values | {"decoder": decoder})
+
+
+def _known(cls: type[T], values: dict[str, Any]) -> T:
+    unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+    if unknown:
+        raise InputError(f"unknown entry {unknown[0]!r} in the network configuration")
+    return cls(**values)
+
+
+def _tuples(value: Any) -> Any:
+    """Return a JSON value with its lists made tuples, so that it can be frozen and compared."""
+    if isinstance(value, dict):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _presets() -> dict[str, NetworkConfig]:
+    changes: dict[str, dict[str, Any]] = {
+        "sg": {},
+        "pg": {},
+        "p": {"groups": ()},
+        "g": {
+            "groups": hand_groups("tips", "parts"),
+            "decoder": DecoderConfig(attention=False),
+        },
+    }
+    presets = {
+        f"{variant}_{encoder}": NetworkConfig(variant.upper(), encoder, **change)
+        for variant, change in changes.items()
+        for encoder in get_args(Encoder)
+    }
+    body = {"joint_count": 17, "groups": BODY_GROUPS, "input_size": 256, "scale_m": 3.5}
+    return presets | {"pg_resnet18_body": NetworkConfig("PG", "resnet18", **body)}
+
+
+#: The published networks by name, such as sg_resnet18 or pg_resnet18_body.
+PRESETS = _presets()
+
+
+def preset(name: str) -> NetworkConfig:
+    """Return a published configuration; raises InputError when there is none of that name."""
+    if name not in PRESETS:
+        raise InputError(f"no network {name!r}; choose from {', '.join(PRESETS)}")
+    return PRESETS[name]

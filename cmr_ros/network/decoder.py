@@ -1,0 +1,176 @@
+"""From a latent vector to the meshes of all levels by spiral convolutions (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from cmr_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from cmr_ros.template import HandTemplate
+
+#: A sparse matrix as (row, column, value) arrays, as templates store them.
+Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The spiral decoder's size and the parts it is made of (supplement, Table 1).
+
+    latent: length of the input vector.  widths: channels of the levels, coarse to fine.
+    inception: inception spiral modules instead of plain spiral convolutions.  multi_scale: every
+    level predicts a mesh, not the finest alone.  self_regression: each level refines the coarser
+    one's prediction.  attention: self-attention over the latent vector.
+    """
+
+    latent: int = 1000
+    widths: tuple[int, ...] = (512, 256, 128, 64)
+    inception: bool = True
+    multi_scale: bool = True
+    self_regression: bool = True
+    attention: bool = True
+
+    def __post_init__(self):
+        if self.self_regression and not self.multi_scale:
+            raise InputError("self-regression needs multi-scale predictions; switch both or none")
+
+
+class SpiralConv(nn.Module):
+    """One linear map of the first `length` neighbours: (N, V, L, C) -> (N, V, out)."""
+
+    def __init__(self, channels_in: int, channels_out: int, length: int):
+        super().__init__()
+        self.length = length
+        self.layer = nn.Linear(channels_in * length, channels_out)
+        nn.init.xavier_uniform_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, V, out) of neighbours (N, V, L, C) in spiral order."""
+        return self.layer(neighbours[:, :, : self.length].flatten(2))
+
+
+class InceptionSpiralModule(nn.Module):
+    """Spiral convolutions over three radii and the vertex itself: (N, V, L, C) -> (N, V, out)."""
+
+    def __init__(self, channels_in: int, channels_out: int, length: int):
+        super().__init__()
+        half, quarter = channels_out // 2, channels_out // 4
+        self.conv = SpiralConv(channels_in, half, length)
+        self.conv_2d3 = SpiralConv(channels_in, quarter, length * 2 // 3)
+        self.conv_d3 = SpiralConv(channels_in, quarter, length // 3)
+        self.conv1 = SpiralConv(channels_in, channels_out, 1)
+
+    def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, V, out) of neighbours (N, V, L, C) in spiral order."""
+        branches = [self.conv(neighbours), self.conv_2d3(neighbours), self.conv_d3(neighbours)]
+        return torch.cat(branches, dim=2) + self.conv1(neighbours)
+
+
+class UpSampling(nn.Module):
+    """A sparse matrix times vertex features: (N, V_coarse, C) -> (N, V_fine, C).
+
+    Every fine vertex mixes at most a handful of coarse ones, so the product is a gather and a
+    weighted sum: quicker than a sparse matrix, and every inference engine has it.
+    """
+
+    def __init__(self, matrix: Sparse, fine_count: int):
+        super().__init__()
+        row, column, value = (np.asarray(part) for part in matrix)
+        order = np.argsort(row, kind="stable")
+        row, column, value = row[order], column[order], value[order]
+        slot = np.arange(len(row)) - np.searchsorted(row, row)
+        index = np.zeros((fine_count, slot.max() + 1), np.int64)
+        weight = np.zeros(index.shape, np.float32)
+        index[row, slot], weight[row, slot] = column, value
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+        self.register_buffer("weight", torch.from_numpy(weight)[..., None], persistent=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, V_fine, C) of features (N, V_coarse, C)."""
+        return (gather(features, self.index) * self.weight).sum(dim=2)
+
+
+class SelfAttention(nn.Module):
+    """Attention among the entries of a vector (N, D), blended in by a learned share."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.query_conv = nn.Linear(size, size)
+        self.key_conv = nn.Linear(size, size)
+        self.value_conv = nn.Linear(size, size)
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """Return a vector (N, D) of a vector (N, D)."""
+        query, key, value = (
+            layer(latent) for layer in (self.query_conv, self.key_conv, self.value_conv)
+        )
+        attention = torch.softmax(query[:, :, None] * key[:, None, :], dim=2)
+        return self.gamma * (attention @ value[:, :, None])[:, :, 0] + latent
+
+
+class SpiralDecoder(nn.Module):
+    """Latent vector (N, latent) -> root-relative meshes, fine to coarse, in units of the scale.
+
+    The meshes are those of template levels 0, 1, ...; with `multi_scale` off, level 0 alone.
+    """
+
+    def __init__(self, config: DecoderConfig, template: HandTemplate):
+        super().__init__()
+        level_count = len(template.up)
+        if len(config.widths) != level_count:
+            raise InputError(
+                f"{len(config.widths)} decoder widths for a template with {level_count} "
+                "up-sampling matrices; give one width a matrix"
+            )
+        self.config = config
+        self.coarsest_count = len(template.vertices[-1])
+        self.attention = SelfAttention(config.latent) if config.attention else nn.Identity()
+        first_width = config.widths[0]
+        layers = [nn.Linear(config.latent, self.coarsest_count * first_width)]
+        convolution = InceptionSpiralModule if config.inception else SpiralConv
+        length = template.spirals[0].shape[1]
+        channels = first_width
+        for width in config.widths:
+            layers.append(convolution(channels, width, length))
+            channels = width + 3 * config.self_regression
+        self.de_layers = nn.ModuleList(layers)
+        headed = config.widths if config.multi_scale else config.widths[-1:]
+        self.heads = nn.ModuleList(SpiralConv(width, 3, length) for width in headed)
+        # Coarse to fine, as the decoder goes.
+        self.up = nn.ModuleList(
+            UpSampling(template.up[level], len(template.vertices[level]))
+            for level in reversed(range(level_count))
+        )
+        for level, spiral in enumerate(reversed(template.spirals)):
+            index = torch.from_numpy(np.asarray(spiral, np.int64))
+            self.register_buffer(f"spiral{level}", index, persistent=False)
+
+    def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the meshes (N, V_i, 3), fine to coarse, of latent vectors (N, latent)."""
+        features = self.de_layers[0](self.attention(latent)).unflatten(1, (self.coarsest_count, -1))
+        meshes: list[torch.Tensor] = []
+        for level, (up, convolution) in enumerate(zip(self.up, self.de_layers[1:], strict=True)):
+            spiral = getattr(self, f"spiral{level}")
+            if self.config.self_regression and meshes:
+                features = torch.cat([features, meshes[-1]], dim=2)
+            features = torch.relu(convolution(gather(up(features), spiral)))
+            is_finest = level == len(self.up) - 1
+            if not (self.config.multi_scale or is_finest):
+                continue
+            mesh = self.heads[len(meshes)](gather(features, spiral))
+            if self.config.self_regression and meshes:
+                mesh = (mesh + up(meshes[-1])) / 2
+            meshes.append(mesh)
+        return tuple(reversed(meshes))
+
+
+def gather(features: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return features (N, V, L, C) that an index (V, L) picks from features (N, W, C)."""
+    return features.index_select(1, index.flatten()).unflatten(1, index.shape)

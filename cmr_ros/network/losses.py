@@ -1,0 +1,94 @@
+"""The published training losses: meshes, maps, normals and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from cmr_ros.network.recovery import Recovery
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors of the loss terms; the defaults are the published ones."""
+
+    mesh: float = 1.0
+    heatmap: float = 10.0
+    silhouette: float = 0.5
+    normal: float = 0.1
+    edge: float = 1.0
+
+
+PUBLISHED_WEIGHTS = LossWeights()
+
+
+def mesh_loss(meshes: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the mean absolute error of each level's mesh (N, V_i, 3), summed over the levels."""
+    pairs = zip(meshes, targets, strict=True)
+    return torch.stack([functional.l1_loss(mesh, target) for mesh, target in pairs]).sum()
+
+
+def map_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the mean binary cross-entropy of probability maps of any shape."""
+    # Logarithms of half-precision probabilities overflow: this one loss is always taken in full.
+    with torch.autocast(maps.device.type, enabled=False):
+        return functional.binary_cross_entropy(maps.float(), targets.float())
+
+
+def normal_loss(mesh: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """Return the mean |cosine| between predicted edges and the true normals of their faces.
+
+    mesh, target: (N, V, 3).  faces: (F, 3).
+    """
+    a, b, c = mesh[:, faces].unbind(2)
+    edges = functional.normalize(torch.stack([b - a, c - a, c - b], dim=2), dim=3)
+    a, b, c = target[:, faces].unbind(2)
+    along, across = functional.normalize(b - a, dim=2), functional.normalize(c - a, dim=2)
+    normals = functional.normalize(torch.linalg.cross(along, across, dim=2), dim=2)
+    return (edges * normals[:, :, None]).sum(dim=3).abs().mean()
+
+
+def edge_loss(mesh: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """Return the mean absolute error of edge lengths; mesh, target: (N, V, 3), faces: (F, 3)."""
+    difference = _edge_lengths(mesh, faces) - _edge_lengths(target, faces)
+    return difference.abs().mean()
+
+
+def _edge_lengths(mesh: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    corners = mesh[:, faces]
+    return (corners - corners.roll(1, dims=2)).norm(dim=3)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The truth of a batch: meshes (N, V_i, 3) fine to coarse, heatmaps and silhouette maps."""
+
+    meshes: tuple[torch.Tensor, ...]
+    heatmaps: torch.Tensor
+    silhouette: torch.Tensor
+
+
+def recovery_losses(
+    recovery: Recovery,
+    targets: Targets,
+    faces: torch.Tensor,
+    weights: LossWeights = PUBLISHED_WEIGHTS,
+) -> dict[str, torch.Tensor]:
+    """Return the weighted loss terms by name; their sum is what training lowers.
+
+    faces: (F, 3) of the finest mesh.  Earlier stages' maps count as much as the last stage's.
+    """
+    heatmaps = (recovery.heatmaps, *recovery.prior_heatmaps)
+    silhouettes = (recovery.silhouette, *recovery.prior_silhouettes)
+    fine = recovery.meshes[0], targets.meshes[0], faces
+    return {
+        "mesh": weights.mesh * mesh_loss(recovery.meshes, targets.meshes),
+        "heatmap": weights.heatmap * sum(map_loss(maps, targets.heatmaps) for maps in heatmaps),
+        "silhouette": weights.silhouette
+        * sum(map_loss(maps, targets.silhouette) for maps in silhouettes),
+        "normal": weights.normal * normal_loss(*fine),
+        "edge": weights.edge * edge_loss(*fine),
+    }

@@ -1,0 +1,23 @@
+"""What every network of this package predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a network says about pictures; maps are probabilities and span the whole picture.
+
+    meshes: (N, V_i, 3) fine to coarse, root-relative, in units of the scale.  heatmaps:
+    (N, J, h, w).  silhouette: (N, 1, h, w).  prior_heatmaps, prior_silhouettes: the same from
+    earlier stages, in their order, for training.
+    """
+
+    meshes: tuple[torch.Tensor, ...]
+    heatmaps: torch.Tensor
+    silhouette: torch.Tensor
+    prior_heatmaps: tuple[torch.Tensor, ...] = ()
+    prior_silhouettes: tuple[torch.Tensor, ...] = ()
