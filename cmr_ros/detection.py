@@ -1,0 +1,139 @@
+"""Finds palms in a whole picture with MediaPipe's detector and turns them into hand regions.
+
+Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv 2006.10214.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.crop import Region
+from cmr_ros.errors import InputError
+from cmr_ros.sessions import open_session
+
+_INPUT_SIZE = 192
+#: Cells per side and anchors per cell of the detector's two maps.
+_MAPS = ((24, 2), (12, 6))
+#: Boxes that overlap more than this show the same palm.
+_SAME_PALM_IOU = 0.3
+_WRIST, _MIDDLE_MCP = 0, 2
+#: Side of the hand's region over the longer side of the palm's box, and the way from the box's
+#: centre to the region's, in box heights towards the fingers.
+_REGION_SCALE, _REGION_SHIFT = 2.6, 0.5
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A palm: the region that holds its hand, and the probability in [0, 1] that it is one."""
+
+    region: Region
+    score: float
+
+
+class PalmDetector:
+    """MediaPipe's palm detector (lite) in onnxruntime.
+
+    path: palm_detection.onnx.  threads: of onnxruntime.  min_score: detections below it are
+    dropped.  Raises InputError for a file that is not that network.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 1, min_score: float = 0.5):
+        self._session = open_session(path, threads)
+        inputs = self._session.get_inputs()[0]
+        if inputs.name != "image" or inputs.shape[1:] != [_INPUT_SIZE, _INPUT_SIZE, 3]:
+            raise InputError(f"{path}: not the palm detector; `cmr import-mediapipe` makes it")
+        self._anchors = _anchors()
+        self._min_score = min_score
+
+    def __call__(self, picture: np.ndarray) -> list[Detection]:
+        """Return the palms in an RGB picture (height, width, 3) uint8, the best first."""
+        image, to_picture = _letterbox(picture)
+        boxes, scores = self._session.run(
+            ["boxes", "scores"], {"image": image[None] / np.float32(255)}
+        )
+        scores = 1 / (1 + np.exp(-np.clip(scores[0, :, 0], -100, 100)))
+        likely = scores >= self._min_score
+        points = _decode(boxes[0, likely], self._anchors[likely])
+        palms = _suppress(points, scores[likely])
+        scale, offset = to_picture
+        return [Detection(_region(palm * scale + offset), score) for palm, score in palms]
+
+
+def _anchors() -> np.ndarray:
+    """Return the anchors (2016, 2) in input pixels: the centres of all cells, row by row."""
+    anchors = []
+    for side, per_cell in _MAPS:
+        centers = (np.arange(side) + 0.5) * (_INPUT_SIZE / side)
+        grid = np.stack(np.meshgrid(centers, centers), axis=-1).reshape(-1, 2)
+        anchors.append(np.repeat(grid, per_cell, axis=0))
+    return np.concatenate(anchors)
+
+
+def _letterbox(picture: np.ndarray) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
+    """Return the picture in the middle of the detector's black square, and the way back.
+
+    The way back is a scale and an offset (2,) from the square's continuous coordinates, in which
+    its left edge is 0, to picture pixels, whose centres lie at integers.
+    """
+    height, width = picture.shape[:2]
+    scale = _INPUT_SIZE / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    # Averaging all source pixels keeps far hands readable where a plain bilinear sample aliases.
+    small = cv2.resize(
+        picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    left, top = (_INPUT_SIZE - size[0]) // 2, (_INPUT_SIZE - size[1]) // 2
+    square = np.zeros((_INPUT_SIZE, _INPUT_SIZE, 3), np.uint8)
+    square[top : top + size[1], left : left + size[0]] = small
+    return square, (1 / scale, -np.array([left, top]) / scale - 0.5)
+
+
+def _decode(raw: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Return points (N, 9, 2) in input pixels: the box's two corners, then seven key points."""
+    raw = raw.reshape(-1, 9, 2).astype(np.float64)
+    center, half = raw[:, 0] + anchors, raw[:, 1] / 2
+    keypoints = raw[:, 2:] + anchors[:, None]
+    return np.concatenate([(center - half)[:, None], (center + half)[:, None], keypoints], axis=1)
+
+
+def _suppress(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """Return one set of points (9, 2) per palm, best first: the mean of all that overlap the best.
+
+    Weighted non-maximum suppression; points (N, 9, 2) as from `_decode`, scores (N,).
+    """
+    palms = []
+    order = np.argsort(-scores, kind="stable")
+    points, scores = points[order], scores[order]
+    while len(scores):
+        same = _iou(points[0], points) > _SAME_PALM_IOU
+        same[0] = True  # even where its box is empty
+        palms.append((np.average(points[same], axis=0, weights=scores[same]), float(scores[0])))
+        points, scores = points[~same], scores[~same]
+    return palms
+
+
+def _iou(palm: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the overlap (N,) of a palm's box with the boxes of others (N, 9, 2)."""
+    low = np.maximum(palm[0], others[:, 0])
+    high = np.minimum(palm[1], others[:, 1])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (others[:, 1] - others[:, 0]).prod(axis=1)
+    return shared / np.maximum((palm[1] - palm[0]).prod() + areas - shared, 1e-9)
+
+
+def _region(palm: np.ndarray) -> Region:
+    """Return the region of the hand whose palm has these points (9, 2), fingers up."""
+    low, high, *keypoints = palm
+    x, y = keypoints[_MIDDLE_MCP] - keypoints[_WRIST]
+    rotation = np.arctan2(x, -y)
+    up = np.array([np.sin(rotation), -np.cos(rotation)])
+    center = (low + high) / 2 + _REGION_SHIFT * (high - low)[1] * up
+    return Region(
+        center_px=(float(center[0]), float(center[1])),
+        size_px=float(_REGION_SCALE * (high - low).max()),
+        rotation_rad=float(rotation),
+    )
