@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
 from cmr_ros.errors import InputError
@@ -69,6 +69,10 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
+#: The mobile decoder's size; the mobile encoder takes RGB in [0, 1].
+_MOBILE_DECODER = {"latent": 256, "widths": (128, 96, 64, 32)}
+
+
 def _presets() -> dict[str, NetworkConfig]:
     changes: dict[str, dict[str, Any]] = {
         "sg": {},
@@ -82,13 +86,17 @@ def _presets() -> dict[str, NetworkConfig]:
     presets = {
         f"{variant}_{encoder}": NetworkConfig(variant.upper(), encoder, **change)
         for variant, change in changes.items()
-        for encoder in get_args(Encoder)
+        for encoder in ("resnet18", "resnet50")
     }
+    for variant, change in changes.items():
+        decoder = replace(change.get("decoder", DecoderConfig()), **_MOBILE_DECODER)
+        change = change | {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "decoder": decoder}
+        presets[f"{variant}_mobile"] = NetworkConfig(variant.upper(), "mobile", **change)
     body = {"joint_count": 17, "groups": BODY_GROUPS, "input_size": 256, "scale_m": 3.5}
     return presets | {"pg_resnet18_body": NetworkConfig("PG", "resnet18", **body)}
 
 
-#: The published networks by name, such as sg_resnet18 or pg_resnet18_body.
+#: The published networks and their mobile kin by name, such as sg_resnet18 or g_mobile.
 PRESETS = _presets()
 
 

@@ -86,6 +86,15 @@ class ConvNorm(nn.Module):
         return torch.relu(y) if self.relu else y
 
 
+def reduction(channels_in: int, width: int, channels_out: int) -> nn.Sequential:
+    """Return what makes a stem of features and maps: (N, C, h, w) -> (N, channels_out, h, w)."""
+    return nn.Sequential(
+        ConvNorm(channels_in, channels_in, 3),
+        ConvNorm(channels_in, width, 3),
+        ConvNorm(width, channels_out, 1, relu=False),
+    )
+
+
 class ResNet(nn.Module):
     """A residual encoder but for its stem; channels: those of the layers."""
 
@@ -137,11 +146,7 @@ class MapEncoder(ResNet):
 
     def __init__(self, name: str, channels_in: int, latent: int):
         super().__init__(name)
-        self.reduce = nn.Sequential(
-            ConvNorm(channels_in, channels_in, 3),
-            ConvNorm(channels_in, 128, 3),
-            ConvNorm(128, _STEM, 1, relu=False),
-        )
+        self.reduce = reduction(channels_in, 128, _STEM)
         self.fc = nn.Linear(self.channels[-1], latent)
 
     def stem(self, x: torch.Tensor) -> torch.Tensor:
