@@ -1,0 +1,141 @@
+"""Regions from joints, overlap, tracks and the one-euro filter."""
+
+import numpy as np
+import pytest
+
+from cmr_ros.camera import Camera
+from cmr_ros.crop import CropCamera, Region
+from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.tracking import (
+    PALM_CENTER,
+    PALM_SIDE,
+    OneEuro,
+    Tracker,
+    palm_in_picture,
+    palm_overlap,
+    region_from_joints,
+)
+
+
+def hand_px(center=(320, 240), size=100.0, rotation=0.0, mirrored=False):
+    """Return joints (21, 2) of a flat hand, fingers up before the rotation, in picture pixels."""
+    fingers = [
+        [(x * (0.4 + 0.6 * (k > 0)), -0.45 * (f > 0) - 0.28 * k) for k in range(4)]
+        for f, x in enumerate((-0.6, -0.35, 0.0, 0.25, 0.45))
+    ]
+    joints = np.array([(0.0, 0.45), *(point for finger in fingers for point in finger)])
+    if mirrored:
+        joints[:, 0] *= -1
+    c, s = np.cos(rotation), np.sin(rotation)
+    return size * joints @ np.array([[c, s], [-s, c]]) + center
+
+
+@pytest.mark.parametrize("rotation", [0.0, 0.5, -2.0, 3.1])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_palm_lies_where_the_networks_expect_it(rotation, mirrored):
+    joints = hand_px(rotation=rotation, mirrored=mirrored)
+    region = region_from_joints(joints, mirrored)
+    camera = Camera.from_fov(640, 480, 60)
+    crop = CropCamera.affine(camera, region, 224, mirrored)
+    seen = (crop.from_picture(joints) + 0.5) / 224
+    palm = seen[list(PALM_JOINTS)]
+    low, high = palm.min(axis=0), palm.max(axis=0)
+    np.testing.assert_allclose((low + high) / 2, PALM_CENTER, atol=1e-6)
+    assert (high - low).max() == pytest.approx(PALM_SIDE)
+    # The fingers point up, and a mirrored left hand looks like a right one.
+    wrist, middle = seen[0], seen[9]
+    assert middle[0] == pytest.approx(wrist[0]) and middle[1] < wrist[1]
+    assert seen[5, 0] < seen[17, 0]
+
+
+def test_region_follows_the_picture():
+    small = region_from_joints(hand_px())
+    large = region_from_joints(2 * hand_px() + [7, 9])
+    np.testing.assert_allclose(large.center_px, 2 * np.array(small.center_px) + [7, 9])
+    assert large.size_px == pytest.approx(2 * small.size_px)
+    assert large.rotation_rad == pytest.approx(small.rotation_rad)
+
+
+def test_overlap_of_palms():
+    region = Region((100, 100), 200, 0.3)
+    assert palm_overlap(region, region) == pytest.approx(1, abs=1e-3)
+    assert palm_overlap(region, Region((190, 100), 200, 0.3)) == 0
+    # Palms of equal size that are half a palm apart share a third of their union.
+    palm = PALM_SIDE * 200
+    step = palm / 2 * np.array([np.cos(0.3), np.sin(0.3)])
+    assert palm_overlap(region, Region(tuple(100 + step), 200, 0.3)) == pytest.approx(
+        1 / 3, abs=0.01
+    )
+
+
+def test_a_palm_outside_the_picture_is_noticed():
+    assert palm_in_picture(Region((320, 200), 200), 640, 480)
+    assert palm_in_picture(Region((320, 470), 10), 640, 480)
+    assert not palm_in_picture(Region((320, 479), 200), 640, 480)  # its palm hangs below
+    assert palm_in_picture(Region((320, 479), 200, np.pi), 640, 480)  # upside down it does not
+    assert not palm_in_picture(Region((-1, 100), 1), 640, 480)
+
+
+def tracks_at(tracker, *centers):
+    return [tracker.start(Region(center, 200)) for center in centers]
+
+
+def test_ids_are_never_used_again():
+    tracker = Tracker()
+    tracker.keep(tracks_at(tracker, (100, 100), (400, 100)))
+    assert [track.id for track in tracker.tracks] == [0, 1]
+    tracker.keep(tracker.tracks[1:])
+    tracker.keep([*tracker.tracks, *tracks_at(tracker, (100, 100))])
+    assert [(track.id, track.age) for track in tracker.tracks] == [(1, 3), (2, 1)]
+    tracker.keep([])
+    assert tracker.tracks == [] and tracker.start(Region((0, 0), 1)).id == 3
+
+
+def test_two_tracks_on_one_hand_become_the_older_one():
+    tracker = Tracker()
+    old, new = tracks_at(tracker, (100, 100), (400, 100))
+    tracker.keep([new, old])
+    new.region = Region((105, 102), 210, 0.1)
+    tracker.keep([new, old])
+    assert tracker.tracks == [old]
+
+
+def test_hands_that_are_followed_are_not_found_again():
+    tracker = Tracker()
+    tracker.keep(tracks_at(tracker, (100, 100)))
+    seen, new = Region((110, 95), 220, -0.2), Region((300, 100), 200)
+    assert tracker.unknown([seen, new]) == [new]
+
+
+def test_handedness_has_hysteresis():
+    (track,) = tracks_at(Tracker(), (0, 0))
+    track.believe(0.9)
+    assert track.handedness is Handedness.RIGHT
+    track.believe(0.1)  # one doubtful picture
+    assert track.handedness is Handedness.RIGHT
+    for _ in range(10):
+        track.believe(0.1)
+    assert track.handedness is Handedness.LEFT
+    track.believe(0.9)
+    assert track.handedness is Handedness.LEFT
+
+
+def test_one_euro_calms_a_hand_at_rest_and_follows_a_fast_one():
+    rng = np.random.default_rng(0)
+    stamps = np.arange(0, 3, 1 / 30)
+    jitter = rng.normal(0, 0.005, (len(stamps), 3))
+    calm = OneEuro(1.0, 10.0)
+    smooth = np.array([calm(value, stamp) for value, stamp in zip(jitter, stamps, strict=True)])
+    assert smooth[30:].std() < 0.5 * jitter[30:].std()
+    swift = OneEuro(1.0, 10.0)
+    path = 2.0 * stamps[:, None] * [1.0, 0, 0]  # 2 m/s
+    lag = path - [swift(value, stamp) for value, stamp in zip(path, stamps, strict=True)]
+    assert np.abs(lag[30:]).max() < 0.02
+
+
+@pytest.mark.parametrize("stamp_s", [10.0, 9.0, 12.0])
+def test_one_euro_starts_anew_when_time_jumps(stamp_s):
+    filter_ = OneEuro(1.0, 0.0)
+    filter_(np.zeros(3), 9.9)
+    assert np.abs(filter_(np.ones(3), 10.0)).max() < 0.6
+    np.testing.assert_array_equal(filter_(np.full(3, 5.0), stamp_s), np.full(3, 5.0))
