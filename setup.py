@@ -50,9 +50,9 @@ class CMakeBuild(build_ext):
         used.write_text(str(ros))
 
     def _collect(self, prefix: Path):
+        shutil.rmtree(self.build_lib, ignore_errors=True)  # else what was removed stays in
         for init in (prefix / "python").glob("*/__init__.py"):
             package = Path(self.build_lib, init.parent.name)
-            shutil.rmtree(package, ignore_errors=True)
             shutil.copytree(init.parent, package, ignore=shutil.ignore_patterns("*.c", "*.pyc"))
         shutil.rmtree(prefix / "python")
         # The environment gets what a ROS prefix has (lib, share, include), less the scripts that

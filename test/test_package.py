@@ -1,0 +1,259 @@
+"""The package as others get it: the wheel, package.xml, and who may import whom."""
+
+import ast
+import email
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import cmr_ros
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "cmr_ros").rglob("*.py"))
+ROS_MODULES = re.compile(r"(rclpy|rosidl\w*|rosgraph\w*|cv_bridge|tf2_\w+|launch\w*|\w+_msgs)$")
+
+
+def requires_build_tools():
+    missing = [tool for tool in ("cmake", "cc", "c++") if shutil.which(tool) is None]
+    missing += [
+        module
+        for module in ("rosidl_pycommon", "catkin_pkg", "setuptools", "pip")
+        if importlib.util.find_spec(module) is None
+    ]
+    if missing:
+        pytest.skip(f"building the wheel needs {', '.join(missing)}")
+
+
+def build_wheel(tree: Path, target: Path, **environment: str) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(target), str(tree)],
+        env={**os.environ, "AMENT_PREFIX_PATH": "", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    (wheel,) = target.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """Copy the checkout, so that a build here does not disturb another one."""
+    requires_build_tools()
+    copy = tmp_path_factory.mktemp("package") / "cmr_ros"
+    names = shutil.ignore_patterns(
+        ".*", "build", "install", "log", "dist", "runs", "demo_out", "shared", "__pycache__"
+    )
+    shutil.copytree(ROOT, copy, ignore=names)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def wheel(tree, tmp_path_factory):
+    return build_wheel(tree, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    """Install the wheel into an environment of its own that borrows only its dependencies."""
+    prefix = tmp_path_factory.mktemp("environment")
+    venv.create(prefix, with_pip=False, symlinks=True)
+    (site,) = prefix.glob("lib/python*/site-packages")
+    borrowed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    (site / "borrowed.pth").write_text("\n".join(borrowed))
+    pip = [sys.executable, "-m", "pip", "--python", str(prefix / "bin/python")]
+    # --ignore-installed: or pip would replace the copy in the environment that lends.
+    subprocess.run(
+        [*pip, "install", "--quiet", "--no-deps", "--ignore-installed", str(wheel)], check=True
+    )
+    return prefix
+
+
+def run_installed(installed: Path, *command: str) -> subprocess.CompletedProcess:
+    """Run a command of the installed package, far from the checkout."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    libraries = [str(installed / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+    environment["PATH"] = os.pathsep.join([str(installed / "bin"), os.environ["PATH"]])
+    return subprocess.run(
+        [str(installed / command[0]), *command[1:]],
+        cwd=installed,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def names_in(wheel: Path) -> set[str]:
+    """List a wheel's files as they lie in the environment: relative to prefix or site-packages."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {re.sub(r"^[^/]+\.data/data/", "", name) for name in archive.namelist()}
+
+
+def test_wheel_holds_sources_messages_and_share(wheel):
+    names = names_in(wheel)
+    sources = {str(path.relative_to(ROOT)) for path in SOURCES}
+    assert sources <= names
+    shared = [
+        path
+        for folder in ("config", "launch", "msg", "weights")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert {f"share/cmr_ros/{path.relative_to(ROOT)}" for path in shared} <= names
+    assert {
+        "cmr_ros/msg/__init__.py",
+        "cmr_ros/msg/_hand_mesh_array.py",
+        "lib/cmr_ros/hand_node",
+        "lib/libcmr_ros__rosidl_typesupport_fastrtps_c.so",
+        "share/ament_index/resource_index/packages/cmr_ros",
+        "share/ament_index/resource_index/rosidl_interfaces/cmr_ros",
+        "share/cmr_ros/package.xml",
+    } <= names
+    assert "tf2_msgs/msg/_tf_message.py" in names
+    assert not [name for name in names if name.startswith(("test/", "cmake/")) or "/tmp" in name]
+
+
+def test_wheel_carries_our_init_and_an_honest_tag(wheel):
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    assert f"-{tag}-{tag}-linux_" in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read("cmr_ros/__init__.py") == (ROOT / "cmr_ros/__init__.py").read_bytes()
+
+
+def test_a_base_install_leaves_ros_and_the_engine_alone(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(name))
+    requirements = metadata.get_all("Requires-Dist")
+    base = [requirement for requirement in requirements if "extra ==" not in requirement]
+    assert {re.match(r"[\w-]+", line)[0] for line in base} == {
+        "numpy",
+        "opencv-python-headless",
+        "PyYAML",
+    }
+    engines = {"cpu": "onnxruntime>", "gpu": "onnxruntime-gpu>"}
+    for extra, engine in engines.items():
+        wanted = [line for line in requirements if f'extra == "{extra}"' in line]
+        assert [line for line in wanted if line.startswith(engine)] == wanted != []
+
+
+def test_a_real_tf2_msgs_is_never_shadowed(tree, wheel, tmp_path):
+    real = tmp_path / "real"
+    (real / "tf2_msgs").mkdir(parents=True)
+    (real / "tf2_msgs/__init__.py").touch()
+    rebuilt = build_wheel(tree, tmp_path / "wheel", PYTHONPATH=str(real))
+    assert not [name for name in names_in(rebuilt) if "tf2_msgs" in name]
+
+
+def test_command_line_runs_when_installed(installed):
+    done = run_installed(installed, "bin/cmr", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "infer" in done.stdout
+
+
+def test_messages_and_sources_import_when_installed(installed):
+    code = (
+        "import cmr_ros.camera, cmr_ros.msg, rclpy.serialization as s; m = cmr_ros.msg;"
+        "hands = m.HandMeshArray(hands=[m.HandMesh(track_id=7, vertices=[1.0, 2.0, 3.0])]);"
+        "back = s.deserialize_message(s.serialize_message(hands), m.HandMeshArray);"
+        "assert back == hands;"
+        "print(cmr_ros.__file__, cmr_ros.camera.__file__, cmr_ros.msg.__file__, sep='\\n')"
+    )
+    done = run_installed(installed, "bin/python", "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert all(line.startswith(str(installed)) for line in done.stdout.split())
+
+
+def test_node_is_where_ros2_run_looks_for_it(installed):
+    node = installed / "lib/cmr_ros/hand_node"
+    assert os.access(node, os.X_OK)
+    assert node.read_text().startswith("#!/usr/bin/env python3")
+
+
+def test_versions_agree():
+    manifest = ElementTree.parse(ROOT / "package.xml").getroot()
+    project = (ROOT / "pyproject.toml").read_text()
+    assert manifest.findtext("version") == cmr_ros.__version__
+    assert re.search(r'^version = "(.+)"$', project, re.M)[1] == cmr_ros.__version__
+
+
+@pytest.mark.parametrize("manifest", ["package.xml", "cmake/tf2_msgs/package.xml"])
+def test_package_xml_is_valid(manifest):
+    catkin_pkg = pytest.importorskip("catkin_pkg.package")
+    warnings = []
+    package = catkin_pkg.parse_package(str(ROOT / manifest), warnings=warnings)
+    package.validate(warnings=warnings)
+    assert warnings == []
+    assert package.get_build_type() == "ament_cmake"
+
+
+def test_package_xml_names_every_ros_package_used():
+    manifest = ElementTree.parse(ROOT / "package.xml").getroot()
+    declared = {tag.text for name in ("depend", "exec_depend") for tag in manifest.iter(name)}
+    files = [*SOURCES, *(ROOT / "launch").glob("*.py")]
+    used = {module for path in files for module, _ in imports(path) if ROS_MODULES.match(module)}
+    assert used <= declared
+
+
+def test_the_stand_in_for_tf2_msgs_is_hidden_from_colcon():
+    assert (ROOT / "cmake/tf2_msgs/COLCON_IGNORE").exists()
+
+
+def imports(path: Path) -> set[tuple[str, bool]]:
+    """List the modules a file imports: (first part of the name, at the top of the file?)."""
+    found = set()
+    parsed = ast.parse(path.read_text())
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules = [node.module]
+        else:
+            continue
+        found |= {(module.split(".")[0], node in parsed.body) for module in modules}
+    return found
+
+
+def test_only_the_ros_layer_imports_ros():
+    guilty = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in SOURCES
+        if (ROOT / "cmr_ros/ros") not in path.parents
+        for module, _ in imports(path)
+        if ROS_MODULES.match(module)
+    ]
+    assert guilty == []
+
+
+def test_only_network_and_training_import_torch():
+    homes = {ROOT / "cmr_ros/network", ROOT / "cmr_ros/training"}
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if not homes & set(path.parents)
+        for module, at_top in imports(path)
+        # The torch engine of inference.py imports it when it is chosen.
+        if module == "torch" and (at_top or path != ROOT / "cmr_ros/inference.py")
+    ]
+    assert guilty == []
+
+
+def test_the_pipeline_imports_without_torch_and_ros():
+    blocked = ("torch", "rclpy", "sensor_msgs", "cmr_ros.network", "cmr_ros.training")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"  # None: import fails
+        "import cmr_ros; cmr_ros.HandPipeline"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
