@@ -24,7 +24,9 @@ def open_session(
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; expected a network in ONNX format")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=list(providers), enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's exceptions share no base of their own
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: onnxruntime cannot load it ({reason})") from error

@@ -1,0 +1,94 @@
+"""The card of a model folder: what a network expects, what it answers and how good it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cmr_ros.errors import InputError
+
+#: The outputs every network has, and those it may have besides.
+REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
+OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
+_CROPS = ("virtual", "affine")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `model.json` says of `model.onnx`.
+
+    variant: preset or architecture.  crop: `virtual` or `affine`, the crop camera the network was
+    trained for.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].  scale_m:
+    metres of one unit of the predicted vertices.  root_joint: the joint at the origin.
+    crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
+    placed by the palm.  precision: of the file's weights.  network: how to build the network in
+    torch.  measured: numbers with their names.
+    """
+
+    name: str
+    variant: str
+    template_name: str
+    crop: str = "virtual"
+    input_size: int = 224
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    scale_m: float = 0.20
+    root_joint: int = 0
+    outputs: tuple[str, ...] = REQUIRED_OUTPUTS
+    crop_margin: float | None = None
+    precision: str = "fp32"
+    license: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path | str) -> ModelCard:
+        """Return the card in a JSON file; raises InputError if an entry is missing or wrong."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; a model folder has a model.json") from None
+        except ValueError as error:
+            raise InputError(f"{path}: not a JSON file ({error})") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: not the card of a model; `cmr export` writes one")
+        known = {entry.name for entry in fields(cls)}
+        needed = {entry.name for entry in fields(cls) if entry.default is MISSING} - {
+            entry.name for entry in fields(cls) if entry.default_factory is not MISSING
+        }
+        for problem, names in (("unknown", set(values) - known), ("missing", needed - set(values))):
+            if names:
+                raise InputError(f"{path}: {problem} entry {min(names)!r}")
+        for name in ("mean", "std", "outputs"):
+            if name in values:
+                values[name] = tuple(values[name])
+        card = cls(**values)
+        card._check(path)
+        return card
+
+    def save(self, path: Path | str) -> None:
+        """Write the card as JSON."""
+        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def _check(self, path: Path | str) -> None:
+        wrong = {
+            "crop": self.crop not in _CROPS,
+            "input_size": not _positive(self.input_size) or self.input_size % 1,
+            "scale_m": not _positive(self.scale_m),
+            "mean": len(self.mean) != 3 or not all(map(_is_number, self.mean)),
+            "std": len(self.std) != 3 or not all(map(_positive, self.std)),
+            "outputs": not set(REQUIRED_OUTPUTS) <= set(self.outputs),
+        }
+        for name, is_wrong in wrong.items():
+            if is_wrong:
+                raise InputError(f"{path}: entry {name!r} is {getattr(self, name)!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value == value and abs(value) != float("inf")
+
+
+def _positive(value: Any) -> bool:
+    return _is_number(value) and value > 0

@@ -1,0 +1,215 @@
+"""Runs a model folder: crops in, meshes and 2D cues out, by the engine of choice.
+
+onnxruntime serves by default; torch is imported only for the engine of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from cmr_ros.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
+from cmr_ros.errors import InputError
+from cmr_ros.sessions import open_session
+from cmr_ros.template import HandTemplate
+
+ENGINES = ("onnxruntime", "torch")
+#: Providers of onnxruntime by the names used here.
+PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says about N crops.
+
+    vertices_m: (N, V, 3) metres relative to the root, in the crop's frame.  heatmaps:
+    (N, J, h, w) and silhouettes: (N, h, w), in [0, 1]; both span the whole crop.  Of networks that
+    have them: landmarks_px: (N, J, 2) crop pixels, centres at integers; presence: (N,)
+    probability of a hand; handedness: (N,) probability of a right hand.
+    """
+
+    vertices_m: np.ndarray
+    heatmaps: np.ndarray
+    silhouettes: np.ndarray
+    landmarks_px: np.ndarray | None = None
+    presence: np.ndarray | None = None
+    handedness: np.ndarray | None = None
+
+
+class Engine(Protocol):
+    """Runs a network: `serving` tells on what, and why not on something asked for earlier."""
+
+    serving: str
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs by name of normalised pictures (N, 3, S, S)."""
+
+
+class OnnxruntimeEngine:
+    """onnxruntime on the first of the providers that works."""
+
+    def __init__(self, path: Path, providers: Sequence[str], threads: int, half: bool):
+        self.session, self.serving = _open_first(path, providers, threads, half)
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs by name of normalised pictures (N, 3, S, S)."""
+        return dict(zip(self.outputs, self.session.run(None, {"image": images}), strict=True))
+
+
+def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool):
+    """Return a session on the first provider that works, and a line that says which and why."""
+    from onnxruntime import get_available_providers
+
+    available = get_available_providers()
+    fallen = []
+    for name in providers:
+        if name not in PROVIDERS:
+            raise InputError(f"no provider {name!r}; choose from {', '.join(PROVIDERS)}")
+        full_name = PROVIDERS[name]
+        if full_name not in available:
+            fallen.append(f"{name}: not part of the installed onnxruntime")
+            continue
+        options = {"trt_fp16_enable": str(half)} if name == "tensorrt" else {}
+        try:
+            session = open_session(path, threads, [(full_name, options)])
+        except InputError as error:
+            if name == "cpu":
+                raise
+            fallen.append(f"{name}: {error}")
+            continue
+        if session.get_providers()[0] == full_name:
+            return session, "; ".join([f"onnxruntime on {name}", *fallen])
+        fallen.append(f"{name}: could not be initialised, see onnxruntime's log")
+    raise InputError(f"none of the providers works ({'; '.join(fallen)}); add 'cpu' to the list")
+
+
+class HandNetwork:
+    """A network of a model folder, ready to run."""
+
+    def __init__(self, engine: Engine, template: HandTemplate, card: ModelCard):
+        self.template = template
+        self.card = card
+        self._engine = engine
+        mean, std = (
+            np.array(values, np.float32).reshape(3, 1, 1) for values in (card.mean, card.std)
+        )
+        self._scale, self._offset = 1 / (255 * std), -mean / std
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.card.input_size
+
+    @property
+    def serving(self) -> str:
+        """What runs the network, and why something preferred does not."""
+        return self._engine.serving
+
+    def __call__(self, crops: np.ndarray) -> Prediction:
+        """Return the prediction of crops (N, S, S, 3), uint8 RGB."""
+        size = self.input_size
+        if crops.ndim != 4 or crops.shape[1:] != (size, size, 3) or crops.dtype != np.uint8:
+            raise InputError(
+                f"crops of shape {crops.shape} and type {crops.dtype}; "
+                f"this network takes (N, {size}, {size}, 3) of uint8"
+            )
+        images = crops.transpose(0, 3, 1, 2) * self._scale + self._offset
+        outputs = self._engine(np.ascontiguousarray(images))
+        landmarks, presence, handedness = map(outputs.get, OPTIONAL_OUTPUTS)
+        return Prediction(
+            vertices_m=outputs["vertices"] * np.float32(self.card.scale_m),
+            heatmaps=outputs["heatmaps"],
+            silhouettes=outputs["silhouette"][:, 0],
+            landmarks_px=None if landmarks is None else landmarks * np.float32(size),
+            presence=None if presence is None else presence[:, 0],
+            handedness=None if handedness is None else handedness[:, 0],
+        )
+
+
+def load_network(
+    folder: Path | str,
+    engine: str = "onnxruntime",
+    providers: Sequence[str] = ("cuda", "cpu"),
+    threads: int = 1,
+    half: bool = False,
+    batch_sizes: Sequence[int] = (1,),
+) -> HandNetwork:
+    """Return the network of a model folder, warmed up.
+
+    engine: one of ENGINES.  providers: of PROVIDERS, for onnxruntime, the first that works serves.
+    threads: of the processor.  half: half precision where the graphics processor computes with
+    TensorRT or torch; other providers take the precision of the file.  batch_sizes: how many crops
+    will come at once; each is run once here, so that no first picture waits for it.
+
+    Raises InputError for files that are missing, damaged or of different models, for weights that
+    are not finite, and for an engine that is not installed.
+    """
+    folder = Path(folder)
+    card = ModelCard.load(folder / "model.json")
+    template = HandTemplate.load(folder / "template.npz")
+    if template.name != card.template_name:
+        raise InputError(
+            f"{folder}: model.onnx is for the template {card.template_name!r}, template.npz is "
+            f"{template.name!r}; take all three files of a model folder from the same export"
+        )
+    if engine not in ENGINES:
+        raise InputError(f"no engine {engine!r}; choose from {', '.join(ENGINES)}")
+    if engine == "torch":
+        runner = _torch_engine(folder / "model.onnx", card, template, threads, half)
+    else:
+        runner = OnnxruntimeEngine(folder / "model.onnx", providers, threads, half)
+    for count in batch_sizes:
+        _check(runner, count, template, card, folder)
+    return HandNetwork(runner, template, card)
+
+
+def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: int, half: bool):
+    try:
+        from cmr_ros.network.engine import TorchEngine
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"engine 'torch' needs the Python package {error.name!r}; "
+            "pip install 'cmr_ros[train]' brings it"
+        ) from None
+    return TorchEngine(path, card, template, threads, half)
+
+
+def _check(runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path):
+    """Run a batch of noise; raise InputError unless the answers fit the template and are finite."""
+    shape = (count, 3, card.input_size, card.input_size)
+    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
+    try:
+        outputs = runner(noise)
+    except Exception as error:  # engines share no base of their exceptions
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: the network does not run on {shape} ({reason})") from error
+    missing = sorted(set(REQUIRED_OUTPUTS) - set(outputs))
+    if missing:
+        raise InputError(f"{folder}/model.onnx has no output {missing[0]!r}; export it again")
+    joint_count, vertex_count = template.joint_regressor.shape
+    maps = outputs["heatmaps"].shape[2:]
+    expected = {
+        "vertices": (count, vertex_count, 3),
+        "heatmaps": (count, joint_count, *maps),
+        "silhouette": (count, 1, *maps),
+        "landmarks": (count, joint_count, 2),
+        "presence": (count, 1),
+        "handedness": (count, 1),
+    }
+    for name, values in outputs.items():
+        if values.shape != expected.get(name, values.shape):
+            raise InputError(
+                f"{folder}: output {name!r} has the shape {values.shape}, its template asks for "
+                f"{expected[name]}; take all three files of a model folder from the same export"
+            )
+        if not np.isfinite(values).all():
+            raise InputError(f"{folder}: output {name!r} is not finite; the weights are damaged")
