@@ -13,6 +13,7 @@ from cmr_ros.errors import InputError
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
 OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
 _CROPS = ("virtual", "affine")
+_JOINT_CUES = ("heatmaps", "landmarks", "mean")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class ModelCard:
     trained for.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].  scale_m:
     metres of one unit of the predicted vertices.  root_joint: the joint at the origin.
     crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
-    placed by the palm.  precision: of the file's weights.  network: how to build the network in
+    placed by the palm.  joint_cue: output that the 2D joints are read from, see
+    `pipeline.read_cues`.  precision: of the file's weights.  network: how to build the network in
     torch.  measured: numbers with their names.
     """
 
@@ -38,6 +40,7 @@ class ModelCard:
     root_joint: int = 0
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
     crop_margin: float | None = None
+    joint_cue: str = "heatmaps"
     precision: str = "fp32"
     license: str = ""
     network: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +78,8 @@ class ModelCard:
     def _check(self, path: Path | str) -> None:
         wrong = {
             "crop": self.crop not in _CROPS,
+            "joint_cue": self.joint_cue not in _JOINT_CUES
+            or (self.joint_cue != "heatmaps" and "landmarks" not in self.outputs),
             "input_size": not _positive(self.input_size) or self.input_size % 1,
             "scale_m": not _positive(self.scale_m),
             "mean": len(self.mean) != 3 or not all(map(_is_number, self.mean)),
