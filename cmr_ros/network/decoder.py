@@ -41,22 +41,21 @@ class DecoderConfig:
 
 
 class SpiralConv(nn.Module):
-    """One linear map of the first `length` neighbours: (N, V, L, C) -> (N, V, out)."""
+    """One linear map of the first `length` neighbours: (N, V, C) -> (N, V, out)."""
 
     def __init__(self, channels_in: int, channels_out: int, length: int):
         super().__init__()
-        self.length = length
         self.layer = nn.Linear(channels_in * length, channels_out)
         nn.init.xavier_uniform_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
 
-    def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
-        """Return the features (N, V, out) of neighbours (N, V, L, C) in spiral order."""
-        return self.layer(neighbours[:, :, : self.length].flatten(2))
+    def forward(self, features: torch.Tensor, spiral: torch.Tensor) -> torch.Tensor:
+        """Return features (N, V, out) of features (N, V, C) along spirals (V, length)."""
+        return _convolve(features, spiral, self.layer.weight, self.layer.bias)
 
 
 class InceptionSpiralModule(nn.Module):
-    """Spiral convolutions over three radii and the vertex itself: (N, V, L, C) -> (N, V, out)."""
+    """Spiral convolutions over three radii and the vertex itself: (N, V, C) -> (N, V, out)."""
 
     def __init__(self, channels_in: int, channels_out: int, length: int):
         super().__init__()
@@ -66,10 +65,36 @@ class InceptionSpiralModule(nn.Module):
         self.conv_d3 = SpiralConv(channels_in, quarter, length // 3)
         self.conv1 = SpiralConv(channels_in, channels_out, 1)
 
-    def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
-        """Return the features (N, V, out) of neighbours (N, V, L, C) in spiral order."""
-        branches = [self.conv(neighbours), self.conv_2d3(neighbours), self.conv_d3(neighbours)]
-        return torch.cat(branches, dim=2) + self.conv1(neighbours)
+    def forward(self, features: torch.Tensor, spiral: torch.Tensor) -> torch.Tensor:
+        """Return features (N, V, out) of features (N, V, C) along spirals (V, length)."""
+        # All four are linear in the same numbers, so their matrices add up to one.
+        branches = (self.conv.layer, self.conv_2d3.layer, self.conv_d3.layer)
+        shortcut = self.conv1.layer
+        width = branches[0].weight.shape[1]
+        weight = torch.cat([_widened(branch.weight, width) for branch in branches])
+        bias = torch.cat([branch.bias for branch in branches])
+        weight, bias = weight + _widened(shortcut.weight, width), bias + shortcut.bias
+        return _convolve(features, spiral, weight, bias)
+
+
+def _convolve(
+    features: torch.Tensor, spiral: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """Return features (N, V, out) of features (N, V, C) by a matrix (out, L C) along (V, L).
+
+    Each vertex is first multiplied for every place it can take in a spiral, then gathered: with
+    fewer channels out than in, less is moved than by gathering first, as the paper writes it.
+    """
+    length = spiral.shape[1]
+    by_place = weight.unflatten(1, (length, -1)).permute(2, 1, 0).flatten(1)  # (C, L out)
+    given = (features @ by_place).unflatten(2, (length, -1)).flatten(1, 2)  # (N, V L, out)
+    places = spiral * length + torch.arange(length, device=spiral.device)
+    return gather(given, places).sum(dim=2) + bias
+
+
+def _widened(weight: torch.Tensor, width: int) -> torch.Tensor:
+    """Return a matrix (out, in) with zero columns appended: (out, width)."""
+    return nn.functional.pad(weight, (0, width - weight.shape[1]))
 
 
 class UpSampling(nn.Module):
@@ -160,11 +185,11 @@ class SpiralDecoder(nn.Module):
             spiral = getattr(self, f"spiral{level}")
             if self.config.self_regression and meshes:
                 features = torch.cat([features, meshes[-1]], dim=2)
-            features = torch.relu(convolution(gather(up(features), spiral)))
+            features = torch.relu(convolution(up(features), spiral))
             is_finest = level == len(self.up) - 1
             if not (self.config.multi_scale or is_finest):
                 continue
-            mesh = self.heads[len(meshes)](gather(features, spiral))
+            mesh = self.heads[len(meshes)](features, spiral)
             if self.config.self_regression and meshes:
                 mesh = (mesh + up(meshes[-1])) / 2
             meshes.append(mesh)

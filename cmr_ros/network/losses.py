@@ -1,4 +1,4 @@
-"""The published training losses: meshes, maps, normals and edges."""
+"""The published training losses (meshes, maps, normals, edges), and two on the joints."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from cmr_ros.network.recovery import Recovery
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factors of the loss terms; the defaults are the published ones."""
+    """Factors of the loss terms; the defaults are the published ones.
+
+    location: of `location_loss`.  joint: of the joints that the mesh implies.
+    """
 
     mesh: float = 1.0
     heatmap: float = 10.0
     silhouette: float = 0.5
     normal: float = 0.1
     edge: float = 1.0
+    location: float = 0.0
+    joint: float = 0.0
 
 
 PUBLISHED_WEIGHTS = LossWeights()
@@ -36,6 +41,21 @@ def map_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     # Logarithms of half-precision probabilities overflow: this one loss is always taken in full.
     with torch.autocast(maps.device.type, enabled=False):
         return functional.binary_cross_entropy(maps.float(), targets.float())
+
+
+def location_loss(heatmaps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy between each map and its target, both as distributions.
+
+    heatmaps: (N, J, h, w) probabilities.  targets: (N, J, h, w) not negative; a map without any
+    target, of a joint outside the crop, does not count.  Unlike the binary cross-entropy, whose
+    many empty cells teach caution first, it asks where the joint is from the first step on.
+    """
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        log_share = torch.logit(heatmaps.float().flatten(2), eps=1e-6).log_softmax(dim=2)
+        target = targets.float().flatten(2)
+        mass = target.sum(dim=2)
+        entropy = -(target * log_share).sum(dim=2) / mass.clamp_min(1e-6)
+        return (entropy * (mass > 1e-3)).mean()
 
 
 def normal_loss(mesh: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,9 @@ class Recovery:
 
     meshes: (N, V_i, 3) fine to coarse, root-relative, in units of the scale.  heatmaps:
     (N, J, h, w).  silhouette: (N, 1, h, w).  prior_heatmaps, prior_silhouettes: the same from
-    earlier stages, in their order, for training.
+    earlier stages, in their order, for training.  Where the encoder knows them: landmarks
+    (N, J, 2), the joints in crop pixels (centres at integers) / crop size; presence (N, 1),
+    probability of a hand; handedness (N, 1), probability of a right hand in the picture as shown.
     """
 
     meshes: tuple[torch.Tensor, ...]
@@ -21,3 +23,6 @@ class Recovery:
     silhouette: torch.Tensor
     prior_heatmaps: tuple[torch.Tensor, ...] = ()
     prior_silhouettes: tuple[torch.Tensor, ...] = ()
+    landmarks: torch.Tensor | None = None
+    presence: torch.Tensor | None = None
+    handedness: torch.Tensor | None = None
