@@ -1,4 +1,4 @@
-"""Follows hands from picture to picture: where to look next, which hand is which, smoothing."""
+"""Follows hands from picture to picture: where to look next, and which hand is which."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import numpy as np
 
 from cmr_ros.crop import Region
 from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.smoothing import Smoother
 
 #: Where the box of the palm's joints lies in a right hand's region, and its longer side, both as
 #: shares of the region's side.  MediaPipe's palm detector looks at hands that way.
 PALM_CENTER, PALM_SIDE = (0.49, 0.70), 0.385
 _WRIST, _MIDDLE_MCP = 0, 9
+#: A hand's box is that much larger than the box of its joints.
+_FLESH = 1.1
 #: Palms that overlap more than this (intersection over union) are one.
 _SAME_PALM_IOU = 0.4
 #: The share of new evidence in a track's belief about its handedness, and how far the belief must
@@ -22,19 +25,26 @@ _SAME_PALM_IOU = 0.4
 _HANDEDNESS_GAIN, _HANDEDNESS_MARGIN = 0.2, 0.2
 
 
-def region_from_joints(joints_px: np.ndarray, mirrored: bool = False) -> Region:
+def region_from_joints(
+    joints_px: np.ndarray, mirrored: bool = False, margin: float | None = None
+) -> Region:
     """Return the region of a hand whose joints lie at picture pixels (21, 2).
 
     Its up is the way from the wrist to the middle finger's base; `mirrored` is for left hands.
+    With a margin the region is that many times as large as the whole hand's box, and in its middle,
+    as the published networks want it; without, it is placed by the palm.
     """
     x, y = joints_px[_MIDDLE_MCP] - joints_px[_WRIST]
     rotation = float(np.arctan2(x, -y))
     c, s = np.cos(rotation), np.sin(rotation)
     axes = np.array([[c, s], [-s, c]])  # the region's right and down, in the picture
-    palm = joints_px[list(PALM_JOINTS)] @ axes.T
-    low, high = palm.min(axis=0), palm.max(axis=0)
-    size = float((high - low).max() / PALM_SIDE)
-    shift = np.array(PALM_CENTER) - 0.5
+    turned = joints_px @ axes.T
+    if margin is None:
+        turned, side, shift = turned[list(PALM_JOINTS)], PALM_SIDE, np.array(PALM_CENTER) - 0.5
+    else:
+        side, shift = 1 / (_FLESH * margin), np.zeros(2)
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    size = float((high - low).max() / side)
     if mirrored:
         shift[0] *= -1
     center = ((low + high) / 2 - size * shift) @ axes
@@ -67,57 +77,29 @@ def palm_in_picture(region: Region, width: int, height: int) -> bool:
     return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
 
 
-class OneEuro:
-    """Casiez et al., "1 euro filter", CHI 2012: smooths slow motion a lot and fast motion little.
-
-    min_cutoff_hz: cut-off frequency at rest.  beta: how much it rises per unit of speed.  Values
-    are arrays; their speed is the norm over the last axis.  A pause of more than a second or a
-    clock that stands or runs backwards starts the filter anew.
-    """
-
-    _SPEED_CUTOFF_HZ = 1.0
-    _LONGEST_STEP_S = 1.0
-
-    def __init__(self, min_cutoff_hz: float, beta: float):
-        self._min_cutoff_hz, self._beta = min_cutoff_hz, beta
-        self._stamp_s = None
-
-    def __call__(self, value: np.ndarray, stamp_s: float) -> np.ndarray:
-        """Return the smoothed value at a time in seconds."""
-        step = None if self._stamp_s is None else stamp_s - self._stamp_s
-        self._stamp_s = stamp_s
-        if step is None or not 0 < step <= self._LONGEST_STEP_S:
-            self._value, self._velocity = value, np.zeros_like(value)
-            return value
-        velocity = (value - self._value) / step
-        self._velocity = self._velocity + _gain(self._SPEED_CUTOFF_HZ, step) * (
-            velocity - self._velocity
-        )
-        speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
-        gain = _gain(self._min_cutoff_hz + self._beta * speed, step)
-        self._value = self._value + gain * (value - self._value)
-        return self._value
-
-
-def _gain(cutoff_hz, step_s: float):
-    rate = 2 * np.pi * cutoff_hz * step_s
-    return rate / (rate + 1)
-
-
 @dataclass
 class Track:
     """One hand followed over time.
 
-    region: where its next crop is.  right: belief in [0, 1] that it is a right hand, None as long
+    region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
+    right: belief in [0, 1] that it is a right hand, None as long
     as nothing is known.  age: pictures it was seen in.
     """
 
     id: int
     region: Region
+    palm: Region
     handedness: Handedness = Handedness.UNKNOWN
     right: float | None = None
     age: int = 0
-    filters: dict[str, OneEuro] = field(default_factory=dict)
+    smoother: Smoother = field(default_factory=Smoother)
+
+    def aim(self, joints_px: np.ndarray, margin: float | None) -> None:
+        """Point the next crop at a hand whose joints lie at picture pixels (21, 2)."""
+        left = self.handedness is Handedness.LEFT
+        self.palm = self.region = region_from_joints(joints_px, left)
+        if margin is not None:
+            self.region = region_from_joints(joints_px, left, margin)
 
     def believe(self, right: float) -> None:
         """Take in a new probability that this is a right hand; sides change with hysteresis."""
@@ -138,24 +120,24 @@ class Tracker:
         self.tracks: list[Track] = []
         self._next_id = 0
 
-    def start(self, region: Region) -> Track:
-        """Return a new track; it is not alive until `keep` names it."""
-        track = Track(self._next_id, region)
+    def start(self, region: Region, handedness: Handedness = Handedness.UNKNOWN) -> Track:
+        """Return a new track on a detection's region; it is not alive until `keep` names it."""
+        track = Track(self._next_id, region, region, handedness)
         self._next_id += 1
         return track
 
     def unknown(self, regions: Sequence[Region]) -> list[Region]:
-        """Return those regions whose palm no living track holds."""
+        """Return those regions, placed by the palm, whose palm no living track holds."""
         return [
             region
             for region in regions
-            if all(palm_overlap(region, track.region) < _SAME_PALM_IOU for track in self.tracks)
+            if all(palm_overlap(region, track.palm) < _SAME_PALM_IOU for track in self.tracks)
         ]
 
     def keep(self, tracks: Sequence[Track]) -> None:
         """Let these tracks live on and all others end; of two on one hand the older one lives."""
         self.tracks = []
         for track in sorted(tracks, key=lambda track: track.id):
-            if self.unknown([track.region]):
+            if self.unknown([track.palm]):
                 track.age += 1
                 self.tracks.append(track)

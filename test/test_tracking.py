@@ -1,4 +1,4 @@
-"""Regions from joints, overlap, tracks and the one-euro filter."""
+"""Regions from joints, overlap of palms, and tracks."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from cmr_ros.hand import PALM_JOINTS, Handedness
 from cmr_ros.tracking import (
     PALM_CENTER,
     PALM_SIDE,
-    OneEuro,
     Tracker,
     palm_in_picture,
     palm_overlap,
@@ -95,7 +94,7 @@ def test_two_tracks_on_one_hand_become_the_older_one():
     tracker = Tracker()
     old, new = tracks_at(tracker, (100, 100), (400, 100))
     tracker.keep([new, old])
-    new.region = Region((105, 102), 210, 0.1)
+    new.palm = Region((105, 102), 210, 0.1)
     tracker.keep([new, old])
     assert tracker.tracks == [old]
 
@@ -118,24 +117,3 @@ def test_handedness_has_hysteresis():
     assert track.handedness is Handedness.LEFT
     track.believe(0.9)
     assert track.handedness is Handedness.LEFT
-
-
-def test_one_euro_calms_a_hand_at_rest_and_follows_a_fast_one():
-    rng = np.random.default_rng(0)
-    stamps = np.arange(0, 3, 1 / 30)
-    jitter = rng.normal(0, 0.005, (len(stamps), 3))
-    calm = OneEuro(1.0, 10.0)
-    smooth = np.array([calm(value, stamp) for value, stamp in zip(jitter, stamps, strict=True)])
-    assert smooth[30:].std() < 0.5 * jitter[30:].std()
-    swift = OneEuro(1.0, 10.0)
-    path = 2.0 * stamps[:, None] * [1.0, 0, 0]  # 2 m/s
-    lag = path - [swift(value, stamp) for value, stamp in zip(path, stamps, strict=True)]
-    assert np.abs(lag[30:]).max() < 0.02
-
-
-@pytest.mark.parametrize("stamp_s", [10.0, 9.0, 12.0])
-def test_one_euro_starts_anew_when_time_jumps(stamp_s):
-    filter_ = OneEuro(1.0, 0.0)
-    filter_(np.zeros(3), 9.9)
-    assert np.abs(filter_(np.ones(3), 10.0)).max() < 0.6
-    np.testing.assert_array_equal(filter_(np.full(3, 5.0), stamp_s), np.full(3, 5.0))

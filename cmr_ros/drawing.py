@@ -1,0 +1,146 @@
+"""Draws hands into pictures: mesh, skeleton, silhouette and what is known about them; and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from cmr_ros.camera import Camera
+from cmr_ros.hand import JOINT_PARENTS, Hand, Handedness
+from cmr_ros.template import HandTemplate
+
+#: RGB of thumb to little finger, and of the mesh of each hand.
+_FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))
+_MESH_COLORS = {
+    Handedness.UNKNOWN: (190, 190, 190),
+    Handedness.LEFT: (255, 170, 90),
+    Handedness.RIGHT: (90, 190, 235),
+}
+_MESH_OPACITY = 0.65
+#: Coordinates are handed to OpenCV as fixed-point numbers with this many fractional bits.
+_BITS = 4
+
+
+def overlay(
+    picture: np.ndarray, hands: Sequence[Hand], template: HandTemplate, camera: Camera
+) -> np.ndarray:
+    """Return the RGB picture (height, width, 3) uint8 with all hands drawn in, near ones in front.
+
+    template: of the hands' vertices.  camera: the one that delivered the picture.
+    """
+    canvas = np.ascontiguousarray(picture).copy()
+    width = max(round(max(canvas.shape[:2]) / 400), 1)
+    for hand in _far_to_near(hands):
+        _draw_mesh(canvas, hand, template.faces[0], camera)
+        outline = [_fixed(polygon) for polygon in silhouette_polygons(hand)]
+        cv2.polylines(canvas, outline, True, (255, 255, 255), width, cv2.LINE_AA, _BITS)
+        _draw_skeleton(canvas, camera.project(hand.joints_m), width)
+    for hand in hands:
+        _draw_label(canvas, hand, camera.project(hand.vertices_m))
+    return canvas
+
+
+def hand_mask(hands: Sequence[Hand], camera: Camera) -> np.ndarray:
+    """Return a mono8 picture (height, width): 1-based index of the hand in front, 0 elsewhere."""
+    mask = np.zeros((camera.height, camera.width), np.uint8)
+    indices = {id(hand): index for index, hand in enumerate(hands, start=1)}
+    for hand in _far_to_near(hands):
+        polygons = [_fixed(polygon) for polygon in silhouette_polygons(hand)]
+        cv2.fillPoly(mask, polygons, indices[id(hand)], cv2.LINE_8, _BITS)
+    return mask
+
+
+def silhouette_polygons(hand: Hand) -> list[np.ndarray]:
+    """Return the outlines, holes included, of a hand's silhouette as (N, 2) picture pixels."""
+    crop = hand.silhouette_camera
+    # Doubled against the crop, the half pixel that outlines lose on every side hardly counts.
+    side = 2 * crop.size_px
+    map_ = cv2.resize(np.asarray(hand.silhouette, np.float32), (side, side))
+    outlines, _ = cv2.findContours(
+        (map_ > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+    )
+    return [crop.to_picture((outline[:, 0] + 0.5) / 2 - 0.5) for outline in outlines]
+
+
+def _far_to_near(hands: Sequence[Hand]) -> list[Hand]:
+    return sorted(hands, key=lambda hand: -hand.joints_m[0, 2])
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    """Return pixels (..., 2) as the fixed-point numbers that OpenCV draws sub-pixels with."""
+    limit = 1 << 24
+    return np.clip(np.round(points * (1 << _BITS)), -limit, limit).astype(np.int32)
+
+
+def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera) -> None:
+    """Blend the shaded mesh into the canvas: faces towards the camera, far ones first."""
+    corners = hand.vertices_m[faces]
+    if hand.handedness is Handedness.LEFT:
+        corners = corners[:, ::-1]  # templates are right hands; mirrored faces turn inside out
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    centers = corners.mean(axis=1)
+    towards = -centers / np.linalg.norm(centers, axis=1, keepdims=True)
+    facing = (normals * towards).sum(axis=1)
+    # Light from the camera, a little from above, so that the fingers stand out.
+    light = towards + [0, -0.6, 0]
+    light /= np.linalg.norm(light, axis=1, keepdims=True)
+    shade = 0.3 + 0.7 * np.clip((normals * light).sum(axis=1), 0, 1)
+    colors = shade[:, None] * np.array(_MESH_COLORS[hand.handedness], float)
+
+    pixels = camera.project(hand.vertices_m)
+    low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, None)
+    high = np.ceil(pixels.max(axis=0)).astype(int) + 1
+    window = canvas[low[1] : max(high[1], 0), low[0] : max(high[0], 0)]
+    if not window.size:
+        return
+    layer = window.copy()
+    triangles = _fixed(pixels - low)[faces]
+    visible = np.flatnonzero(facing > 0)
+    for face in visible[np.argsort(-centers[visible, 2])]:
+        cv2.fillConvexPoly(layer, triangles[face], colors[face].tolist(), cv2.LINE_8, _BITS)
+    cv2.addWeighted(layer, _MESH_OPACITY, window, 1 - _MESH_OPACITY, 0, dst=window)
+
+
+def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, width: int) -> None:
+    points = _fixed(joints_px)
+    for outline in (True, False):  # a dark border first keeps bones legible on skin
+        for joint in range(1, len(points)):
+            color = (30, 30, 30) if outline else _FINGER_COLORS[(joint - 1) // 4]
+            ends = points[JOINT_PARENTS[joint]].tolist(), points[joint].tolist()
+            cv2.line(canvas, *ends, color, width + 2 * outline, cv2.LINE_AA, _BITS)
+        for joint, point in enumerate(points):
+            color = _FINGER_COLORS[(joint - 1) // 4] if joint else (240, 240, 240)
+            radius = (width + (2 if outline else 1)) << _BITS
+            color = (30, 30, 30) if outline else color
+            cv2.circle(canvas, point.tolist(), radius, color, -1, cv2.LINE_AA, _BITS)
+
+
+def label(hand: Hand) -> list[str]:
+    """Return what is known about a hand, in two short lines."""
+    name = {Handedness.UNKNOWN: "hand"}.get(hand.handedness, hand.handedness.name.lower())
+    sigma_mm = 1000 * np.sqrt(hand.root_covariance_m2[2, 2])
+    return [
+        f"{name} #{hand.track_id}  {100 * hand.score:.0f}%",
+        f"{hand.joints_m[0, 2]:.3f} m +-{sigma_mm:.0f} mm",
+    ]
+
+
+def _draw_label(canvas: np.ndarray, hand: Hand, pixels: np.ndarray) -> None:
+    """Write above the hand, or below where there is no room above, on a dark plate."""
+    scale = max(max(canvas.shape[:2]) / 1280, 0.4)
+    lines, font, pad = label(hand), cv2.FONT_HERSHEY_SIMPLEX, round(8 * scale)
+    sizes = [cv2.getTextSize(line, font, scale, 1)[0] for line in lines]
+    step = max(height for _, height in sizes) + pad
+    width, height = max(width for width, _ in sizes) + 2 * pad, len(lines) * step + pad
+    (left, top), (_, bottom) = pixels.min(axis=0), pixels.max(axis=0)
+    y = top - height - pad if top >= height + pad else bottom + pad
+    x = int(np.clip(left, 0, max(canvas.shape[1] - width, 0)))
+    y = int(np.clip(y, 0, max(canvas.shape[0] - height, 0)))
+    plate = canvas[y : y + height, x : x + width]
+    cv2.addWeighted(plate, 0.35, np.zeros_like(plate), 0.65, 0, dst=plate)
+    for row, line in enumerate(lines, start=1):
+        at = (x + pad, y + row * step)
+        cv2.putText(canvas, line, at, font, scale, (255, 255, 255), 1, cv2.LINE_AA)

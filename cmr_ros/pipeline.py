@@ -1,0 +1,260 @@
+"""From a picture and its camera to hands in camera space; read it from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros import weights
+from cmr_ros.camera import Camera
+from cmr_ros.crop import CropCamera, Region
+from cmr_ros.detection import PalmDetector
+from cmr_ros.errors import InputError
+from cmr_ros.hand import Cues, Hand, Handedness
+from cmr_ros.heatmap import decode
+from cmr_ros.inference import Prediction, load_network
+from cmr_ros.registration import RootEstimate, register
+from cmr_ros.tracking import Track, Tracker, palm_in_picture
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What the network says of one crop; all but `region` in the crop's frame and pixels.
+
+    vertices_m: (V, 3) root-relative.  presence: probability in [0, 1] that the crop shows a hand.
+    right: probability that the *picture* shows a right hand, None if the network cannot tell.
+    """
+
+    region: Region
+    camera: CropCamera
+    vertices_m: np.ndarray
+    cues: Cues
+    presence: float
+    right: float | None
+
+
+class HandPipeline:
+    """Finds and follows hands in the pictures of one camera.
+
+    model: model folder, by default the package's own.  max_hands: wanted; the detector runs only
+    while fewer are followed: on every picture without any hand, else on every
+    `detection_interval`-th.  min_score: what scores below it is no hand.  handedness: of all hands
+    if it is known; otherwise the network tells left from right.  smoothing_hz: cut-off frequency
+    at rest of the one-euro filters of depth and pose; 0 switches them off.  engine, providers,
+    threads, half: see `inference.load_network`.  Raises InputError for files that cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Path | str | None = None,
+        *,
+        max_hands: int = 2,
+        min_score: float = 0.5,
+        detection_interval: int = 5,
+        handedness: Handedness = Handedness.UNKNOWN,
+        smoothing_hz: float = 0.0,
+        engine: str = "onnxruntime",
+        providers: Sequence[str] = ("cuda", "cpu"),
+        threads: int = 1,
+        half: bool = False,
+    ):
+        self.max_hands, self.min_score = max_hands, min_score
+        self.detection_interval = detection_interval
+        self.handedness, self.smoothing_hz = handedness, smoothing_hz
+        self.network = load_network(
+            model or weights.find(weights.HAND_NETWORK),
+            engine,
+            providers,
+            threads,
+            half,
+            batch_sizes=range(1, max_hands + 1),
+        )
+        self._detector = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
+        self._tracker = Tracker()
+        self.reset()
+
+    @property
+    def template(self):
+        """The HandTemplate whose vertices and faces the hands have."""
+        return self.network.template
+
+    def reset(self) -> None:
+        """End all tracks, as before a picture that has nothing to do with the last one."""
+        self._tracker.keep([])
+        self._pictures_since_detection = 0
+        self._stamp_s = None
+
+    def __call__(
+        self, picture: np.ndarray, camera: Camera, stamp_s: float | None = None
+    ) -> list[Hand]:
+        """Return the hands in an RGB picture (height, width, 3) uint8, the longest known first.
+
+        stamp_s: time of the picture, needed for smoothing alone.  Raises InputError for a picture
+        that is not what its camera delivers.
+        """
+        _check(picture, camera)
+        if stamp_s is not None and self._stamp_s is not None and stamp_s < self._stamp_s:
+            self.reset()
+        self._stamp_s = stamp_s
+
+        known = self._tracker.tracks[: self.max_hands]
+        found = self._detect(picture, self.max_hands - len(known))
+        tracks = known + found
+        glimpses = self._look(picture, camera, tracks)
+        tracks, glimpses = self._drop_absent(tracks, glimpses)
+        glimpses = self._look_again(picture, camera, tracks, glimpses)
+        hands = self._place(camera, tracks, glimpses)
+        return self._follow(camera, hands)
+
+    def _detect(self, picture: np.ndarray, missing: int) -> list[Track]:
+        """Return a new track for each of at most `missing` palms that no track holds."""
+        self._pictures_since_detection += 1
+        due = self._pictures_since_detection >= self.detection_interval
+        if missing <= 0 or (self._tracker.tracks and not due):
+            return []
+        self._pictures_since_detection = 0
+        regions = [detection.region for detection in self._detector(picture)]
+        unknown = self._tracker.unknown(regions)[:missing]
+        return [self._tracker.start(region, self.handedness) for region in unknown]
+
+    def _look(self, picture: np.ndarray, camera: Camera, tracks: Sequence[Track]) -> list[Glimpse]:
+        """Show the network the crops of all tracks at once; left hands are mirrored."""
+        if not tracks:
+            return []
+        card, size = self.network.card, self.network.input_size
+        crop = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
+        cameras = [
+            crop(camera, track.region, size, mirrored=track.handedness is Handedness.LEFT)
+            for track in tracks
+        ]
+        prediction = self.network(np.stack([camera.cut(picture) for camera in cameras]))
+        cues = read_cues(prediction, size, card.joint_cue)
+        presence = prediction.presence
+        if presence is None:
+            presence = [np.mean(cue.confidence) for cue in cues]
+        right = [None] * len(tracks)
+        if prediction.handedness is not None:
+            right = [
+                float(1 - p if c.mirrored else p)
+                for p, c in zip(prediction.handedness, cameras, strict=True)
+            ]
+        return [
+            Glimpse(track.region, *rest)
+            for track, *rest in zip(
+                tracks, cameras, prediction.vertices_m, cues, map(float, presence), right,
+                strict=True,
+            )
+        ]  # fmt: skip
+
+    def _drop_absent(self, tracks, glimpses) -> tuple[list[Track], list[Glimpse]]:
+        """Keep the tracks whose crop shows a hand, and let them learn which one."""
+        present = [i for i, glimpse in enumerate(glimpses) if glimpse.presence >= self.min_score]
+        for i in present:
+            if glimpses[i].right is not None and self.handedness is Handedness.UNKNOWN:
+                tracks[i].believe(glimpses[i].right)
+        return [tracks[i] for i in present], [glimpses[i] for i in present]
+
+    def _look_again(self, picture, camera, tracks, glimpses) -> list[Glimpse]:
+        """Give new tracks a second look: mirrored if left, else where the joints say they are.
+
+        The detector's region is coarser than what joints tell, and says nothing of left and right.
+        """
+        new = [i for i, track in enumerate(tracks) if track.age == 0]
+        for i in new:
+            glimpse, left = glimpses[i], tracks[i].handedness is Handedness.LEFT
+            if left == glimpse.camera.mirrored:
+                joints_px = glimpse.camera.to_picture(glimpse.cues.joints_px)
+                tracks[i].aim(joints_px, self.network.card.crop_margin)
+        glimpses = list(glimpses)
+        for i, glimpse in zip(
+            new, self._look(picture, camera, [tracks[i] for i in new]), strict=True
+        ):
+            glimpses[i] = glimpse
+        return glimpses
+
+    def _place(self, camera, tracks, glimpses) -> list[tuple[Track, Hand]]:
+        """Register all hands together and return those that have a place in camera space."""
+        if not tracks:
+            return []
+        vertices = np.stack([glimpse.vertices_m for glimpse in glimpses])
+        estimates = register(
+            vertices,
+            self.template.joints(vertices),
+            [glimpse.cues for glimpse in glimpses],
+            np.stack([glimpse.camera.matrix for glimpse in glimpses]),
+            self.network.input_size,
+        )
+        hands = []
+        for track, glimpse, estimate in zip(tracks, glimpses, estimates, strict=True):
+            if isinstance(estimate, RootEstimate):
+                hand = self._hand(track, glimpse, estimate)
+                if np.isfinite(hand.vertices_m).all() and hand.vertices_m[:, 2].min() > 0:
+                    hands.append((track, hand))
+        return hands
+
+    def _hand(self, track: Track, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
+        """Take one hand from its crop's frame to the camera's."""
+        crop = glimpse.camera
+        root = crop.to_camera(estimate.translation_m)
+        vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
+        if self.smoothing_hz > 0 and self._stamp_s is not None:
+            root, vertices = track.smoother(root, vertices, self._stamp_s, self.smoothing_hz)
+        vertices = vertices + root
+        return Hand(
+            track_id=track.id,
+            handedness=track.handedness,
+            score=glimpse.presence,
+            joints_m=self.template.joints(vertices),
+            vertices_m=vertices,
+            root_covariance_m2=crop.rotation.T @ estimate.covariance_m2 @ crop.rotation,
+            rms_px=estimate.rms_px * glimpse.region.size_px / crop.size_px,
+            registration=estimate.cues,
+            region=glimpse.region,
+            joints_px=crop.to_picture(glimpse.cues.joints_px),
+            joint_confidence=glimpse.cues.confidence,
+            silhouette=glimpse.cues.silhouette,
+            silhouette_camera=crop,
+        )
+
+    def _follow(self, camera: Camera, hands: list[tuple[Track, Hand]]) -> list[Hand]:
+        """Aim each track at its hand; hands that leave the picture or are doubles end."""
+        alive = []
+        for track, hand in hands:
+            track.aim(camera.project(hand.joints_m), self.network.card.crop_margin)
+            if palm_in_picture(track.palm, camera.width, camera.height):
+                alive.append(track)
+        self._tracker.keep(alive)
+        hand_of = {track.id: hand for track, hand in hands}
+        return [hand_of[track.id] for track in self._tracker.tracks]
+
+
+def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues]:
+    """Return the 2D findings in each crop of a prediction.
+
+    joint_cue names where the joints come from: "heatmaps", "landmarks" (the trunk's own output) or
+    the "mean" of both.  Where both exist, their distance adds to the spread.
+    """
+    joints, confidence, spread = decode(prediction.heatmaps, size_px)
+    if joint_cue != "heatmaps":
+        apart = prediction.landmarks_px - joints
+        spread = np.hypot(spread, np.linalg.norm(apart, axis=-1) / 2)
+        joints = joints + apart * (1.0 if joint_cue == "landmarks" else 0.5)
+    return [
+        Cues(*cue) for cue in zip(joints, confidence, spread, prediction.silhouettes, strict=True)
+    ]
+
+
+def _check(picture: np.ndarray, camera: Camera) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise InputError(
+            f"picture: {picture.dtype} array of shape {picture.shape}; expected RGB uint8 "
+            "(height, width, 3)"
+        )
+    if picture.shape[:2] != (camera.height, camera.width):
+        raise InputError(
+            f"picture {picture.shape[1]}x{picture.shape[0]}: its camera is "
+            f"{camera.width}x{camera.height}; give the matching CameraInfo"
+        )
