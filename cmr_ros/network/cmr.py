@@ -14,9 +14,8 @@ from torch import nn
 from cmr_ros.network.aggregation import Aggregation
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.decoder import SpiralDecoder
-from cmr_ros.network.encoders import image_encoder, map_encoder
 from cmr_ros.network.recovery import Recovery
-from cmr_ros.network.resnet import MapHead, TopDown
+from cmr_ros.network.resnet import ImageEncoder, MapEncoder, MapHead, TopDown
 
 if TYPE_CHECKING:
     from cmr_ros.template import HandTemplate
@@ -66,11 +65,11 @@ class CameraSpaceMeshRecovery(nn.Module):
         map_count = 0
         for number, stage in enumerate(self.stages):
             if number == 0:
-                encoder = image_encoder(config.encoder)
+                encoder = ImageEncoder(config.encoder)
             else:
                 group_count = len(config.groups) if stage is self.stages[-1] else 0
                 context_count = encoder.stem_channels + map_count + group_count
-                encoder = map_encoder(config.encoder, context_count, config.decoder.latent)
+                encoder = MapEncoder(config.encoder, context_count, config.decoder.latent)
             map_count = config.joint_count * stage.pose + stage.silhouette
             self.add_module(stage.encoder, encoder)
             self.add_module(stage.top_down, TopDown(encoder.channels))

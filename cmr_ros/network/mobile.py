@@ -1,0 +1,175 @@
+"""CMR for a CPU: a trunk that knows real hands, light 2D stages, a light second encoder.
+
+Trunk pyramid -> top-down decoder -> silhouette and heatmaps, a stage or two -> semantic
+aggregation -> second encoder, fused with the trunk's deeper maps -> latent -> spiral decoder.
+The trunk's summary of the picture is the latent's starting point; what the maps tell is added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmr_ros.network.aggregation import Aggregation
+from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.decoder import SpiralDecoder
+from cmr_ros.network.recovery import Recovery
+from cmr_ros.network.trunk import TRUNK_CHANNELS, LandmarkHeads, MobileTrunk, TrunkFeatures
+
+if TYPE_CHECKING:
+    from cmr_ros.template import HandTemplate
+
+#: Widths of the top-down decoder at a quarter, an 8th, a 16th and a 32nd of the input.
+_MAP_WIDTHS = (32, 48, 64, 96)
+#: Widths of the second encoder at an 8th, a 16th and a 32nd of the input.
+_CODE_WIDTHS = (32, 64, 96)
+#: Channels that are flattened, position by position, into the latent.
+_CODE_CHANNELS = 24
+_HIDDEN = 384
+_DROPOUT = 0.2
+#: The variants' 2D stages: whether each predicts pose maps and a silhouette.
+_STAGES = {
+    "SG": ((False, True), (True, True)),
+    "PG": ((True, False), (True, True)),
+    "P": ((True, False), (True, True)),
+    "G": ((True, True),),
+}
+
+
+class MobileMeshRecovery(nn.Module):
+    """The mobile network of a configuration: pictures (N, 3, S, S), RGB in [0, 1] -> Recovery.
+
+    Maps are a quarter of the picture's size.  `trunk` and `landmark_heads` may start from released
+    weights (`trunk.load_mediapipe`) and be kept; everything else is `recover`.
+    """
+
+    def __init__(self, config: NetworkConfig, template: HandTemplate):
+        super().__init__()
+        self.config = config
+        self.trunk = MobileTrunk()
+        self.landmark_heads = LandmarkHeads()
+        self.top_down = TopDown()
+        self.stages = nn.ModuleList()
+        map_count = 0
+        for pose, silhouette in _STAGES[config.variant]:
+            before, map_count = map_count, config.joint_count * pose + silhouette
+            self.stages.append(MapStage(before, map_count))
+        self.aggregation = Aggregation(config.joint_count, config.groups)
+        self.encoder = MapEncoder(map_count + len(config.groups), config)
+        self.decoder = SpiralDecoder(config.decoder, template)
+
+    def forward(self, images: Tensor) -> Recovery:
+        """Return the recovery of RGB pictures (N, 3, S, S) in [0, 1]."""
+        return self.recover(self.trunk(images))
+
+    def recover(self, features: TrunkFeatures) -> Recovery:
+        """Return the recovery of what the trunk makes of pictures."""
+        x, maps = self.top_down(features), []
+        for stage in self.stages:
+            x, stage_maps = stage(x, maps[-1:])
+            maps.append(stage_maps)
+        joint_count = self.config.joint_count
+        heatmaps, silhouette = maps[-1].split((joint_count, 1), dim=1)
+        context = torch.cat([x, self.aggregation(heatmaps), silhouette], dim=1)
+        says = self.landmark_heads(features.pooled)
+        size = self.config.input_size
+        return Recovery(
+            meshes=self.decoder(self.encoder(context, features)),
+            heatmaps=heatmaps,
+            silhouette=silhouette,
+            prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
+            prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
+            # The heads count pixels from the crop's edge, this package from its first centre.
+            landmarks=(says.landmarks[..., :2] - 0.5) / size,
+            presence=says.presence,
+            handedness=says.handedness,
+        )
+
+
+class TopDown(nn.Module):
+    """Trunk features -> maps (N, 32, S/4, S/4): each level is added to the coarser one, doubled."""
+
+    def __init__(self):
+        super().__init__()
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
+            for channels, width in zip(TRUNK_CHANNELS[1:5], _MAP_WIDTHS, strict=True)
+        )
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(deep, width, 1, bias=False)
+            for width, deep in zip(_MAP_WIDTHS[:-1], _MAP_WIDTHS[1:], strict=True)
+        )
+        self.smooth = nn.ModuleList(_conv(width, width) for width in _MAP_WIDTHS)
+
+    def forward(self, features: TrunkFeatures) -> Tensor:
+        """Return the finest maps."""
+        *finer, coarsest = features[1:5]
+        x = self.smooth[-1](F.relu(self.lateral[-1](coarsest)))
+        for level in reversed(range(len(finer))):
+            x = F.interpolate(self.narrow[level](x), scale_factor=2.0, mode="bilinear")
+            x = self.smooth[level](F.relu(x + self.lateral[level](finer[level])))
+        return x
+
+
+class MapStage(nn.Module):
+    """Predict maps from features (N, 32, h, w) and, after the first stage, from earlier maps."""
+
+    def __init__(self, earlier_maps: int, maps: int):
+        super().__init__()
+        width = _MAP_WIDTHS[0]
+        self.fuse = _conv(width + earlier_maps, width) if earlier_maps else None
+        self.head = nn.Conv2d(width, maps, 3, padding=1)
+        # Most cells are empty: start from there, not from one half.
+        nn.init.constant_(self.head.bias, -4.0)
+
+    def forward(self, x: Tensor, earlier: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the stage's features and its maps, probabilities."""
+        if self.fuse is not None:
+            x = self.fuse(torch.cat([x, *earlier], dim=1))
+        return x, torch.sigmoid(self.head(x))
+
+
+class MapEncoder(nn.Module):
+    """Features, maps and groups (N, 32 + C, S/4, S/4) and the trunk's features -> latent."""
+
+    def __init__(self, map_count: int, config: NetworkConfig):
+        super().__init__()
+        inputs = (_MAP_WIDTHS[0] + map_count, *_CODE_WIDTHS)
+        deeper = (0, *TRUNK_CHANNELS[2:5])
+        self.down = nn.ModuleList(
+            _conv(width + trunk, outputs, stride=2)
+            for width, trunk, outputs in zip(inputs[:-1], deeper[:-1], _CODE_WIDTHS, strict=True)
+        )
+        self.last = nn.Sequential(
+            nn.Conv2d(inputs[-1] + deeper[-1], _CODE_CHANNELS, 1, bias=False),
+            nn.BatchNorm2d(_CODE_CHANNELS),
+            nn.ReLU(),
+            nn.Flatten(),  # not averaged: where things lie is what the maps are there to tell
+            nn.Dropout(_DROPOUT),
+            nn.Linear(_CODE_CHANNELS * (config.input_size // 32) ** 2, config.decoder.latent),
+        )
+        self.start = nn.Sequential(
+            nn.BatchNorm1d(TRUNK_CHANNELS.pooled, affine=False),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(TRUNK_CHANNELS.pooled, _HIDDEN),
+            nn.ReLU(),
+            nn.Linear(_HIDDEN, config.decoder.latent),
+        )
+
+    def forward(self, x: Tensor, features: TrunkFeatures) -> Tensor:
+        """Return the latent (N, latent)."""
+        x = self.down[0](x)
+        x = self.down[1](torch.cat([x, features.x8], dim=1))
+        x = self.down[2](torch.cat([x, features.x16], dim=1))
+        return self.start(features.pooled) + self.last(torch.cat([x, features.x32], dim=1))
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
