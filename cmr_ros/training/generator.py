@@ -1,0 +1,247 @@
+"""Training samples: pictures of made-up hands, cropped as the detector crops, with their truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.training import scene
+from cmr_ros.training.augment import inside_borders, photograph
+from cmr_ros.training.backgrounds import Clutter, add_shapes, palette_of_things
+from cmr_ros.training.environment import Environment, load_environments, procedural_environment
+from cmr_ros.training.hand_model import HandModel
+from cmr_ros.training.occlusion import ambient_share, hand_spheres
+from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
+from cmr_ros.training.poses import sample_pose
+from cmr_ros.training.renderer import ARM, HAND, Layers, Light, Mesh, Renderer, vertex_normals
+from cmr_ros.training.settings import PictureSettings
+from cmr_ros.training.skin import RestHand, Skin
+
+_MADE_UP_ROOMS = 64
+#: A joint is seen when the surface before it is no farther from it than a finger's half width,
+#: or a palm's half thickness.
+_FLESH_M = 0.027
+_UP = np.diag([1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A training picture and its truth, in the crop camera's frame.
+
+    picture: (s, s, 3) uint8 RGB.  vertices: (V, 3) of the template, metres.  joints: (21, 3)
+    metres.  matrix: (3, 3) of the crop camera.  mask: (s, s) bool, the hand where it is seen.
+    visible: (21,) bool, joints that are neither hidden nor outside the picture.
+    """
+
+    picture: np.ndarray
+    vertices: np.ndarray
+    joints: np.ndarray
+    matrix: np.ndarray
+    mask: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """A posed hand in the camera's frame: mesh, template vertices, joints."""
+
+    mesh: Mesh
+    template_vertices: np.ndarray
+    joints: np.ndarray
+    elbow_side: np.ndarray
+
+
+class Generator:
+    """Draws training samples; sample i of a seed is the same in every process.
+
+    skins, panoramas: folders of skin textures and .exr panoramas; without them both are made up.
+    Raises InputError where rendering is impossible or a folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: HandModel,
+        seed: int,
+        settings: PictureSettings | None = None,
+        skins: str | Path | None = None,
+        panoramas: str | Path | None = None,
+    ):
+        self.settings = settings or PictureSettings()
+        self._model = model
+        self._seed = seed
+        self._skin = Skin(_rest_hand(model), skins)
+        self._part = np.where(model.hand_faces, HAND, ARM)
+        self._panoramas = load_environments(panoramas) if panoramas else []
+        self._rooms: dict[int, Environment] = {}
+        self._clutter = Clutter(self.settings.clutter_pictures, self.settings.skin_colored)
+        self._renderer = Renderer(self.settings.size_px)
+
+    def sample(self, index: int) -> Sample:
+        """Return sample `index`; views that hide the hand are drawn again."""
+        rng = np.random.default_rng([self._seed, index])
+        while True:
+            sample = self._draw(rng)
+            if sample is not None:
+                return sample
+
+    def _draw(self, rng: np.random.Generator) -> Sample | None:
+        settings = self.settings
+        hand, matrix = self._random_hand(rng)
+        if hand.elbow_side[2] < settings.arm_away_min:
+            return None
+        meshes = self._meshes(hand, rng)
+        environment = self._environment(rng)
+        panorama_from_camera = _random_gaze(rng)
+        light = _random_light(environment, panorama_from_camera, rng)
+        layers = self._renderer.render(meshes, matrix, light)
+        background = self._background(environment, light, rng)
+        picture = _composite(layers, background, rng)
+        joints_px = project(hand.joints, matrix)
+        inside = np.ones(picture.shape[:2], bool)
+        if rng.random() < settings.borders:
+            inside = inside_borders(joints_px, settings.size_px, rng)
+        picture = photograph(picture, settings, rng) * inside[..., None]
+        mask = (layers.parts[..., HAND] > 0.5) & inside
+        visible = _visible(hand.joints, joints_px, layers, inside)
+        if visible.sum() < 7 or mask.sum() < 0.03 * mask.size:
+            return None
+        return Sample(
+            picture, hand.template_vertices.astype(np.float32), hand.joints.astype(np.float32),
+            matrix, mask, visible,
+        )  # fmt: skip
+
+    def _random_hand(self, rng: np.random.Generator) -> tuple[_Hand, np.ndarray]:
+        """Return a hand in its crop camera's frame and the camera's matrix."""
+        posed = self._pose(rng)
+        view = random_view(posed.joints, self.settings, rng)
+        depth_m = random_depth(self.settings, rng)
+        turn, shift, matrix = place(posed.joints @ view.T, depth_m, self.settings, rng)
+        return self._moved(posed, turn @ view, shift, rng), matrix
+
+    def _pose(self, rng: np.random.Generator):
+        model = self._model
+        return model.pose(model.sample_shape(rng), sample_pose(model, rng))
+
+    def _moved(self, posed, turn, shift, rng) -> _Hand:
+        vertices, joints = posed.vertices @ turn.T + shift, posed.joints @ turn.T + shift
+        material = self._skin.material(rng, self.settings.tint)
+        faces = self._model.faces
+        ambient = ambient_share(vertices, vertex_normals(vertices, faces), *hand_spheres(joints))
+        mesh = Mesh(vertices, faces, self._skin.uvs, material, self._part, ambient)
+        arm = vertices[faces[self._part == ARM]].reshape(-1, 3).mean(axis=0) - joints[0]
+        template_vertices = posed.template_vertices @ turn.T + shift
+        return _Hand(mesh, template_vertices, joints, arm / np.linalg.norm(arm))
+
+    def _meshes(self, hand: _Hand, rng: np.random.Generator) -> list[Mesh]:
+        """Return the hand and what surrounds it; the hand comes first."""
+        settings, clutter, joints = self.settings, self._clutter, hand.joints
+        palm_m = np.linalg.norm(joints[9] - joints[0])
+        meshes = [hand.mesh]
+        if rng.random() < settings.sleeve:
+            meshes.append(scene.sleeve(hand.mesh, joints[0], hand.elbow_side, rng, clutter))
+        elif rng.random() < settings.bracelet:
+            meshes.append(scene.bracelet(joints[0], hand.elbow_side, palm_m, rng, clutter))
+        if rng.random() < settings.ring:
+            meshes.append(scene.ring(joints, rng))
+        if rng.random() < settings.held:
+            meshes.append(scene.held_object(joints, rng, clutter))
+        if rng.random() < settings.occluder:
+            meshes.append(scene.occluder(joints, rng, clutter))
+        if rng.random() < settings.second_hand:
+            meshes += self._second_hand(hand, rng)
+        return meshes
+
+    def _second_hand(self, hand: _Hand, rng: np.random.Generator) -> list[Mesh]:
+        """Return another hand beside the first, or none if no free place was found."""
+        posed = self._pose(rng)
+        left = rng.random() < 0.7
+        mirror = np.diag([-1.0 if left else 1.0, 1, 1])
+        turn = rotation([0, 0, 1], rng.normal(0, 1.2)) @ random_view(
+            posed.joints, self.settings, rng
+        )
+        for _ in range(4):
+            away = rng.uniform(0, 2 * np.pi)
+            offset = rng.uniform(0.06, 0.2) * np.array([np.cos(away), np.sin(away), 0])
+            shift = hand.joints[9] + offset + [0, 0, rng.normal(0, 0.06)]
+            joints = posed.joints @ (mirror @ turn).T + shift
+            distance = np.linalg.norm(joints[:, None] - hand.joints, axis=-1).min()
+            if distance > 0.03 and joints[:, 2].min() > 0.12:
+                moved = self._moved(posed, mirror @ turn, shift, rng)
+                material = hand.mesh.material if left else moved.mesh.material
+                return [scene.other_hand(moved.mesh, material, left)]
+        return []
+
+    def _environment(self, rng: np.random.Generator) -> Environment:
+        if self._panoramas and rng.random() > self.settings.made_up_light:
+            return self._panoramas[rng.integers(len(self._panoramas))]
+        k = int(rng.integers(_MADE_UP_ROOMS))
+        if k not in self._rooms:
+            self._rooms[k] = procedural_environment(np.random.default_rng(k))
+        return self._rooms[k]
+
+    def _background(self, environment, light: Light, rng: np.random.Generator) -> np.ndarray:
+        """Return what stands behind the hand: the surroundings, made-up clutter, or both."""
+        size, settings = self.settings.size_px, self.settings
+        if environment in self._panoramas and rng.random() < settings.scenery:
+            slope = np.exp(rng.uniform(np.log(0.3), np.log(0.9)))
+            picture = environment.view(light.rotation, slope, size, light.exposure)
+            if rng.random() < settings.clutter:
+                add_shapes(picture, rng, palette_of_things(rng, 4), rng.integers(1, 6))
+        else:
+            dim = np.exp(rng.normal(-0.15, 0.3))
+            picture = cv2.convertScaleAbs(self._clutter.view(rng, size), alpha=dim)
+        if rng.random() < 0.5:
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4))
+        return picture
+
+
+def _rest_hand(model: HandModel) -> RestHand:
+    rest = model.rest()
+    return RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints)
+
+
+def _random_gaze(rng: np.random.Generator) -> np.ndarray:
+    """Return panorama from camera (3, 3): any heading, mostly level; the crop is rolled freely."""
+    roll = rng.normal(0, 0.6) if rng.random() < 0.65 else rng.uniform(-np.pi, np.pi)
+    return (
+        _UP
+        @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
+        @ rotation([1, 0, 0], rng.normal(0, 0.35))
+        @ rotation([0, 0, 1], roll)
+    )
+
+
+def _random_light(environment: Environment, gaze, rng: np.random.Generator) -> Light:
+    brightness = np.exp(rng.normal(np.log(0.8), 0.22))
+    light = environment.light(gaze, brightness, rng.uniform(0.4, 1.0))
+    kind = rng.random()
+    if kind < 0.1:  # a lamp or flash near the camera
+        toward = rng.normal(0, 0.5, 3) + [0, -0.3, -1]
+        strength = rng.uniform(0.2, 1.0) * brightness
+    elif kind < 0.3:  # a lamp or window somewhere
+        toward = rng.normal(0, 1, 3) - [0, 0, 0.4]
+        strength = np.exp(rng.normal(-0.7, 0.6)) * brightness
+    else:
+        return light
+    color = np.exp(rng.normal(0, 0.08, 3)) * strength / light.exposure
+    return replace(light, key_direction=toward / np.linalg.norm(toward), key_color=color)
+
+
+def _composite(layers: Layers, background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lay the rendering over the background; a light blur hides how sharp renderings are."""
+    alpha = layers.alpha[..., None]
+    picture = (layers.color + background * (1 - alpha)).astype(np.uint8)
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.7))
+
+
+def _visible(joints, joints_px, layers: Layers, inside: np.ndarray) -> np.ndarray:
+    """Return which joints (21,) are inside the picture and not hidden."""
+    size = inside.shape[0]
+    column, row = np.clip(np.rint(joints_px), 0, size - 1).astype(int).T
+    within = ((joints_px > -0.5) & (joints_px < size - 0.5)).all(axis=1) & inside[row, column]
+    own = layers.parts[row, column, HAND] + layers.parts[row, column, ARM] > 0.5
+    near = joints[:, 2] - layers.depth_m[row, column] < _FLESH_M
+    return within & own & near

@@ -1,0 +1,184 @@
+"""Skin: photographed textures where they are given, made-up ones of any tone otherwise.
+
+Both live in one atlas.  The hand's part of MakeHuman's UV layout fills its left side, the forearm,
+which the photographs do not show, a strip on its right that continues the wrist's colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.training.renderer import Material, Texture, vertex_normals
+
+_WIDTH, _HEIGHT, _HAND_WIDTH = 512, 400, 400
+#: The hand's rectangle of MakeHuman's UV layout (v up), as the photographs are cut.
+_U, _V = (0.36, 0.556), (0.010, 0.199)
+#: Absorbance of melanin and of blood in linear red, green and blue, chosen so that melanin 0 to 1
+#: spans skin from very light to very dark.
+_PALE = np.array([0.26, 0.74, 1.05])
+_MELANIN = np.array([2.0, 2.35, 2.55])
+_BLOOD = np.array([0.02, 0.25, 0.18])
+_MADE_UP = 48
+
+
+@dataclass(frozen=True)
+class RestHand:
+    """A hand at rest, to know what each texel shows.
+
+    vertices (V, 3) metres, faces (F, 3), uvs (F, 3, 2) of the corners in MakeHuman's layout,
+    is_hand (F,) bool (False: forearm), joints (21, 3).
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uvs: np.ndarray
+    is_hand: np.ndarray
+    joints: np.ndarray
+
+
+class Skin:
+    """Skin materials for one hand model.
+
+    uvs: (F, 3, 2) corners in the atlas, row 0 of a texture at v = 0.
+    """
+
+    def __init__(self, hand: RestHand, folder: str | Path | None = None):
+        self.uvs = _atlas_uvs(hand)
+        self._features = _bake(hand, self.uvs)
+        self._photos = [] if folder is None else self._load(Path(folder))
+        self._made_up: dict[int, Texture] = {}
+
+    def material(self, rng: np.random.Generator, tint: float) -> Material:
+        """Return a random skin; `tint` is the standard deviation of its colour around a texture."""
+        if self._photos and rng.random() < 0.8:
+            texture = self._photos[rng.integers(len(self._photos))]
+            darker = np.exp(-0.12 * rng.normal() * _MELANIN)
+        else:
+            texture, darker = self._made_up_texture(int(rng.integers(_MADE_UP))), 1.0
+        return Material(
+            texture,
+            tint=darker * np.exp(0.4 * tint * rng.normal(size=3) + 0.8 * tint * rng.normal()),
+            contrast=float(np.exp(0.12 * rng.normal())),
+            specular=float(rng.uniform(0.018, 0.05)),
+            roughness=float(rng.uniform(0.36, 0.62)),
+            scatter=np.array([0.32, 0.13, 0.07]) * rng.uniform(0.5, 1.3),
+            bump=float(rng.uniform(0.0, 0.003)),
+        )
+
+    def _load(self, folder: Path) -> list[Texture]:
+        files = sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png"))
+        if not files:
+            raise InputError(f"{folder}: no .jpg or .png skin texture in this folder")
+        return [Texture(self._extend(_read(file))) for file in files]
+
+    def _extend(self, photo: np.ndarray) -> np.ndarray:
+        """Return the atlas of a photographed skin, its forearm in the wrist's colours."""
+        atlas = np.zeros((_HEIGHT, _WIDTH, 3), np.uint8)
+        atlas[:, :_HAND_WIDTH] = cv2.resize(photo, (_HAND_WIDTH, _HEIGHT))
+        palm, wrist = self._features["palm"], self._features["wrist"]
+        near = (wrist > 0.5) & (np.arange(_WIDTH) < _HAND_WIDTH)
+        inner = np.median(atlas[near & (palm > 0.7)], axis=0)
+        outer = np.median(atlas[near & (palm < 0.3)], axis=0)
+        arm = slice(_HAND_WIDTH, None)
+        share = palm[:, arm, None]
+        grain = _noise(np.random.default_rng(0), (3, 9, 30))[:, arm, None]
+        atlas[:, arm] = np.clip(inner * share + outer * (1 - share) + 5 * grain, 0, 255)
+        return atlas
+
+    def _made_up_texture(self, k: int) -> Texture:
+        if k not in self._made_up:
+            self._made_up[k] = Texture(self._paint(np.random.default_rng(k)))
+        return self._made_up[k]
+
+    def _paint(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a made-up skin: melanin spares the palm, blood gathers at tips and joints."""
+        f = self._features
+        tone = rng.beta(1.1, 2.2)
+        melanin = tone * (1 - rng.uniform(0.3, 0.7) * f["palm"])
+        melanin = melanin * (1 + 0.25 * f["knuckle"]) + 0.05 * f["crease"]
+        melanin += 0.02 * _noise(rng, (6, 20, 60, 130))
+        blood = rng.normal(0.2, 0.3) + 0.5 * f["tip"] + 0.6 * f["crease"] + 0.4 * f["knuckle"]
+        blood += 0.22 * _noise(rng, (5, 12, 30, 80)) + 0.3 * f["palm"]
+        nail = f["nail"]
+        melanin, blood = melanin * (1 - 0.6 * nail), blood + 0.5 * nail
+        absorbed = _PALE + melanin[..., None] * _MELANIN + blood[..., None] * _BLOOD
+        linear = np.exp(-absorbed) * (1 + 0.12 * nail[..., None])
+        return (255 * np.clip(linear, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+
+
+def _atlas_uvs(hand: RestHand) -> np.ndarray:
+    """Return the corners' UVs in the atlas; what is off the hand's rectangle is arm."""
+    u = (hand.uvs[..., 0] - _U[0]) / (_U[1] - _U[0])
+    v = (_V[1] - hand.uvs[..., 1]) / (_V[1] - _V[0])
+    uvs = np.stack([u * _HAND_WIDTH / _WIDTH, v], axis=-1)
+    strip = ~((u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)).all(axis=1)
+    if strip.any():
+        loose = hand.uvs[strip].reshape(-1, 2)
+        low, span = loose.min(axis=0), np.ptp(loose, axis=0)
+        inside = (hand.uvs[strip] - low) / np.maximum(span, 1e-9)
+        left = (_HAND_WIDTH + 6) / _WIDTH
+        uvs[strip] = inside * [0.985 - left, 0.96] + [left, 0.02]
+    return uvs.astype(np.float32)
+
+
+def _bake(hand: RestHand, uvs: np.ndarray) -> dict[str, np.ndarray]:
+    """Return maps (h, w) in [0, 1] of the atlas that tell what each texel shows."""
+    joints = hand.joints
+    fingers = joints[9] - joints[0]
+    length = np.linalg.norm(fingers)
+    palm = np.cross(joints[5] - joints[17], fingers)
+    palm /= np.linalg.norm(palm)
+    normals = vertex_normals(hand.vertices, hand.faces)[hand.faces].mean(axis=1) @ palm
+    centers = hand.vertices[hand.faces].mean(axis=1)
+
+    def near(points: np.ndarray, radius_m: float) -> np.ndarray:
+        nearest = np.linalg.norm(centers[:, None] - points, axis=-1).min(axis=1)
+        return np.exp(-((nearest / radius_m) ** 2))
+
+    bends, tips = joints[[3, 6, 7, 10, 11, 14, 15, 18, 19]], joints[[4, 8, 12, 16, 20]]
+    ends = joints[[3, 7, 11, 15, 19]]
+    back, front = np.clip(-normals, 0, 1), np.clip(normals, 0, 1)
+    faces = {
+        "palm": 1 / (1 + np.exp(-normals / 0.15)),
+        "wrist": (centers - joints[0]) @ fingers / length < 0.25 * length,
+        "crease": front * near(bends, 0.11 * length),
+        "knuckle": back * near(bends, 0.12 * length),
+        "tip": near(tips, 0.15 * length),
+        "nail": np.clip(4 * back - 2.4, 0, 1)
+        * (near(0.35 * ends + 0.65 * tips, 0.1 * length) > 0.3),
+    }
+    return {name: _rasterise(uvs, value.astype(np.float32)) for name, value in faces.items()}
+
+
+def _rasterise(uvs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return a map (h, w) that shows each face's value (F,), spread over the seams and smoothed."""
+    painted = np.full((_HEIGHT, _WIDTH), -1, np.float32)
+    corners = np.rint(uvs * [_WIDTH, _HEIGHT]).astype(np.int32)
+    for triangle, value in zip(corners, values, strict=True):
+        cv2.fillConvexPoly(painted, triangle, float(value))
+    empty = painted < 0
+    for _ in range(12):
+        grown = cv2.dilate(painted, np.ones((3, 3)))
+        painted = np.where(empty & (painted < 0), grown, painted)
+    return cv2.GaussianBlur(np.maximum(painted, 0), (0, 0), 2.0)
+
+
+def _noise(rng: np.random.Generator, cells: tuple[int, ...]) -> np.ndarray:
+    """Return cloudy noise (h, w) with unit variance, roughly, from octaves of the given sizes."""
+    octaves = [
+        cv2.resize(rng.normal(0, 1, (n, n)), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
+        for n in cells
+    ]
+    return sum(octaves) / len(cells) ** 0.5
+
+
+def _read(file: Path) -> np.ndarray:
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(f"{file}: not a readable picture")
+    return picture[..., ::-1]
