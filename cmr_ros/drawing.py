@@ -33,7 +33,7 @@ def overlay(
     canvas = np.ascontiguousarray(picture).copy()
     width = max(round(max(canvas.shape[:2]) / 400), 1)
     for hand in _far_to_near(hands):
-        _draw_mesh(canvas, hand, template.faces[0], camera)
+        _draw_mesh(canvas, hand, outward_faces(template, hand), camera)
         outline = [_fixed(polygon) for polygon in silhouette_polygons(hand)]
         cv2.polylines(canvas, outline, True, (255, 255, 255), width, cv2.LINE_AA, _BITS)
         _draw_skeleton(canvas, camera.project(hand.joints_m), width)
@@ -64,6 +64,15 @@ def silhouette_polygons(hand: Hand) -> list[np.ndarray]:
     return [crop.to_picture((outline[:, 0] + 0.5) / 2 - 0.5) for outline in outlines]
 
 
+def outward_faces(template: HandTemplate, hand: Hand) -> np.ndarray:
+    """Return the hand's faces (F, 3), counter-clockwise seen from outside.
+
+    Templates are right hands, and a mirror turns faces inside out.
+    """
+    faces = template.faces[0]
+    return faces[:, ::-1] if hand.handedness is Handedness.LEFT else faces
+
+
 def _far_to_near(hands: Sequence[Hand]) -> list[Hand]:
     return sorted(hands, key=lambda hand: -hand.joints_m[0, 2])
 
@@ -77,8 +86,6 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera) -> None:
     """Blend the shaded mesh into the canvas: faces towards the camera, far ones first."""
     corners = hand.vertices_m[faces]
-    if hand.handedness is Handedness.LEFT:
-        corners = corners[:, ::-1]  # templates are right hands; mirrored faces turn inside out
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     centers = corners.mean(axis=1)

@@ -1,0 +1,73 @@
+"""Pictures and meshes in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.errors import InputError
+
+#: OpenCV's warps address source pixels with 16 bits.
+_LONGEST_SIDE = (1 << 15) - 2
+
+
+def read_picture(path: Path | str) -> np.ndarray:
+    """Return a picture as RGB (height, width, 3) uint8, turned upright as its EXIF data say.
+
+    Raises InputError for a file that is missing, no picture, or too large.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a picture")
+    try:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV allows
+        picture = None
+    if picture is None:
+        raise InputError(f"{path}: not a picture that OpenCV reads; give a JPEG or PNG")
+    if max(picture.shape[:2]) > _LONGEST_SIDE:
+        raise InputError(
+            f"{path}: {picture.shape[1]}x{picture.shape[0]} is too large; "
+            f"no side may be longer than {_LONGEST_SIDE} pixels"
+        )
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def write_picture(path: Path | str, picture: np.ndarray) -> None:
+    """Write an RGB or mono picture in the format of the name's ending, making its folder."""
+    path = Path(path)
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    try:
+        coded, data = cv2.imencode(path.suffix, picture)
+    except cv2.error:
+        coded = False
+    if not coded:
+        raise InputError(f"{path}: OpenCV writes no {path.suffix!r}; name a .png or .jpg")
+    write_bytes(path, data.tobytes())
+
+
+def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> None:
+    """Write a mesh, vertices (V, 3) in metres and faces (F, 3), as binary PLY."""
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        f"element vertex {len(vertices_m)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    rows["count"], rows["corners"] = 3, faces
+    points = np.ascontiguousarray(vertices_m, dtype="<f4")
+    write_bytes(path, header.encode() + points.tobytes() + rows.tobytes())
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write a file, making its folder; raises InputError where that is not possible."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
