@@ -17,6 +17,10 @@ execute_process(
 list(PREPEND CMAKE_PREFIX_PATH "${_wheels_prefix}")
 set(ENV{AMENT_PREFIX_PATH} "${_wheels_prefix}:$ENV{AMENT_PREFIX_PATH}")
 
+if(NOT EXISTS "${_wheels_prefix}/share/ament_cmake_pytest")
+  set(BUILD_TESTING OFF)  # `pip install ros-ament-cmake-pytest` for `colcon test`
+endif()
+
 function(_mend_include_directories)
   # The wheels' targets name the Python and numpy headers of the machine that built them; CMake
   # refuses include directories that do not exist.

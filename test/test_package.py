@@ -114,6 +114,7 @@ def test_wheel_holds_sources_messages_and_share(wheel):
     assert {
         "cmr_ros/msg/__init__.py",
         "cmr_ros/msg/_hand_mesh_array.py",
+        "lib/cmr_ros/cmr",
         "lib/cmr_ros/hand_node",
         "lib/libcmr_ros__rosidl_typesupport_fastrtps_c.so",
         "share/ament_index/resource_index/packages/cmr_ros",
