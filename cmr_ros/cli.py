@@ -12,6 +12,7 @@ from cmr_ros.errors import CmrError
 COMMANDS = {
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "infer": "find the hands in a picture",
+    "synth": "render training pictures",
 }
 
 

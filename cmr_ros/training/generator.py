@@ -17,6 +17,7 @@ from cmr_ros.training.occlusion import ambient_share, hand_spheres
 from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.training.poses import sample_pose
 from cmr_ros.training.renderer import ARM, HAND, Layers, Light, Mesh, Renderer, vertex_normals
+from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
 from cmr_ros.training.skin import RestHand, Skin
 
@@ -25,23 +26,6 @@ _MADE_UP_ROOMS = 64
 #: or a palm's half thickness.
 _FLESH_M = 0.027
 _UP = np.diag([1.0, -1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A training picture and its truth, in the crop camera's frame.
-
-    picture: (s, s, 3) uint8 RGB.  vertices: (V, 3) of the template, metres.  joints: (21, 3)
-    metres.  matrix: (3, 3) of the crop camera.  mask: (s, s) bool, the hand where it is seen.
-    visible: (21,) bool, joints that are neither hidden nor outside the picture.
-    """
-
-    picture: np.ndarray
-    vertices: np.ndarray
-    joints: np.ndarray
-    matrix: np.ndarray
-    mask: np.ndarray
-    visible: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""`cmr synth`: render training pictures, look at them, record a demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmr_ros.errors import InputError
+from cmr_ros.files import write_picture
+from cmr_ros.training.rendering_jobs import Studio, contact_sheet, render_set
+from cmr_ros.weights import find
+
+
+def add_arguments(parser) -> None:
+    """Declare the actions and their arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    render = actions.add_parser("render", help="render a training set as resumable shards")
+    render.add_argument("--count", type=int, required=True)
+    render.add_argument("--jobs", type=int, default=1, help="processes")
+    render.add_argument("--shard-size", type=int, default=1000)
+    preview = actions.add_parser("preview", help="write a contact sheet of samples")
+    preview.add_argument("--count", type=int, default=48)
+    recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
+    for action in (render, preview, recording):
+        action.add_argument("-o", "--output", type=Path, required=True)
+        action.add_argument("--seed", type=int, default=0)
+        action.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
+        action.add_argument("--hdri", type=Path, metavar="DIR", help="folder of .exr panoramas")
+        action.add_argument(
+            "--hand-model", type=Path, metavar="FILE", help="default: the package's own"
+        )
+
+
+def run(args) -> None:
+    """Do what the action says."""
+    studio = Studio(args.hand_model or find("hand_model.npz"), args.seed, args.skins, args.hdri)
+    if args.action == "recording":
+        from cmr_ros.training.recording import write_recording
+
+        write_recording(studio, args.output)
+        return
+    if args.count < 1:
+        raise InputError(f"--count {args.count}: must be at least 1")
+    if args.action == "preview":
+        write_picture(args.output, contact_sheet(studio, args.count))
+        return
+    if args.jobs < 1 or args.shard_size < 1:
+        raise InputError("--jobs and --shard-size must be at least 1")
+    new = render_set(studio, args.output, args.count, args.shard_size, args.jobs)
+    print(f"{args.output}: {args.count} samples, {new} of them rendered now")

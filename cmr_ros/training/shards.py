@@ -1,0 +1,121 @@
+"""Rendered training sets on disk: shards of a thousand samples, written once, read at random."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.training.sample import Sample
+
+#: High enough that only the camera's own JPEG, which the generator applies, can be seen.
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY, 97,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]  # fmt: skip
+_ARRAYS = ("pictures", "offsets", "vertices", "joints", "matrices", "masks", "visible", "seed")
+
+
+def shard_path(folder: str | Path, number: int) -> Path:
+    """Return where shard `number` of a set lies."""
+    return Path(folder) / f"shard_{number:05d}.npz"
+
+
+def encode_picture(picture: np.ndarray) -> np.ndarray:
+    """Return the JPEG code, uint8, of a picture (s, s, 3) uint8 RGB."""
+    return cv2.imencode(".jpg", picture[..., ::-1], _JPEG)[1].ravel()
+
+
+def write_shard(path: Path, samples: Sequence[Sample], codes: Sequence[np.ndarray], seed: int):
+    """Write samples with the `codes` of their pictures; the file appears only once complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    with open(unfinished, "wb") as file:
+        np.savez(
+            file,
+            pictures=np.concatenate(codes),
+            offsets=np.cumsum([0, *map(len, codes)]),
+            vertices=np.stack([s.vertices for s in samples]).astype(np.float32),
+            joints=np.stack([s.joints for s in samples]).astype(np.float32),
+            matrices=np.stack([s.matrix for s in samples]),
+            masks=np.packbits(np.stack([s.mask for s in samples]).reshape(len(samples), -1), 1),
+            visible=np.stack([s.visible for s in samples]),
+            seed=np.int64(seed),
+        )
+    os.replace(unfinished, path)
+
+
+class Shards:
+    """A rendered set as a sequence of `Sample`; pictures are decoded when asked for.
+
+    Shards are read on first use and kept in memory, about 55 kB a sample.  Raises InputError for
+    an empty folder at once, and for a damaged shard when it is read.
+    """
+
+    def __init__(self, folder: str | Path):
+        self._paths = sorted(Path(folder).glob("shard_*.npz"))
+        if not self._paths:
+            raise InputError(f"{folder}: no shard_*.npz here; `cmr synth render -o {folder}`")
+        self._shards: list[dict[str, np.ndarray] | None] = [None] * len(self._paths)
+        self._ends = np.cumsum([_count(path) for path in self._paths])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self._shard(number)
+        i = index - int(self._ends[number]) + len(shard["joints"])
+        start, end = shard["offsets"][i : i + 2]
+        code = cv2.imdecode(shard["pictures"][start:end], cv2.IMREAD_COLOR)
+        if code is None:
+            raise InputError(f"{self._paths[number]}: picture {i} cannot be decoded; render again")
+        picture = np.ascontiguousarray(code[..., ::-1])
+        size = picture.shape[0]
+        mask = np.unpackbits(shard["masks"][i], count=size * size).reshape(size, size) > 0
+        return Sample(
+            picture,
+            shard["vertices"][i],
+            shard["joints"][i],
+            shard["matrices"][i],
+            mask,
+            shard["visible"][i],
+        )
+
+    def _shard(self, number: int) -> dict[str, np.ndarray]:
+        if self._shards[number] is None:
+            self._shards[number] = _read(self._paths[number])
+        return self._shards[number]
+
+
+def _count(path: Path) -> int:
+    """Return the number of samples in a shard without reading its pictures."""
+    return len(_load(path, ("offsets",))["offsets"]) - 1
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    shard = _load(path, _ARRAYS)
+    count = len(shard["offsets"]) - 1
+    for name in ("vertices", "joints", "matrices", "masks", "visible"):
+        if len(shard[name]) != count:
+            raise InputError(f"{path}: {len(shard[name])} {name} for {count} pictures; not a shard")
+    if shard["offsets"][-1] != len(shard["pictures"]):
+        raise InputError(f"{path}: pictures are cut off; delete the file and render again")
+    return shard
+
+
+def _load(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: not a complete shard ({error}); delete the file and render again"
+        ) from error
