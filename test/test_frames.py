@@ -2,25 +2,13 @@
 
 import numpy as np
 import pytest
+from hands import flat_right_hand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from cmr_ros.frames import joint_rotations, palm_pose, quaternions
 from cmr_ros.hand import JOINT_PARENTS, Handedness
-
-
-def flat_right_hand(bend_rad=0.0) -> np.ndarray:
-    """A right hand on a table: fingers along +x, back up (+z), thumb at +y; fingers bent down."""
-    joints = np.zeros((21, 3))
-    for finger, y in enumerate((0.035, 0.02, 0.0, -0.02, -0.04)):
-        first = 1 + 4 * finger
-        joints[first] = (0.03 if finger == 0 else 0.09, y, 0)
-        angle = 0.0
-        for joint in range(first + 1, first + 4):
-            angle += bend_rad
-            joints[joint] = joints[joint - 1] + 0.03 * np.array([np.cos(angle), 0, -np.sin(angle)])
-    return joints
 
 
 def mirrored(joints):

@@ -1,0 +1,99 @@
+"""What the node says about itself: one warning per trouble, and diagnostics once a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+#: Seconds between two warnings about the same thing, whatever they say.
+_WARNING_PERIOD_S = 5.0
+
+
+@dataclass
+class _Trouble:
+    text: str = ""
+    lasts: bool = False
+    since_s: float = 0.0
+    logged_text: str = ""
+    logged_s: float = -_WARNING_PERIOD_S
+
+
+class Health:
+    """Collects troubles and timings; logs each trouble once and reports all on /diagnostics."""
+
+    def __init__(self, node: Node, hardware_id: str, serving: str):
+        """Report for `node`; `serving` tells what runs the network."""
+        self._node, self._hardware_id, self._serving = node, hardware_id, serving
+        self._troubles: dict[str, _Trouble] = {}
+        self._latencies_s: list[float] = []
+        self._work_s: list[float] = []
+        self._pictures = self._hands = 0
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._last_report_s = time.monotonic()
+        node.create_timer(1.0, self._report)
+
+    def received(self):
+        """Count a picture that arrived."""
+        self._pictures += 1
+
+    def published(self, latency_s: float, work_s: float, hands: int):
+        """Note a picture's result: time since its stamp, time spent on it, hands in it."""
+        self._latencies_s.append(latency_s)
+        self._work_s.append(work_s)
+        self._hands = hands
+
+    def trouble(self, subject: str, text: str, grace_s: float = 0.0):
+        """Warn of a trouble, once as long as it says the same, if it lasts longer than grace_s."""
+        now = time.monotonic()
+        trouble = self._troubles.setdefault(subject, _Trouble())
+        if not trouble.lasts:
+            trouble.lasts, trouble.since_s, trouble.logged_text = True, now, ""
+        trouble.text = text
+        quiet = now - trouble.logged_s >= _WARNING_PERIOD_S
+        if quiet and now - trouble.since_s >= grace_s and text != trouble.logged_text:
+            trouble.logged_text, trouble.logged_s = text, now
+            self._node.get_logger().warning(text)
+
+    def clear(self, subject: str):
+        """Take note that a trouble is over."""
+        if subject in self._troubles:
+            self._troubles[subject].lasts = False
+
+    def _report(self):
+        now = time.monotonic()
+        elapsed, self._last_report_s = now - self._last_report_s, now
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK,
+            name=f"{self._node.get_fully_qualified_name()[1:]}: hands",
+            message=f"{self._hands} hands",
+            hardware_id=self._hardware_id,
+        )
+        troubles = [trouble.text for trouble in self._troubles.values() if trouble.lasts]
+        if troubles:
+            status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
+        elif not self._pictures:
+            status.level, status.message = DiagnosticStatus.STALE, "no pictures arrive"
+        values = {
+            "pictures received per second": f"{self._pictures / elapsed:.1f}",
+            "pictures answered per second": f"{len(self._work_s) / elapsed:.1f}",
+            "latency from stamp, ms": _milliseconds(self._latencies_s),
+            "work per picture, ms": _milliseconds(self._work_s),
+            "hands": str(self._hands),
+            "network runs on": self._serving,
+        }
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        report = DiagnosticArray(status=[status])
+        report.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(report)
+        self._latencies_s, self._work_s = [], []
+        self._pictures = self._hands = 0
+
+
+def _milliseconds(durations_s: list[float]) -> str:
+    """Return the median; no number where nothing was measured."""
+    if not durations_s:
+        return "-"
+    return f"{1000 * sorted(durations_s)[len(durations_s) // 2]:.1f}"

@@ -1,0 +1,119 @@
+"""From hands to ROS messages, and from CameraInfo to a camera: pure functions."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import Point, Pose2D, Quaternion, TransformStamped
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from cmr_ros.camera import Camera
+from cmr_ros.frames import joint_rotations, palm_pose, quaternions
+from cmr_ros.hand import JOINT_NAMES, JOINT_PARENTS, Hand, Handedness
+from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.template import HandTemplate
+
+
+def to_hand_mesh(hand: Hand) -> HandMesh:
+    """Return one hand as a message; its frame is the picture's."""
+    message = HandMesh(
+        track_id=hand.track_id,
+        handedness=int(hand.handedness),
+        score=float(hand.score),
+        joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints_m.tolist()],
+        joint_confidence=np.asarray(hand.joint_confidence, np.float32),
+        root_covariance=np.asarray(hand.root_covariance_m2, np.float64).ravel(),
+        reprojection_rms_px=float(hand.rms_px),
+        registration=hand.registration,
+        region=Pose2D(
+            x=float(hand.region.center_px[0]),
+            y=float(hand.region.center_px[1]),
+            theta=float(hand.region.rotation_rad),
+        ),
+        region_size_px=float(hand.region.size_px),
+    )
+    # Flat arrays of bytes cost a hundredth of lists or arrays of points.
+    message.vertices = array("f", np.ascontiguousarray(hand.vertices_m, np.float32).tobytes())
+    origin, rotation = palm_pose(hand.joints_m, hand.handedness)
+    message.palm_pose.position = Point(**_xyz(origin))
+    message.palm_pose.orientation = _quaternion(quaternions(rotation))
+    return message
+
+
+def to_hand_array(hands: Sequence[Hand], header: Header) -> HandMeshArray:
+    """Return all hands of the picture with this header."""
+    return HandMeshArray(header=header, hands=[to_hand_mesh(hand) for hand in hands])
+
+
+def to_topology(template: HandTemplate) -> HandTopology:
+    """Return what a listener must know to draw the vertices: faces and joints."""
+    message = HandTopology(
+        template_name=str(template.name),
+        joint_names=list(JOINT_NAMES),
+        joint_parents=list(JOINT_PARENTS),
+    )
+    message.faces = array("I", np.ascontiguousarray(template.faces[0], np.uint32).tobytes())
+    return message
+
+
+def to_transforms(
+    hands: Sequence[Hand], header: Header, frame_prefix: str = ""
+) -> list[TransformStamped]:
+    """Return 21 transforms per hand from the picture's frame to `hand_right/wrist` and so on.
+
+    Axes as in `cmr_ros.frames`.  Names do not grow with time: of several left hands the one
+    followed longest is `hand_left`, the next `hand_left_2`.
+    """
+    transforms = []
+    for name, hand in zip(frame_names(hands), hands, strict=True):
+        turns = quaternions(joint_rotations(hand.joints_m, hand.handedness))
+        for joint, position, turn in zip(JOINT_NAMES, hand.joints_m, turns, strict=True):
+            transform = TransformStamped(
+                header=header, child_frame_id=f"{frame_prefix}{name}/{joint}"
+            )
+            transform.transform.translation.x = float(position[0])
+            transform.transform.translation.y = float(position[1])
+            transform.transform.translation.z = float(position[2])
+            transform.transform.rotation = _quaternion(turn)
+            transforms.append(transform)
+    return transforms
+
+
+def frame_names(hands: Sequence[Hand]) -> list[str]:
+    """Return `hand_left`, `hand_right`, `hand_right_2`, ...: a name for each hand, in order."""
+    names = {}
+    for handedness in Handedness:
+        alike = [hand for hand in hands if hand.handedness == handedness]
+        for number, hand in enumerate(sorted(alike, key=lambda hand: hand.track_id), start=1):
+            suffix = "" if number == 1 else f"_{number}"
+            names[hand.track_id] = f"hand_{handedness.name.lower()}{suffix}"
+    return [names[hand.track_id] for hand in hands]
+
+
+def to_camera(info: CameraInfo, rectified: bool) -> Camera:
+    """Return the camera a CameraInfo describes; InputError when it describes none (REP-104)."""
+    roi = info.roi
+    return Camera.from_calibration(
+        info.width,
+        info.height,
+        info.k,
+        info.d,
+        info.distortion_model,
+        p=info.p,
+        binning=(info.binning_x, info.binning_y),
+        roi_offset=(roi.x_offset, roi.y_offset),
+        roi_size=(roi.width, roi.height),
+        rectified=rectified,
+    )
+
+
+def _xyz(vector: np.ndarray) -> dict[str, float]:
+    return dict(zip("xyz", vector.tolist(), strict=True))
+
+
+def _quaternion(q: np.ndarray) -> Quaternion:
+    x, y, z, w = q.tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)

@@ -1,0 +1,189 @@
+"""The node `hand_node`: pictures and camera_info in, hands in camera space out."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from cmr_ros.camera import Camera
+from cmr_ros.drawing import hand_mask, overlay
+from cmr_ros.errors import CmrError, InputError
+from cmr_ros.hand import Handedness
+from cmr_ros.msg import HandMeshArray, HandTopology
+from cmr_ros.pipeline import HandPipeline
+from cmr_ros.ros import messages, pictures
+from cmr_ros.ros.health import Health
+from cmr_ros.ros.markers import HandMarkers
+from cmr_ros.ros.parameters import Parameters, declare
+from cmr_ros.ros.subscription import NewestSubscription
+
+#: How long camera_info may be later than the first picture.
+_CAMERA_INFO_GRACE_S = 2.0
+
+
+class HandNode(Node):
+    """Feeds a camera's pictures to the pipeline and publishes the hands it finds.
+
+    Subscriptions: image_raw or image_raw/compressed, camera_info.  Publications: ~/hands,
+    ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.  Everything about a picture has
+    its stamp, and its frame_id, an optical frame.  Parameters: see `cmr_ros.ros.parameters`.
+    Raises InputError for a model that cannot be used.
+    """
+
+    def __init__(self):
+        super().__init__("hand_node")
+        p = self._settings = declare(self, self._on_change)
+        self._info: CameraInfo | None = None
+        self._pipeline = HandPipeline(
+            p.model or None, engine=p.engine, providers=p.providers, threads=p.threads, half=p.half
+        )
+        self._on_change(p)
+        self._advertise()
+        self._subscribe(compressed=p.transport == "compressed")
+        self._health = Health(self, self._images.topic, self._pipeline.network.serving)
+        self.get_logger().info(
+            f"{self._pipeline.network.serving}; waiting for {self._images.topic} and "
+            f"{self._infos.topic}"
+        )
+
+    def _advertise(self):
+        advertise = partial(
+            self.create_publisher,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._hands = advertise(HandMeshArray, "~/hands", 10)
+        self._markers = advertise(MarkerArray, "~/markers", 10)
+        self._mask = advertise(Image, "~/mask", 10)
+        self._debug_image = advertise(Image, "~/debug_image", 10)
+        self._tf = self.create_publisher(TFMessage, "/tf", 100)
+        kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._topology = self.create_publisher(HandTopology, "~/topology", kept)
+        self._topology.publish(messages.to_topology(self._pipeline.template))
+        self._make_markers = HandMarkers(self._pipeline.template.faces[0])
+
+    def _subscribe(self, compressed: bool):
+        # Like image_transport: one remapping of image_raw serves every transport.
+        base = self.resolve_topic_name("image_raw")
+        self._infos = NewestSubscription(self, CameraInfo, "camera_info", self._on_info)
+        if compressed:
+            self._images = NewestSubscription(
+                self, CompressedImage, f"{base}/compressed", self._on_compressed
+            )
+        else:
+            self._images = NewestSubscription(self, Image, base, self._on_image)
+
+    def _on_change(self, parameters: Parameters):
+        self._settings = parameters
+        self._pipeline.max_hands = parameters.max_hands
+        self._pipeline.min_score = parameters.min_score
+        self._pipeline.detection_interval = parameters.detection_interval
+        self._pipeline.smoothing_hz = parameters.smoothing_hz
+        self._pipeline.handedness = Handedness[parameters.handedness.upper()]
+
+    def _on_info(self, info: CameraInfo):
+        self._info = info
+
+    def _on_image(self, message: Image):
+        self._answer(message.header, partial(pictures.to_rgb, message))
+
+    def _on_compressed(self, message: CompressedImage):
+        self._answer(message.header, partial(pictures.decompress, message))
+
+    def _answer(self, header, read_picture):
+        """Publish the hands of one picture, or warn why they cannot be found."""
+        self._health.received()
+        start_s = time.monotonic()
+        stamp = Time.from_msg(header.stamp)
+        try:
+            picture = read_picture()
+            camera = self._camera(*picture.shape[1::-1])
+            if camera is None:
+                return
+            hands = self._pipeline(picture, camera, stamp.nanoseconds * 1e-9)
+        except InputError as error:
+            self._health.trouble("picture", str(error))
+            return
+        self._health.clear("picture")
+        self._publish(hands, picture, camera, header)
+        latency = self.get_clock().now() - stamp
+        self._health.published(latency.nanoseconds * 1e-9, time.monotonic() - start_s, len(hands))
+
+    def _camera(self, width: int, height: int) -> Camera | None:
+        """Return the camera of a picture of this size, None as long as it is not known."""
+        hfov_deg = self._settings.assume_hfov_deg
+        if hfov_deg > 0:
+            return Camera.from_fov(width, height, hfov_deg)
+        topic = self._infos.topic
+        remedy = "calibrate the camera, or set assume_hfov_deg to its horizontal field of view"
+        if self._info is None:
+            text = f"no camera_info on {topic}, so no hands: remap camera_info, {remedy}"
+            self._health.trouble("camera_info", text, grace_s=_CAMERA_INFO_GRACE_S)
+            return None
+        self._health.clear("camera_info")
+        try:
+            camera = messages.to_camera(self._info, self._settings.rectified)
+        except InputError as error:
+            raise InputError(f"camera_info on {topic}: {error}; {remedy}") from error
+        if (camera.width, camera.height) != (width, height):
+            raise InputError(
+                f"the picture on {self._images.topic} is {width}x{height}, but camera_info on "
+                f"{topic} is for {camera.width}x{camera.height}: they must come from one camera"
+            )
+        return camera
+
+    def _publish(self, hands, picture, camera: Camera, header):
+        """Publish one picture's results; the expensive ones only where somebody listens."""
+        p = self._settings
+        self._hands.publish(messages.to_hand_array(hands, header))
+        if p.publish_tf and hands and self._wanted(self._tf):
+            if header.frame_id:
+                transforms = messages.to_transforms(hands, header, p.frame_prefix)
+                self._tf.publish(TFMessage(transforms=transforms))
+                self._health.clear("frame_id")
+            else:
+                self._health.trouble(
+                    "frame_id", f"no /tf: pictures on {self._images.topic} have no frame_id"
+                )
+        if p.publish_markers and self._wanted(self._markers):
+            self._markers.publish(self._make_markers(hands, header))
+        if p.publish_mask and self._wanted(self._mask):
+            self._mask.publish(pictures.to_image(hand_mask(hands, camera), header))
+        if p.publish_debug_image and self._wanted(self._debug_image):
+            drawn = overlay(picture, hands, self._pipeline.template, camera)
+            self._debug_image.publish(pictures.to_image(drawn, header))
+
+    @staticmethod
+    def _wanted(publisher) -> bool:
+        return publisher.get_subscription_count() > 0
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop; return the exit status."""
+    rclpy.init(args=args)
+    try:
+        node = HandNode()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (CmrError, ParameterException) as error:
+        get_logger("hand_node").fatal(str(error))
+        return 1
+    except Exception:
+        # A signal invalidates the context under whatever call is at work, and that call raises.
+        if rclpy.ok():
+            raise
+    finally:
+        rclpy.try_shutdown()
+    return 0

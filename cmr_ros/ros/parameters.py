@@ -1,0 +1,146 @@
+"""The node's parameters: each declared once, with type, default, description and range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields, replace
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from cmr_ros.errors import InputError
+
+
+def _parameter(default, description: str, limits=None, choices=(), fixed=False):
+    """Describe one parameter; `fixed` ones cannot be changed while the node runs."""
+    about = {"description": description, "limits": limits, "choices": choices, "fixed": fixed}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of `hand_node`; config/hand.yaml holds the same defaults."""
+
+    model: str = _parameter(
+        "",
+        "Model folder (model.onnx, template.npz, model.json); empty: the one shipped",
+        fixed=True,
+    )
+    engine: str = _parameter(
+        "onnxruntime", "What runs the network", choices=("onnxruntime", "torch"), fixed=True
+    )
+    providers: list[str] = _parameter(
+        ["cuda", "cpu"],
+        "What onnxruntime runs on, the first that works of: tensorrt, cuda, cpu",
+        fixed=True,
+    )
+    half: bool = _parameter(
+        False, "Half precision, for torch or TensorRT on a graphics processor", fixed=True
+    )
+    threads: int = _parameter(2, "Threads of the networks on the CPU", limits=(1, 64), fixed=True)
+    transport: str = _parameter(
+        "raw",
+        "Subscribe to image_raw or to image_raw/compressed",
+        choices=("raw", "compressed"),
+        fixed=True,
+    )
+    rectified: bool = _parameter(
+        False, "Pictures are rectified: use camera_info's P without distortion instead of K and D"
+    )
+    assume_hfov_deg: float = _parameter(
+        0.0,
+        "Horizontal field of view to assume, in degrees, for a camera without calibration; "
+        "camera_info is then ignored.  0: require camera_info",
+        limits=(0.0, 170.0),
+    )
+    max_hands: int = _parameter(2, "Most hands to follow at once", limits=(1, 10))
+    min_score: float = _parameter(
+        0.5, "Hands less probable than this are dropped", limits=(0.0, 1.0)
+    )
+    detection_interval: int = _parameter(
+        5,
+        "While fewer hands than max_hands are followed, look for more on every n-th picture",
+        limits=(1, 1000),
+    )
+    handedness: str = _parameter(
+        "unknown",
+        "Which hands there are; unknown: the network tells left from right",
+        choices=("unknown", "left", "right"),
+    )
+    smoothing_hz: float = _parameter(
+        0.0,
+        "Cut-off frequency of the one-euro filter for a hand at rest; 0: no smoothing",
+        limits=(0.0, 30.0),
+    )
+    publish_tf: bool = _parameter(True, "Publish the joints' frames on /tf")
+    publish_markers: bool = _parameter(True, "Publish ~/markers while somebody listens")
+    publish_mask: bool = _parameter(True, "Publish ~/mask while somebody listens")
+    publish_debug_image: bool = _parameter(True, "Publish ~/debug_image while somebody listens")
+    frame_prefix: str = _parameter(
+        "", "Put before the frames' names, for several cameras: <prefix>hand_right/wrist"
+    )
+
+
+def declare(node: Node, on_change: Callable[[Parameters], None]) -> Parameters:
+    """Declare all parameters and return their values at start.
+
+    `on_change` gets all values whenever one changes.  Raises InputError for a value that is not
+    among the choices, and rclpy's ParameterException for a wrong type or range.
+    """
+    for about in fields(Parameters):
+        node.declare_parameter(about.name, _default(about), _descriptor(about))
+    names = [about.name for about in fields(Parameters)]
+    current = Parameters(**{name: node.get_parameter(name).value for name in names})
+    _check_choices(current)
+
+    def on_set(changed: list[Parameter]) -> SetParametersResult:
+        nonlocal current
+        values = {p.name: p.value for p in changed if p.name in names}
+        try:
+            wanted = replace(current, **values)
+            _check_choices(wanted)
+            on_change(wanted)
+        except InputError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        current = wanted
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
+    return current
+
+
+def _check_choices(parameters: Parameters):
+    for about in fields(Parameters):
+        value, choices = getattr(parameters, about.name), about.metadata["choices"]
+        if choices and value not in choices:
+            raise InputError(
+                f"parameter {about.name} is {value!r}: must be one of {', '.join(choices)}"
+            )
+
+
+def _default(about: Field):
+    return getattr(Parameters(), about.name)
+
+
+def _descriptor(about: Field) -> ParameterDescriptor:
+    limits, choices = about.metadata["limits"], about.metadata["choices"]
+    descriptor = ParameterDescriptor(
+        description=about.metadata["description"],
+        read_only=about.metadata["fixed"],
+        additional_constraints=f"one of {', '.join(choices)}" if choices else "",
+    )
+    if limits:
+        low, high = limits
+        if isinstance(low, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
+    return descriptor

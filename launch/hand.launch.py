@@ -1,0 +1,74 @@
+"""Start hand_node for one camera, and RViz if asked for.
+
+ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+"""
+
+import os
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+CONFIG = Path(__file__).resolve().parent.parent / "config"
+
+#: Name -> (default, description).  Empty strings leave the parameter file's value alone.
+ARGUMENTS = {
+    "image": ("image_raw", "topic of the pictures, without /compressed"),
+    "camera_info": ("camera_info", "topic of the camera's calibration"),
+    "namespace": ("", "namespace of the node, one per camera"),
+    "transport": ("", "raw or compressed"),
+    "engine": ("", "onnxruntime or torch"),
+    "providers": ("", "what onnxruntime may run on, in order: tensorrt,cuda,cpu"),
+    "model": ("", "folder of another model"),
+    "params_file": (str(CONFIG / "hand.yaml"), "the node's parameters"),
+    "rviz": ("false", "whether to start RViz, too"),
+}
+
+
+def start(context):
+    """Return the processes to start, now that the arguments are known."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    overrides = {name: given[name] for name in ("transport", "engine", "model") if given[name]}
+    if given["providers"]:
+        overrides["providers"] = [name.strip() for name in given["providers"].split(",")]
+    node = Node(
+        package="cmr_ros",
+        executable="hand_node",
+        namespace=given["namespace"],
+        parameters=[given["params_file"], overrides],
+        remappings=[("image_raw", given["image"]), ("camera_info", given["camera_info"])],
+        output="screen",
+    )
+    if given["rviz"].lower() not in ("true", "1"):
+        return [node]
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=given["namespace"],
+        arguments=["-d", str(CONFIG / "hand.rviz")],
+    )
+    return [node, rviz]
+
+
+def generate_launch_description():
+    """Return the launch description `ros2 launch` asks for."""
+    # Fast DDS's default shared memory is too small for pictures; both names of the variable are
+    # in use, other middlewares ignore them, and a profile of the user's own goes first.
+    variables = {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"}
+    if variables & os.environ.keys():
+        variables = set()
+    return LaunchDescription(
+        [
+            *(
+                SetEnvironmentVariable(name, str(CONFIG / "fastdds.xml"))
+                for name in sorted(variables)
+            ),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, (default, description) in ARGUMENTS.items()
+            ),
+            OpaqueFunction(function=start),
+        ]
+    )
