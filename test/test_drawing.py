@@ -1,0 +1,137 @@
+"""Overlays and masks, checked against the definition of the crop camera."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from cmr_ros.camera import Camera
+from cmr_ros.crop import CropCamera, Region
+from cmr_ros.drawing import hand_mask, label, outward_faces, overlay
+from cmr_ros.hand import Hand, Handedness
+
+PINHOLE = Camera.from_fov(640, 480, 65)
+LENS = Camera(640, 480, PINHOLE.matrix, np.array([-0.3, 0.1, 0.001, -0.002, 0.0]), "plumb_bob")
+#: A tetrahedron about the hand's size stands for the mesh.
+FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+TEMPLATE = SimpleNamespace(faces=(FACES,))
+
+
+def disc(radius=0.3, hole=0.0, cells=56):
+    """Return a silhouette with soft edges whose radii are shares of the crop."""
+    x = (np.arange(cells) + 0.5) / cells - 0.5
+    distance = np.hypot(x[:, None], x[None])
+    outer = np.clip((radius - distance) * cells + 0.5, 0, 1)
+    return outer * np.clip((distance - hole) * cells + 0.5, 0, 1) if hole else outer
+
+
+def make_hand(camera=PINHOLE, center=(300, 220), size=200.0, depth_m=0.5, **changes):
+    left = changes.get("handedness") is Handedness.LEFT
+    region = Region(center, size, 0.4)
+    crop = CropCamera.looking_at(camera, region, 224, mirrored=left)
+    root = depth_m * camera.rays(np.array(center))
+    corners = np.array([[-1, 1, 0], [1, 1, 0.2], [0, -1, 0], [0, 0.2, -1]]) * 0.05
+    joints = root + np.linspace(-0.04, 0.04, 63).reshape(21, 3)
+    fields = dict(
+        track_id=3,
+        handedness=Handedness.RIGHT,
+        score=0.9,
+        joints_m=joints,
+        vertices_m=root + corners,
+        root_covariance_m2=np.diag([1e-6, 1e-6, 144e-6]),
+        rms_px=1.0,
+        registration="joints",
+        region=region,
+        joints_px=camera.project(joints),
+        joint_confidence=np.ones(21),
+        silhouette=disc(),
+        silhouette_camera=crop,
+    )
+    return Hand(**{**fields, **changes})
+
+
+def expected_mask(hand, camera):
+    """Return the pixels whose place in the hand's crop has a silhouette above one half."""
+    grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1)
+    cells = (hand.silhouette_camera.from_picture(grid) + 0.5) * 56 / 224 - 0.5
+    x, y = np.moveaxis(cells.astype(np.float32), -1, 0)
+    return cv2.remap(hand.silhouette.astype(np.float32), x, y, cv2.INTER_LINEAR) > 0.5
+
+
+@pytest.mark.parametrize("camera", [PINHOLE, LENS])
+@pytest.mark.parametrize("handedness", [Handedness.LEFT, Handedness.RIGHT])
+@pytest.mark.parametrize("hole", [0.0, 0.15])
+def test_the_mask_is_the_silhouette_seen_by_the_picture(camera, handedness, hole):
+    silhouette = disc(hole=hole)
+    silhouette[:28, :10] = 1  # not symmetric, so that mirrored hands show
+    hand = make_hand(
+        camera, center=(480, 340), size=180.0, handedness=handedness, silhouette=silhouette
+    )
+    mask, expected = hand_mask([hand], camera) > 0, expected_mask(hand, camera)
+    # Outlines are true to half a pixel.
+    tolerance = cv2.morphologyEx(expected.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3)))
+    assert not ((mask != expected) & (tolerance == 0)).any()
+    assert (mask & expected).sum() / (mask | expected).sum() > 0.95
+    assert set(np.unique(hand_mask([hand], camera))) == {0, 1}
+
+
+@pytest.mark.parametrize("near_first", [True, False])
+def test_the_nearer_hand_is_in_front(near_first):
+    near, far = make_hand(depth_m=0.4), make_hand(center=(360, 220), depth_m=0.6)
+    hands = [near, far] if near_first else [far, near]
+    mask = hand_mask(hands, PINHOLE)
+    both = expected_mask(near, PINHOLE) & expected_mask(far, PINHOLE)
+    assert both.sum() > 1000
+    assert (mask[both] == (1 if near_first else 2)).mean() > 0.99
+    assert set(np.unique(mask)) == {0, 1, 2}
+
+
+def test_no_hands_no_marks():
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    assert not hand_mask([], PINHOLE).any()
+    np.testing.assert_array_equal(overlay(picture, [], TEMPLATE, PINHOLE), picture)
+    empty = make_hand(silhouette=np.zeros((56, 56)))
+    assert not hand_mask([empty], PINHOLE).any()
+
+
+def test_the_overlay_is_a_copy_and_marks_the_hand():
+    picture = np.full((480, 640, 3), 128, np.uint8)
+    drawn = overlay(picture, [make_hand()], TEMPLATE, PINHOLE)
+    assert (picture == 128).all() and drawn.shape == picture.shape and drawn.dtype == np.uint8
+    changed = (drawn != 128).any(axis=2)
+    assert changed[150:300, 230:380].mean() > 0.3 and not changed[:, 500:].any()
+
+
+def test_the_mesh_is_shaded_in_the_colour_of_its_side():
+    picture = np.zeros((480, 640, 3), np.uint8)
+    empty = np.zeros((56, 56))
+    right = overlay(picture, [make_hand(silhouette=empty)], TEMPLATE, PINHOLE)
+    hand = make_hand(silhouette=empty, handedness=Handedness.LEFT)
+    mirrored = hand.vertices_m * [-1, 1, 1] + [2 * hand.joints_m[0, 0], 0, 0]
+    left = overlay(
+        picture,
+        [make_hand(silhouette=empty, handedness=Handedness.LEFT, vertices_m=mirrored)],
+        TEMPLATE,
+        PINHOLE,
+    )
+    assert right.reshape(-1, 3).sum(axis=0).argmax() == 2  # blue
+    assert left.reshape(-1, 3).sum(axis=0).argmax() == 0  # orange
+
+
+def test_faces_of_left_hands_are_turned_outward():
+    assert outward_faces(TEMPLATE, make_hand()) is FACES
+    left = outward_faces(TEMPLATE, make_hand(handedness=Handedness.LEFT))
+    np.testing.assert_array_equal(left, FACES[:, ::-1])
+
+
+@pytest.mark.parametrize("center", [(-50, 20), (630, 470), (300, -90), (3000, 3000)])
+def test_hands_at_the_border_and_beyond(center):
+    hand = make_hand(center=center)
+    picture = np.zeros((480, 640, 3), np.uint8)
+    assert overlay(picture, [hand], TEMPLATE, PINHOLE).shape == picture.shape
+    assert hand_mask([hand], PINHOLE).shape == (480, 640)
+
+
+def test_the_label_says_which_hand_how_far_and_how_sure():
+    assert label(make_hand()) == ["right #3  90%", f"{make_hand().joints_m[0, 2]:.3f} m +-12 mm"]
