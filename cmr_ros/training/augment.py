@@ -84,7 +84,7 @@ def _develop(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _add_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add noise that grows with brightness; part of it is shared by the colours."""
-    strength = np.float32(rng.exponential(0.018))
+    strength = np.float32(min(rng.exponential(0.013), 0.05))
     shape = picture.shape[:2]
     noise = rng.standard_normal((*shape, 1), np.float32)
     noise = 0.8 * noise + 0.6 * rng.standard_normal((*shape, 3), np.float32)

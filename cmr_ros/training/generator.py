@@ -200,7 +200,7 @@ def _random_gaze(rng: np.random.Generator) -> np.ndarray:
 
 def _random_light(environment: Environment, gaze, rng: np.random.Generator) -> Light:
     brightness = np.exp(rng.normal(np.log(0.8), 0.22))
-    light = environment.light(gaze, brightness, rng.uniform(0.4, 1.0))
+    light = environment.light(gaze, brightness, rng.uniform(0.5, 1.0))
     kind = rng.random()
     if kind < 0.1:  # a lamp or flash near the camera
         toward = rng.normal(0, 0.5, 3) + [0, -0.3, -1]

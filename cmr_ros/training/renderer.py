@@ -54,7 +54,7 @@ class Mesh:
 
     vertices: (V, 3) metres, camera frame.  faces: (F, 3).  uvs: (F, 3, 2) of each corner.
     part: HAND, ARM or OTHER, for all or for each face (F,).  ambient: (V,) share of the
-    surroundings each vertex sees, 0 to 1.
+    surroundings each vertex sees, 0 to 1.  closed: whether its inside is never seen.
     """
 
     vertices: np.ndarray
@@ -63,6 +63,7 @@ class Mesh:
     material: Material
     part: int | np.ndarray = OTHER
     ambient: np.ndarray | None = None
+    closed: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Renderer:
     def __init__(self, width_px: int, height_px: int | None = None):
         self.size_px = width_px, height_px or width_px
         self._context = context = _open_context()
+        context.front_face = "cw"  # pictures are drawn upside down, see `_projection`
         self._program = _program(context, "surface")
         self._shadow_program = _program(context, "shadow")
         self._target = context.framebuffer(
@@ -127,7 +129,7 @@ class Renderer:
         context = self._context
         buffers = [context.buffer(_corners(mesh).tobytes()) for mesh in meshes]
         shadow = _shadow_matrix(meshes, light.key_direction)
-        context.enable(context.DEPTH_TEST)
+        context.enable_only(context.DEPTH_TEST)
         self._shadow_target.use()
         self._shadow_target.clear()
         self._shadow_program["to_shadow"].write(_columns(shadow))
@@ -139,6 +141,7 @@ class Renderer:
         self._set_scene(matrix, light, shadow)
         for mesh, buffer in zip(meshes, buffers, strict=True):
             self._set_material(mesh.material)
+            (context.enable if mesh.closed else context.disable)(context.CULL_FACE)
             layout = "3f 3f 2f 3f", ("position", "normal", "uv", "part_ambient")
             _draw(context, self._program, buffer, layout[0], *layout[1])
         context.copy_framebuffer(self._resolved, self._target)

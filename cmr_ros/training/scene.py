@@ -54,7 +54,7 @@ def sleeve(
         roughness=0.8,
         bump=0.002,
     )
-    return Mesh(cloth, arm.faces[faces_on], scale * arm.uvs[faces_on], material, ARM)
+    return Mesh(cloth, arm.faces[faces_on], scale * arm.uvs[faces_on], material, ARM, closed=False)
 
 
 def bracelet(wrist, elbow_side, palm_m: float, rng: np.random.Generator, clutter: Clutter) -> Mesh:
