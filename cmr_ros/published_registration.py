@@ -1,0 +1,62 @@
+"""The registration of the CMR paper (section 3.3), for comparison with our own.
+
+2D: joints by an algebraic residual, which depth multiplies; inliers are selected again in up to
+five rounds.  1D: the silhouette's extents.  Adaptive: near together (2 cm) the 2D answer counts,
+far apart (6 cm) the 1D answer, between them a blend.  Minima by least squares instead of SLSQP.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cmr_ros.extents import NORMALS
+from cmr_ros.root_fit import Problem, linear_roots, rows_by_root, supports
+
+_NEAR_M, _FAR_M = 0.02, 0.06
+_DEPTH_M = 0.3, 2.0
+_ROUNDS, _STEPS = 5, 10
+#: Joints are confident above this part of the median confidence, inliers under this many medians
+#: of the error.
+_CONFIDENT, _INLIER = 0.5, 2.5
+
+
+def published_roots(problem: Problem) -> np.ndarray:
+    """Return the roots (B, 3) of the adaptive scheme."""
+    from_joints = roots_2d(problem)
+    from_extents = roots_1d(problem, from_joints)
+    apart = np.linalg.norm(from_joints - from_extents, axis=-1, keepdims=True)
+    blend = np.clip((apart - _NEAR_M) / (_FAR_M - _NEAR_M), 0, 1)
+    return (1 - blend) * from_joints + blend * from_extents
+
+
+def roots_2d(problem: Problem) -> np.ndarray:
+    """Return the roots (B, 3) that joints alone give."""
+    confident = selected = problem.precision > _CONFIDENT**2
+    for _ in range(_ROUNDS):
+        roots = _clamped(linear_roots(problem, selected.astype(float)))
+        pixels, _ = rows_by_root(problem.joints_m + roots[:, None], problem.matrices)
+        error = np.linalg.norm(pixels - problem.joints_px, axis=-1)
+        typical = np.ma.median(np.ma.array(error, mask=~confident), axis=1).filled(0)
+        selected = confident & (error <= _INLIER * typical[:, None])
+    return roots
+
+
+def roots_1d(problem: Problem, roots_m: np.ndarray) -> np.ndarray:
+    """Return the roots (B, 3) that extents alone give, starting at roots (B, 3)."""
+    shown = problem.extents.shown
+    enough = shown.sum(1) >= 4
+    roots = roots_m
+    for _ in range(_STEPS):
+        points = supports(problem, problem.vertices_m + roots[:, None])[1] + roots[:, None]
+        pixels, rows = rows_by_root(points, problem.matrices)
+        error = ((pixels * NORMALS).sum(-1) - problem.extents.reach_px) * shown
+        rows = (rows * NORMALS[..., None]).sum(-2) * shown[..., None]
+        system = rows.transpose(0, 2, 1) @ rows
+        system += 1e-9 * (1 + np.trace(system, axis1=1, axis2=2)[:, None, None]) * np.eye(3)
+        change = np.linalg.solve(system, rows.transpose(0, 2, 1) @ error[..., None])[..., 0]
+        roots = np.where(enough[:, None], _clamped(roots - change), roots)
+    return roots
+
+
+def _clamped(roots_m: np.ndarray) -> np.ndarray:
+    return np.concatenate([roots_m[:, :2], np.clip(roots_m[:, 2:], *_DEPTH_M)], axis=1)
