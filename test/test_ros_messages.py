@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
-from cmr_ros.msg import HandMesh, HandMeshArray
 from hands import hand
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
@@ -19,6 +18,7 @@ from visualization_msgs.msg import Marker
 from cmr_ros.errors import InputError
 from cmr_ros.frames import joint_rotations, palm_pose
 from cmr_ros.hand import JOINT_NAMES, JOINT_PARENTS, Handedness
+from cmr_ros.msg import HandMesh, HandMeshArray
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.messages import (
     frame_names,

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 #: Seconds between two warnings about the same thing, whatever they say.
-_WARNING_PERIOD_S = 5.0
+_WARNING_PERIOD_S = 2.0
 
 
 @dataclass

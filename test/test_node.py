@@ -1,0 +1,327 @@
+"""The node as a process of its own, spoken to over DDS."""
+
+import copy
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from peer import NodeProcess, Peer, environment, played_pictures
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
+
+from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.msg import HandMeshArray, HandTopology
+from cmr_ros.ros.pictures import decompress, to_image, to_rgb
+
+
+class Camera:
+    """Plays the camera driver, and asks the node about one picture at a time."""
+
+    def __init__(self, namespace, recording, image_type=Image, reliable=True):
+        self.peer = Peer(namespace)
+        self.pictures, self.info = copy.deepcopy(recording)
+        topic = "image_raw" if image_type is Image else "image_raw/compressed"
+        self.images = self.peer.publisher(image_type, topic, reliable)
+        self.infos = self.peer.publisher(CameraInfo, "camera_info", reliable)
+        self.hands = self.peer.listen(HandMeshArray, "hand_node/hands")
+        self.picture = to_image(decompress(self.pictures[0]), self.pictures[0].header)
+        self.stamp = 1000
+
+    def wait_for_node(self):
+        self.peer.spin_until(
+            lambda: (
+                self.images.get_subscription_count()
+                and self.infos.get_subscription_count()
+                and self.peer.node.count_publishers("hand_node/hands")
+            ),
+            "the node",
+        )
+        self.peer.spin_for(0.3)  # both ends must have noticed
+
+    def send(self, picture=None, info=True):
+        """Publish a picture under a new stamp; `info` may be False or another camera_info."""
+        self.stamp += 1
+        picture = copy.deepcopy(self.picture) if picture is None else picture
+        picture.header.stamp.sec, picture.header.frame_id = self.stamp, "camera_optical"
+        if info:
+            info = self.info if info is True else info
+            info.header = picture.header
+            self.infos.publish(info)
+            self.peer.spin_for(0.05)
+        self.images.publish(picture)
+        return self.stamp
+
+    def ask(self, picture=None, info=True) -> HandMeshArray:
+        """Publish a picture until the node answers it: a best-effort one may get lost."""
+        sent = []
+
+        def answered():
+            if len(sent) < 5 * (1 + self.waited // 20) and self.waited % 20 == 0:
+                sent.append(self.send(copy.deepcopy(picture), info))
+            self.waited += 1
+            return next((m for m in self.hands if m.header.stamp.sec in sent), None)
+
+        self.waited = 0
+        return self.peer.spin_until(answered, "hands")
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return played_pictures()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Start nodes that end with the module."""
+    nodes, folder = [], tmp_path_factory.mktemp("nodes")
+
+    def start_node(namespace, *arguments):
+        nodes.append(NodeProcess(namespace, folder, *arguments))
+        return nodes[-1]
+
+    yield start_node
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def node(start):
+    return start("raw")
+
+
+@pytest.fixture(scope="module")
+def camera(node, recording):
+    camera = Camera("raw", recording)
+    camera.wait_for_node()
+    yield camera
+    camera.peer.close()
+
+
+def test_hands_have_the_stamp_and_frame_of_the_picture(camera):
+    found = camera.ask()
+    assert found.header.stamp.sec == camera.stamp
+    assert found.header.frame_id == "camera_optical"
+    assert len(found.hands) >= 1
+    hand = found.hands[0]
+    joints = np.array([[p.x, p.y, p.z] for p in hand.joints])
+    vertices = np.reshape(hand.vertices, (-1, 3))
+    assert 0.1 < joints[0, 2] < 3.0
+    assert np.linalg.norm(vertices - joints[9], axis=1).max() < 0.3
+    covariance = np.reshape(hand.root_covariance, (3, 3))
+    assert np.linalg.eigvalsh(covariance).min() > 0
+
+
+def test_topology_reaches_a_late_listener_and_fits_the_hands(camera):
+    found = camera.ask()
+    heard = camera.peer.listen(HandTopology, "hand_node/topology", late=True)
+    topology = camera.peer.spin_until(lambda: heard, "the topology")[0]
+    assert tuple(topology.joint_names) == JOINT_NAMES
+    assert len(topology.faces) % 3 == 0
+    assert max(topology.faces) == len(found.hands[0].vertices) // 3 - 1
+
+
+def test_frames_markers_and_pictures_belong_to_the_same_hand(camera):
+    tf = camera.peer.listen(TFMessage, "/tf")
+    heard = {
+        "markers": camera.peer.listen(MarkerArray, "hand_node/markers"),
+        "mask": camera.peer.listen(Image, "hand_node/mask"),
+        "debug_image": camera.peer.listen(Image, "hand_node/debug_image", reliable=False),
+    }
+    for topic in heard:
+        name = f"hand_node/{topic}"
+        camera.peer.spin_until(lambda name=name: camera.peer.node.count_publishers(name), name)
+    camera.peer.spin_for(0.5)
+
+    def everything():
+        found = camera.ask()
+        camera.peer.spin_for(0.3)
+        now = found.header.stamp.sec
+        parts = {
+            name: next((m for m in messages if _stamp(m) == now), None)
+            for name, messages in {**heard, "tf": tf}.items()
+        }
+        return (found, parts) if all(parts.values()) else None
+
+    found, parts = camera.peer.spin_until(everything, "all outputs of one picture")
+    hand = found.hands[0]
+    transforms = parts["tf"].transforms
+    assert len(transforms) == 21 * len(found.hands)
+    assert {t.header.frame_id for t in transforms} == {"camera_optical"}
+    wrist = next(t for t in transforms if t.child_frame_id.endswith("/wrist"))
+    assert (wrist.transform.translation.x, wrist.transform.translation.z) in [
+        (h.joints[0].x, h.joints[0].z) for h in found.hands
+    ]
+    mesh = parts["markers"].markers[0]
+    assert mesh.type == Marker.TRIANGLE_LIST and mesh.header == found.header
+    corner = np.array([mesh.points[0].x, mesh.points[0].y, mesh.points[0].z])
+    vertices = np.reshape(hand.vertices, (-1, 3))
+    assert np.abs(vertices - corner).sum(axis=1).min() < 1e-5
+    mask, debug = to_rgb(parts["mask"])[..., 0], to_rgb(parts["debug_image"])
+    assert parts["mask"].encoding == "mono8" and parts["mask"].header == found.header
+    assert mask.shape == (camera.info.height, camera.info.width)
+    assert set(np.unique(mask)) == set(range(len(found.hands) + 1))
+    assert debug.shape == (*mask.shape, 3)
+    assert not np.array_equal(debug, to_rgb(camera.picture)), "nothing is drawn"
+
+
+def test_no_hand_gives_an_empty_array(camera):
+    empty = to_image(np.full((480, 640, 3), 90, np.uint8), camera.picture.header)
+    assert camera.ask(empty).hands == []
+
+
+def test_newest_picture_wins(camera):
+    for _ in range(12):
+        last = camera.send(info=False)
+    camera.peer.spin_until(
+        lambda: any(m.header.stamp.sec == last for m in camera.hands), "the last of many pictures"
+    )
+    stamps = [m.header.stamp.sec for m in camera.hands]
+    assert stamps == sorted(stamps)
+
+
+def test_wrong_pictures_and_calibrations_are_named_once(camera, node):
+    depth = copy.deepcopy(camera.picture)
+    depth.encoding = "32FC1"
+    small = to_image(np.zeros((240, 320, 3), np.uint8), camera.picture.header)
+    uncalibrated = copy.deepcopy(camera.info)
+    uncalibrated.k = np.zeros(9)
+    for picture, info, words in [
+        (depth, True, ["'32FC1'"]),
+        (small, True, ["320x240", "640x480", "/raw/camera_info"]),
+        (None, uncalibrated, ["not calibrated", "/raw/camera_info", "assume_hfov_deg"]),
+    ]:
+        known = len(node.warnings)
+        answers = len(camera.hands)
+
+        def warned(picture=picture, info=info, known=known):
+            camera.send(copy.deepcopy(picture), info)
+            return len(node.warnings) > known
+
+        camera.peer.spin_until(warned, f"a warning about {words}")
+        for _ in range(5):
+            camera.send(copy.deepcopy(picture), info)
+        camera.peer.spin_for(0.3)
+        new = node.warnings[known:]
+        assert len(new) == 1 and all(word in new[0] for word in words), new
+        assert len(camera.hands) == answers, "an answer without knowing the camera"
+        assert camera.ask().hands, "the node did not recover"
+
+
+def test_parameters_change_while_running(camera):
+    set_parameter = camera.peer.set_parameter
+    try:
+        assert set_parameter("hand_node", "min_score", 1.0).successful
+        assert camera.ask().hands == []
+    finally:
+        assert set_parameter("hand_node", "min_score", 0.5).successful
+    assert camera.ask().hands
+    assert not set_parameter("hand_node", "max_hands", 0).successful, "out of range"
+    assert not set_parameter("hand_node", "transport", "compressed").successful, "fixed"
+    refused = set_parameter("hand_node", "handedness", "both")
+    assert not refused.successful and "unknown, left, right" in refused.reason
+
+
+def test_diagnostics(camera):
+    heard = camera.peer.listen(DiagnosticArray, "/diagnostics")
+
+    def answered():
+        camera.ask()
+        return [m.status[0] for m in heard if m.status[0].level == DiagnosticStatus.OK]
+
+    status = camera.peer.spin_until(answered, "diagnostics")[-1]
+    assert status.name == "raw/hand_node: hands"
+    values = {pair.key: pair.value for pair in status.values}
+    assert "onnxruntime" in values["network runs on"]
+    assert float(values["work per picture, ms"]) > 0
+
+
+def test_best_effort_pictures_without_camera_info(start, recording):
+    node = start("bare")
+    camera = Camera("bare", recording, reliable=False)
+    try:
+        camera.wait_for_node()
+
+        def warned():
+            camera.send(info=False)
+            camera.peer.spin_for(0.1)
+            return node.warnings
+
+        camera.peer.spin_until(warned, "a warning")
+        camera.send(info=False)
+        camera.peer.spin_for(0.5)
+        assert len(node.warnings) == 1
+        assert "no camera_info on /bare/camera_info" in node.warnings[0]
+        assert not camera.hands
+        # A guess, but only if asked for.
+        assert camera.peer.set_parameter("hand_node", "assume_hfov_deg", 67.4).successful
+        guessed = camera.ask(info=False).hands[0]
+        assert camera.peer.set_parameter("hand_node", "assume_hfov_deg", 0.0).successful
+        known = camera.ask().hands[0]
+        assert 0.5 < guessed.joints[0].z / known.joints[0].z < 2
+        assert "best-effort" in node.log
+    finally:
+        camera.peer.close()
+
+
+def test_compressed_pictures_and_sigint(start, recording):
+    node = start("jpeg", "-p", "transport:=compressed", "-p", "frame_prefix:=jpeg_")
+    camera = Camera("jpeg", recording, CompressedImage)
+    tf = camera.peer.listen(TFMessage, "/tf")
+    try:
+        camera.wait_for_node()
+        assert camera.ask(camera.pictures[0]).hands
+        rubbish = CompressedImage(format="jpeg", data=b"rubbish")
+
+        def warned():
+            camera.send(copy.deepcopy(rubbish))
+            return node.warnings
+
+        camera.peer.spin_until(warned, "a warning")
+        assert "'jpeg', 7 bytes" in node.warnings[0]
+
+        def framed():
+            camera.ask(camera.pictures[0])
+            return [t for m in tf for t in m.transforms if t.child_frame_id.startswith("jpeg_")]
+
+        camera.peer.spin_until(framed, "frames with a prefix")
+    finally:
+        camera.peer.close()
+    assert node.stop(signal.SIGINT) == 0
+    assert "Traceback" not in node.log, node.log
+
+
+def test_sigterm_ends_the_node_cleanly(node, camera):
+    assert camera.ask()
+    assert node.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in node.log, node.log
+
+
+@pytest.mark.parametrize(
+    "argument, words",
+    [
+        ("model:=nowhere", "nowhere"),
+        ("engine:=magic", "onnxruntime, torch"),
+        ("threads:=1000", "threads"),
+        ("max_hands:=two", "max_hands"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_a_status(argument, words, tmp_path):
+    command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-p", argument]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment()
+    )
+    assert done.returncode == 1
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def _stamp(message) -> int:
+    """Return the seconds of a message's, or of its first part's, stamp."""
+    parts = getattr(message, "transforms", None) or getattr(message, "markers", None) or [message]
+    return parts[0].header.stamp.sec
