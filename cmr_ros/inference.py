@@ -114,6 +114,11 @@ class HandNetwork:
         """What runs the network, and why something preferred does not."""
         return self._engine.serving
 
+    def normalised(self, crops: np.ndarray) -> np.ndarray:
+        """Return crops (N, S, S, 3) as the pictures (N, 3, S, S) that the network takes."""
+        images = crops.transpose(0, 3, 1, 2) * self._scale + self._offset
+        return np.ascontiguousarray(images)
+
     def __call__(self, crops: np.ndarray) -> Prediction:
         """Return the prediction of crops (N, S, S, 3), uint8 RGB."""
         size = self.input_size
@@ -122,8 +127,7 @@ class HandNetwork:
                 f"crops of shape {crops.shape} and type {crops.dtype}; "
                 f"this network takes (N, {size}, {size}, 3) of uint8"
             )
-        images = crops.transpose(0, 3, 1, 2) * self._scale + self._offset
-        outputs = self._engine(np.ascontiguousarray(images))
+        outputs = self._engine(self.normalised(crops))
         landmarks, presence, handedness = map(outputs.get, OPTIONAL_OUTPUTS)
         return Prediction(
             vertices_m=outputs["vertices"] * np.float32(self.card.scale_m),
@@ -180,7 +184,7 @@ def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: 
             f"engine 'torch' needs the Python package {error.name!r}; "
             "pip install 'cmr_ros[train]' brings it"
         ) from None
-    return TorchEngine(path, card, template, threads, half)
+    return TorchEngine.load(path, card, template, threads, half)
 
 
 def _check(runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path):

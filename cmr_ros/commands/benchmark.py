@@ -1,0 +1,23 @@
+"""`cmr benchmark`: measure a part of the pipeline by itself."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+#: Part -> one-line help; `cmr_ros.benchmark.PART` has `add_arguments(parser)` and `run(args)`.
+PARTS = {
+    "network": "milliseconds of a network, onnxruntime beside plain torch",
+}
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments of every part."""
+    parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
+    for name, summary in PARTS.items():
+        part = parts.add_parser(name, help=summary, description=summary)
+        import_module(f"cmr_ros.benchmark.{name}").add_arguments(part)
+
+
+def run(args) -> None:
+    """Measure the part asked for."""
+    import_module(f"cmr_ros.benchmark.{args.part}").run(args)

@@ -1,0 +1,114 @@
+"""Reads the template that released checkpoints belong to: published files and MANO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.network.spirals import spirals
+from cmr_ros.template import HandTemplate
+from cmr_ros.untrusted import Sparse, array, read_pickle
+
+_SPIRAL_LENGTH = 27
+#: MANO's finger tips are vertices; they follow its 16 joints, then all take this package's order.
+_MANO_TIPS = (745, 317, 444, 556, 673)
+_MANO_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+
+
+def read_template(folder: Path | str, mano: Path | str | None = None) -> HandTemplate:
+    """Return the template of a folder with the published `template.ply` and `transform.pkl`.
+
+    mano: MANO_RIGHT.pkl, whose joint regressor is taken; for other templates the folder holds
+    `joint_regressor.npy` (J, V).  Without transform.pkl the levels are built anew; a released
+    checkpoint was trained on the published ones and loses accuracy on others.
+
+    Raises InputError for files that are missing, damaged, refused or do not belong together.
+    """
+    folder = Path(folder)
+    name = "mano_right" if mano is not None else folder.resolve().name
+    if not (folder / "transform.pkl").exists():
+        from cmr_ros.training.hierarchy import build_template
+
+        vertices, faces = _read_ply(folder / "template.ply")
+        return build_template(name, vertices, faces, _joint_regressor(folder, mano, len(vertices)))
+    vertices, faces, up, down = _read_levels(folder / "transform.pkl")
+    return HandTemplate(
+        name=name,
+        vertices=vertices,
+        faces=faces,
+        spirals=tuple(
+            spirals(face, len(vertex), _SPIRAL_LENGTH).astype(np.int32)
+            for vertex, face in zip(vertices[:-1], faces[:-1], strict=True)
+        ),
+        up=up,
+        down=down,
+        joint_regressor=_joint_regressor(folder, mano, len(vertices[0])),
+    )
+
+
+def _read_levels(path: Path):
+    """Return vertices, faces, up- and down-sampling of all levels of `transform.pkl`."""
+    content = read_pickle(path)
+    names = ("vertices", "face", "up_transform", "down_transform")
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise InputError(f"{path}: entry {missing[0]!r} is missing; expected the published file")
+    try:
+        vertices = tuple(array(level).astype(np.float32) for level in content["vertices"])
+        faces = tuple(array(level).astype(np.int32) for level in content["face"])
+        up, down = (tuple(map(_triplets, content[name])) for name in names[2:])
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: damaged ({error!r})") from None
+    return vertices, faces, up, down
+
+
+def _triplets(matrix: Sparse) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    row, column, value = matrix.triplets()
+    return row.astype(np.int32), column.astype(np.int32), value.astype(np.float32)
+
+
+def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return vertices (V, 3) and faces (F, 3) in the order of the file."""
+    import trimesh
+
+    try:
+        mesh = trimesh.load(path, file_type="ply", force="mesh", process=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected the published template") from None
+    except Exception as error:  # trimesh names no errors of its own
+        raise InputError(f"{path}: not a readable PLY file ({error})") from None
+    if len(mesh.faces) == 0:
+        raise InputError(f"{path}: holds no mesh")
+    return np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+
+
+def _joint_regressor(folder: Path, mano: Path | str | None, vertex_count: int) -> np.ndarray:
+    """Return the matrix (J, V) that makes joints of vertices."""
+    if mano is not None:
+        return _mano_joint_regressor(Path(mano), vertex_count)
+    path = folder / "joint_regressor.npy"
+    try:
+        regressor = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give --mano MANO_RIGHT.pkl instead") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable array ({error})") from None
+    return regressor.astype(np.float32)
+
+
+def _mano_joint_regressor(path: Path, vertex_count: int) -> np.ndarray:
+    content = read_pickle(path)
+    try:
+        joints = array(content["J_regressor"]).astype(np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no readable J_regressor ({error!r}); is it MANO?") from None
+    if joints.shape != (16, vertex_count):
+        raise InputError(
+            f"{path}: its J_regressor has the shape {joints.shape}, this template needs "
+            f"(16, {vertex_count}); MANO's template has 778 vertices"
+        )
+    tips = np.zeros((len(_MANO_TIPS), vertex_count), np.float32)
+    tips[range(len(_MANO_TIPS)), _MANO_TIPS] = 1
+    return np.concatenate([joints, tips])[list(_MANO_ORDER)]
