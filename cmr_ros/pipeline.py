@@ -117,7 +117,7 @@ class HandPipeline:
             return []
         self._pictures_since_detection = 0
         regions = [detection.region for detection in self._detector(picture)]
-        unknown = self._tracker.unknown(regions)[:missing]
+        unknown = self._tracker.associate(regions)[:missing]
         return [self._tracker.start(region, self.handedness) for region in unknown]
 
     def _look(self, picture: np.ndarray, camera: Camera, tracks: Sequence[Track]) -> list[Glimpse]:
@@ -223,7 +223,8 @@ class HandPipeline:
         """Aim each track at its hand; hands that leave the picture or are doubles end."""
         alive = []
         for track, hand in hands:
-            track.aim(camera.project(hand.joints_m), self.network.card.crop_margin)
+            # By the 2D joints: crops that follow the mesh would drift where it fits badly.
+            track.aim(hand.joints_px, self.network.card.crop_margin)
             if palm_in_picture(track.palm, camera.width, camera.height):
                 alive.append(track)
         self._tracker.keep(alive)

@@ -16,10 +16,14 @@ from cmr_ros.smoothing import Smoother
 #: shares of the region's side.  MediaPipe's palm detector looks at hands that way.
 PALM_CENTER, PALM_SIDE = (0.49, 0.70), 0.385
 _WRIST, _MIDDLE_MCP = 0, 9
+#: A palm seen at a slant is short: the box of all joints may fill this share of the region.
+_WIDEST_HAND = 0.9
 #: A hand's box is that much larger than the box of its joints.
 _FLESH = 1.1
-#: Palms that overlap more than this (intersection over union) are one.
-_SAME_PALM_IOU = 0.4
+#: Palms of which more than this share overlaps are one.
+_SAME_PALM = 0.6
+#: A track whose crop differs from a detection's by more than this factor has gone astray.
+_ASTRAY = 1.5
 #: The share of new evidence in a track's belief about its handedness, and how far the belief must
 #: be from a coin toss before a track changes sides.
 _HANDEDNESS_GAIN, _HANDEDNESS_MARGIN = 0.2, 0.2
@@ -30,33 +34,42 @@ def region_from_joints(
 ) -> Region:
     """Return the region of a hand whose joints lie at picture pixels (21, 2).
 
-    Its up is the way from the wrist to the middle finger's base; `mirrored` is for left hands.
-    With a margin the region is that many times as large as the whole hand's box, and in its middle,
-    as the published networks want it; without, it is placed by the palm.
+    Its up is the way from the wrist to the middle finger's base; `mirrored` is for left hands.  It
+    is placed by the palm, as detections are, but never cuts the fingers off.  With a margin it is
+    that many times as large as the whole hand's box, and in its middle, as the published networks
+    want it.
     """
     x, y = joints_px[_MIDDLE_MCP] - joints_px[_WRIST]
     rotation = float(np.arctan2(x, -y))
     c, s = np.cos(rotation), np.sin(rotation)
     axes = np.array([[c, s], [-s, c]])  # the region's right and down, in the picture
     turned = joints_px @ axes.T
-    if margin is None:
-        turned, side, shift = turned[list(PALM_JOINTS)], PALM_SIDE, np.array(PALM_CENTER) - 0.5
+    hand_center, hand_side = _box(turned)
+    if margin is not None:
+        center, size = hand_center, hand_side * _FLESH * margin
     else:
-        side, shift = 1 / (_FLESH * margin), np.zeros(2)
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    size = float((high - low).max() / side)
-    if mirrored:
-        shift[0] *= -1
-    center = ((low + high) / 2 - size * shift) @ axes
-    return Region((float(center[0]), float(center[1])), size, rotation)
+        center, palm_side = _box(turned[list(PALM_JOINTS)])
+        size = max(palm_side / PALM_SIDE, hand_side / _WIDEST_HAND)
+        right, down = np.array(PALM_CENTER) - 0.5
+        center = center - size * np.array([-right if mirrored else right, down])
+    center = center @ axes
+    return Region((float(center[0]), float(center[1])), float(size), rotation)
+
+
+def _box(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the centre (2,) and the longer side of the upright box around points (N, 2)."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return (low + high) / 2, (high - low).max()
 
 
 def palm_overlap(a: Region, b: Region) -> float:
-    """Return intersection over union of the palms that two regions hold, 0 to 1."""
+    """Return the share, 0 to 1, of the smaller of two regions' palms that the larger one covers."""
     palms = [_palm(region) for region in (a, b)]
     _, corners = cv2.rotatedRectangleIntersection(*palms)
-    shared = 0.0 if corners is None else cv2.contourArea(cv2.convexHull(corners))
-    return shared / max(sum(side * side for _, (side, _), _ in palms) - shared, 1e-9)
+    if corners is None:
+        return 0.0
+    smaller = min(side for _, (side, _), _ in palms)
+    return cv2.contourArea(cv2.convexHull(corners)) / max(smaller**2, 1e-9)
 
 
 def _palm(region: Region):
@@ -126,18 +139,30 @@ class Tracker:
         self._next_id += 1
         return track
 
-    def unknown(self, regions: Sequence[Region]) -> list[Region]:
-        """Return those regions, placed by the palm, whose palm no living track holds."""
-        return [
-            region
-            for region in regions
-            if all(palm_overlap(region, track.palm) < _SAME_PALM_IOU for track in self.tracks)
-        ]
+    def associate(self, regions: Sequence[Region]) -> list[Region]:
+        """Return those detected regions whose palm no living track holds.
+
+        A track that has gone astray in size is put back on the detection of its palm.
+        """
+        unknown = []
+        for region in regions:
+            track = self._holder(region)
+            if track is None:
+                unknown.append(region)
+            elif not 1 / _ASTRAY < track.palm.size_px / region.size_px < _ASTRAY:
+                track.palm = track.region = region
+        return unknown
+
+    def _holder(self, region: Region) -> Track | None:
+        """Return the track that holds the palm of a region."""
+        overlaps = [palm_overlap(region, track.palm) for track in self.tracks]
+        best = int(np.argmax(overlaps)) if overlaps else None
+        return None if best is None or overlaps[best] < _SAME_PALM else self.tracks[best]
 
     def keep(self, tracks: Sequence[Track]) -> None:
         """Let these tracks live on and all others end; of two on one hand the older one lives."""
         self.tracks = []
         for track in sorted(tracks, key=lambda track: track.id):
-            if self.unknown([track.palm]):
+            if self._holder(track.palm) is None:
                 track.age += 1
                 self.tracks.append(track)

@@ -59,12 +59,33 @@ def test_overlap_of_palms():
     region = Region((100, 100), 200, 0.3)
     assert palm_overlap(region, region) == pytest.approx(1, abs=1e-3)
     assert palm_overlap(region, Region((190, 100), 200, 0.3)) == 0
-    # Palms of equal size that are half a palm apart share a third of their union.
-    palm = PALM_SIDE * 200
-    step = palm / 2 * np.array([np.cos(0.3), np.sin(0.3)])
-    assert palm_overlap(region, Region(tuple(100 + step), 200, 0.3)) == pytest.approx(
-        1 / 3, abs=0.01
-    )
+    half = PALM_SIDE * 100 * np.array([np.cos(0.3), np.sin(0.3)])
+    shifted = Region(tuple(100 + half), 200, 0.3)
+    assert palm_overlap(region, shifted) == pytest.approx(0.5, abs=0.01)
+    # One palm inside the other is the same palm, whatever their sizes.
+    inside = Region((100 + 20 * np.sin(-0.3), 100 + 20 * np.cos(-0.3)), 100, 0.3)
+    assert palm_overlap(region, inside) == palm_overlap(inside, region) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7])
+def test_fingers_are_never_cut_off(turn):
+    joints = hand_px()
+    joints[list(PALM_JOINTS)] = 0.3 * joints[list(PALM_JOINTS)] + 0.7 * joints[0]
+    c, s = np.cos(turn), np.sin(turn)
+    joints = joints @ np.array([[c, s], [-s, c]])
+    region = region_from_joints(joints)
+    crop = CropCamera.affine(Camera.from_fov(640, 480, 60), region, 224)
+    assert np.ptp(crop.from_picture(joints), axis=0).max() == pytest.approx(0.9 * 224)
+
+
+def test_a_margin_puts_the_whole_hand_in_the_middle():
+    joints = hand_px(rotation=0.5)
+    region = region_from_joints(joints, margin=1.3)
+    crop = CropCamera.affine(Camera.from_fov(640, 480, 60), region, 224)
+    seen = crop.from_picture(joints)
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    np.testing.assert_allclose((low + high) / 2, 111.5)
+    assert 1.3 < 224 / (high - low).max() < 1.5
 
 
 def test_a_palm_outside_the_picture_is_noticed():
@@ -103,7 +124,16 @@ def test_hands_that_are_followed_are_not_found_again():
     tracker = Tracker()
     tracker.keep(tracks_at(tracker, (100, 100)))
     seen, new = Region((110, 95), 220, -0.2), Region((300, 100), 200)
-    assert tracker.unknown([seen, new]) == [new]
+    assert tracker.associate([seen, new]) == [new]
+    assert tracker.tracks[0].region.size_px == 200
+
+
+def test_a_track_that_went_astray_is_put_back():
+    tracker = Tracker()
+    tracker.keep(tracks_at(tracker, (100, 100)))
+    detected = Region((100, 80), 400)
+    assert tracker.associate([detected]) == []
+    assert tracker.tracks[0].region is tracker.tracks[0].palm is detected
 
 
 def test_handedness_has_hysteresis():
