@@ -13,6 +13,7 @@ COMMANDS = {
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "infer": "find the hands in a picture",
     "synth": "render training pictures",
+    "train": "train a network as a plan says",
 }
 
 

@@ -21,7 +21,8 @@ class NetworkConfig:
     variant: SG (silhouette, then pose, then mesh), PG (pose twice, then mesh), G (pose, then
     mesh; the release trained on more data) or P (PG without groups).  groups: joints whose maps
     are aggregated.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].
-    scale_m: metres of one unit of the predicted meshes.
+    scale_m: metres of one unit of the predicted meshes.  landmark_heads: let a mobile trunk's
+    released heads speak too; they are true only to the released trunk.
     """
 
     variant: Variant = "SG"
@@ -33,6 +34,7 @@ class NetworkConfig:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     scale_m: float = 0.20
+    landmark_heads: bool = True
 
     def __post_init__(self):
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):

@@ -84,11 +84,15 @@ def _edge_lengths(mesh: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Targets:
-    """The truth of a batch: meshes (N, V_i, 3) fine to coarse, heatmaps and silhouette maps."""
+    """The truth of a batch: meshes (N, V_i, 3) fine to coarse, heatmaps and silhouette maps.
+
+    joints: (N, J, 3) in the meshes' units, for the loss on joints.
+    """
 
     meshes: tuple[torch.Tensor, ...]
     heatmaps: torch.Tensor
     silhouette: torch.Tensor
+    joints: torch.Tensor | None = None
 
 
 def recovery_losses(
@@ -96,15 +100,17 @@ def recovery_losses(
     targets: Targets,
     faces: torch.Tensor,
     weights: LossWeights = PUBLISHED_WEIGHTS,
+    regressor: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted loss terms by name; their sum is what training lowers.
 
-    faces: (F, 3) of the finest mesh.  Earlier stages' maps count as much as the last stage's.
+    faces: (F, 3) of the finest mesh.  regressor: (J, V_0), joints from that mesh; only the loss on
+    joints asks for it.  Earlier stages' maps count as much as the last stage's.
     """
     heatmaps = (recovery.heatmaps, *recovery.prior_heatmaps)
     silhouettes = (recovery.silhouette, *recovery.prior_silhouettes)
     fine = recovery.meshes[0], targets.meshes[0], faces
-    return {
+    terms = {
         "mesh": weights.mesh * mesh_loss(recovery.meshes, targets.meshes),
         "heatmap": weights.heatmap * sum(map_loss(maps, targets.heatmaps) for maps in heatmaps),
         "silhouette": weights.silhouette
@@ -112,3 +118,10 @@ def recovery_losses(
         "normal": weights.normal * normal_loss(*fine),
         "edge": weights.edge * edge_loss(*fine),
     }
+    if weights.location:
+        location = sum(location_loss(maps, targets.heatmaps) for maps in heatmaps)
+        terms["location"] = weights.location * location
+    if weights.joint:
+        joints = regressor @ recovery.meshes[0]
+        terms["joint"] = weights.joint * functional.l1_loss(joints, targets.joints)
+    return terms

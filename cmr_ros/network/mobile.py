@@ -50,7 +50,9 @@ class MobileMeshRecovery(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = MobileTrunk()
-        self.landmark_heads = LandmarkHeads()
+        # Never trained here: nothing of what they say can be learnt from renders.
+        heads = LandmarkHeads().requires_grad_(False)
+        self.landmark_heads = heads if config.landmark_heads else None
         self.top_down = TopDown()
         self.stages = nn.ModuleList()
         map_count = 0
@@ -74,19 +76,23 @@ class MobileMeshRecovery(nn.Module):
         joint_count = self.config.joint_count
         heatmaps, silhouette = maps[-1].split((joint_count, 1), dim=1)
         context = torch.cat([x, self.aggregation(heatmaps), silhouette], dim=1)
-        says = self.landmark_heads(features.pooled)
-        size = self.config.input_size
         return Recovery(
             meshes=self.decoder(self.encoder(context, features)),
             heatmaps=heatmaps,
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
             prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
-            # The heads count pixels from the crop's edge, this package from its first centre.
-            landmarks=(says.landmarks[..., :2] - 0.5) / size,
-            presence=says.presence,
-            handedness=says.handedness,
+            **self._released(features.pooled),
         )
+
+    def _released(self, pooled: Tensor) -> dict[str, Tensor]:
+        """Return what the trunk's released heads say."""
+        if self.landmark_heads is None:
+            return {}
+        says = self.landmark_heads(pooled)
+        # The heads count pixels from the crop's edge, this package from its first centre.
+        landmarks = (says.landmarks[..., :2] - 0.5) / self.config.input_size
+        return {"landmarks": landmarks, "presence": says.presence, "handedness": says.handedness}
 
 
 class TopDown(nn.Module):

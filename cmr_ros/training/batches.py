@@ -1,0 +1,101 @@
+"""Batches of training samples, from renders or from features kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cmr_ros.network.trunk import TrunkFeatures
+from cmr_ros.training.shards import Shards
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N samples.  Either `images` or what a frozen trunk makes of them, `features`.
+
+    vertices: (N, V, 3) and joints: (N, J, 3), metres in the crop camera's frame.  joints_px:
+    (N, J, 2).  mask: (N, S/2, S/2) uint8, share of each cell that shows the hand, 255 for all.
+    images: (N, S, S, 3) uint8 RGB.
+    """
+
+    vertices: Tensor
+    joints: Tensor
+    joints_px: Tensor
+    mask: Tensor
+    images: Tensor | None = None
+    features: TrunkFeatures | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in moved.items():
+            if isinstance(value, Tensor):
+                moved[name] = value.to(device, non_blocking=True)
+            elif value is not None:
+                moved[name] = TrunkFeatures(*(x.to(device, non_blocking=True) for x in value))
+        return replace(self, **moved)
+
+    def __len__(self) -> int:
+        return len(self.vertices)
+
+
+class RenderedSamples(Dataset):
+    """Batches of renders: an item is a list of indices and gives a Batch with images."""
+
+    def __init__(self, shards: Shards, limit: int | None = None):
+        self.shards = shards
+        self.count = min(len(shards), limit or len(shards))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        samples = [self.shards[int(i)] for i in indices]
+        joints = np.stack([s.joints for s in samples])
+        pixels = joints @ np.stack([s.matrix for s in samples]).astype(np.float32).swapaxes(1, 2)
+        return Batch(
+            vertices=torch.from_numpy(np.stack([s.vertices for s in samples])),
+            joints=torch.from_numpy(joints),
+            joints_px=torch.from_numpy(pixels[..., :2] / pixels[..., 2:]),
+            mask=torch.from_numpy(np.stack([_halved(s.mask) for s in samples])),
+            images=torch.from_numpy(np.stack([s.picture for s in samples])),
+        )
+
+
+def _halved(mask: np.ndarray) -> np.ndarray:
+    """Return the share (s/2, s/2) of four pixels each that a mask (s, s) covers, 255 for all."""
+    cells = mask.reshape(mask.shape[0] // 2, 2, mask.shape[1] // 2, 2)
+    return (cells.sum(axis=(1, 3)) * 63.75).astype(np.uint8)
+
+
+def shuffled(
+    count: int, size: int, seed: int, epoch: int, rank: int, ranks: int
+) -> list[list[int]]:
+    """Return the batches of indices of one process in one epoch; all processes get as many.
+
+    Every index is drawn at most once; those that fill no batch wait for another epoch.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count)[rank::ranks]
+    return [order[i * size : (i + 1) * size].tolist() for i in range(count // ranks // size)]
+
+
+def in_order(count: int, size: int) -> list[list[int]]:
+    """Return batches of all indices, the last one possibly smaller."""
+    return [list(range(i, min(i + size, count))) for i in range(0, count, size)]
+
+
+def loader(samples: Dataset, batches: list[list[int]], workers: int) -> DataLoader:
+    """Return an iterable of the batches, read ahead by worker processes."""
+    return DataLoader(
+        samples,
+        batch_size=None,
+        sampler=batches,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )

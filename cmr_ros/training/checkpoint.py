@@ -1,0 +1,39 @@
+"""Checkpoints of a training run: written in one piece, read without running anything in them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from cmr_ros.errors import InputError
+
+
+def save_checkpoint(path: Path, state: dict) -> None:
+    """Write tensors and plain values; a run killed meanwhile leaves the previous file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path | str, keys: tuple[str, ...] = ()) -> dict:
+    """Return what `save_checkpoint` wrote, on the CPU.
+
+    Raises InputError if the file is missing, damaged, holds code, or lacks one of the keys.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a readable checkpoint ({reason}); delete it to start anew"
+        ) from None
+    missing = [key for key in keys if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise InputError(f"{path}: not a training checkpoint, {missing[0]!r} is missing")
+    return state

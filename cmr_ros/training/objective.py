@@ -1,0 +1,78 @@
+"""What training lowers: the losses of a batch, their targets made where the network runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmr_ros.network.decoder import UpSampling
+from cmr_ros.network.losses import LossWeights, Targets, recovery_losses
+from cmr_ros.network.recovery import Recovery
+from cmr_ros.network.trunk import TrunkFeatures
+from cmr_ros.template import HandTemplate
+from cmr_ros.training.batches import Batch
+
+
+class Objective(nn.Module):
+    """A network and its losses: Batch -> weighted loss terms by name."""
+
+    def __init__(
+        self, network: nn.Module, template: HandTemplate, weights: LossWeights, sigma_px: float
+    ):
+        super().__init__()
+        self.network, self.weights, self.sigma_px = network, weights, sigma_px
+        # A matrix between levels is a few numbers a row, whichever way it goes.
+        self.down = nn.ModuleList(
+            UpSampling(matrix, len(coarse))
+            for matrix, coarse in zip(template.down, template.vertices[1:], strict=True)
+        )
+        faces = torch.from_numpy(np.asarray(template.faces[0], np.int64))
+        self.register_buffer("faces", faces, persistent=False)
+        regressor = torch.from_numpy(np.asarray(template.joint_regressor, np.float32))
+        self.register_buffer("regressor", regressor, persistent=False)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the loss terms; their sum is to be lowered."""
+        recovery = recover(self.network, batch)
+        return recovery_losses(
+            recovery, self.targets(batch, recovery), self.faces, self.weights, self.regressor
+        )
+
+    def targets(self, batch: Batch, recovery: Recovery) -> Targets:
+        """Return the truth in the units, levels and map size that the network answers in."""
+        config = self.network.config
+        root = batch.joints[:, :1]
+        meshes = [(batch.vertices - root) / config.scale_m]
+        for down in self.down[: len(recovery.meshes) - 1]:
+            meshes.append(down(meshes[-1]))
+        size = recovery.heatmaps.shape[-1]
+        mask = batch.mask[:, None].float() / 255
+        return Targets(
+            meshes=tuple(meshes),
+            heatmaps=gaussians(batch.joints_px, config.input_size, size, self.sigma_px),
+            silhouette=F.adaptive_avg_pool2d(mask, size),
+            joints=(batch.joints - root) / config.scale_m,
+        )
+
+
+def recover(network: nn.Module, batch: Batch) -> Recovery:
+    """Return what a network says about a batch, from its features if it has some."""
+    if batch.features is not None:
+        return network.recover(TrunkFeatures(*(x.float() for x in batch.features)))
+    config = network.config
+    images = batch.images.permute(0, 3, 1, 2).float() / 255
+    mean, std = (images.new_tensor(v)[:, None, None] for v in (config.mean, config.std))
+    return network((images - mean) / std)
+
+
+def gaussians(joints_px: Tensor, size_px: int, cells: int, sigma_px: float) -> Tensor:
+    """Return maps (N, J, cells, cells) of a crop of size_px with a peak of 1 at joints (N, J, 2).
+
+    Pixel centres lie at integers.
+    """
+    pitch = size_px / cells
+    centers = (torch.arange(cells, device=joints_px.device) + 0.5) * pitch - 0.5
+    x, y = torch.exp(-(((joints_px[..., None] - centers) / sigma_px) ** 2) / 2).unbind(2)
+    return y[..., :, None] * x[..., None, :]

@@ -1,0 +1,142 @@
+"""What a training run is told: one YAML file, checked before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from cmr_ros.errors import InputError
+from cmr_ros.network.config import NetworkConfig, preset
+from cmr_ros.network.losses import LossWeights
+
+_PRECISIONS = ("fp32", "bf16", "fp16")
+_SCHEDULES = ("cosine", "step")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A run of `cmr train`.
+
+    Data: train, validation: folders of shards (`cmr synth`).  template: template.npz of the hand.
+    output: where checkpoints, logs and pictures go.  limit: use the first so many samples alone.
+    workers: processes that read ahead.
+    Network: preset: its name; network: entries that differ from the preset.  trunk:
+    landmark_full.onnx, where a mobile network starts.  frozen: keep that trunk as it is.  cache:
+    folder for the frozen trunk's features, computed once; without it they are computed each time.
+    Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
+    Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
+    warmup_steps: the rate rises linearly, then falls by schedule `cosine`, or by ten at each of
+    step_epochs.  ema: decay of the averaged weights, which are what is validated and exported.
+    Machine: precision fp32, or bf16 or fp16 where it is safe.  threads: of the CPU.  seed.
+    """
+
+    train: Path
+    validation: Path
+    template: Path
+    output: Path
+    limit: int | None = None
+    workers: int = 2
+    preset: str = "sg_resnet18"
+    network: dict[str, Any] = field(default_factory=dict)
+    trunk: Path | None = None
+    frozen: bool = False
+    cache: Path | None = None
+    sigma_px: float = 3.5
+    losses: LossWeights = LossWeights()
+    epochs: int = 38
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    clip_norm: float = 10.0
+    warmup_steps: int = 0
+    schedule: str = "step"
+    step_epochs: tuple[int, ...] = (30,)
+    ema: float = 0.999
+    precision: str = "fp32"
+    threads: int = 2
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, choices in (("precision", _PRECISIONS), ("schedule", _SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} {getattr(self, name)!r}: choose from {choices}")
+        for name in ("epochs", "batch_size", "learning_rate", "threads", "clip_norm", "sigma_px"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} {getattr(self, name)}: must be positive")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema {self.ema}: must lie in 0 to 1, 1 excluded")
+        is_mobile = self.network_config.encoder == "mobile"
+        if not is_mobile and (self.frozen or self.trunk):
+            raise InputError(f"{self.preset!r} has no trunk to start from or to freeze")
+        if is_mobile and not self.frozen and self.network_config.landmark_heads:
+            raise InputError(
+                "a trunk that is trained leaves its released heads behind; set "
+                "network: {landmark_heads: false}, or frozen: true"
+            )
+        if self.cache and not self.frozen:
+            raise InputError("cache: features can be kept only while the trunk is frozen")
+
+    @property
+    def network_config(self) -> NetworkConfig:
+        """The preset with the plan's changes."""
+        values = preset(self.preset).to_dict()
+        changes = dict(self.network)
+        values["decoder"] |= changes.pop("decoder", {})
+        return NetworkConfig.from_dict(values | changes)
+
+
+def load_plan(path: Path | str, **changes: Any) -> TrainingPlan:
+    """Return the plan in a YAML file, with changes; relative paths start at the current folder.
+
+    Raises InputError for a file, name or value that cannot be used.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({error})") from None
+    try:
+        if not isinstance(values, dict):
+            raise InputError("expected names and values")
+        return _build(TrainingPlan, values | changes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _build(kind, values: dict[str, Any]):
+    """Return a dataclass of plain values, those nested in it included."""
+    hints = get_type_hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise InputError(f"unknown entry {unknown[0]!r}; known are {', '.join(hints)}")
+    needed = {
+        entry.name
+        for entry in fields(kind)
+        if entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(needed - set(values)):
+        raise InputError(f"entry {missing[0]!r} is missing")
+    return kind(**{name: _convert(name, hints[name], value) for name, value in values.items()})
+
+
+def _convert(name: str, hint, value):
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise InputError(f"{name}: expected names and values")
+        return _build(hint, value)
+    if hint == Path or hint == Path | None:
+        return None if value is None else Path(str(value)).expanduser()
+    if isinstance(value, list):
+        return tuple(value)
+    try:
+        if hint is float and not isinstance(value, bool):
+            return float(value)  # YAML takes 1e-4 for a text
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: {value!r} is not a number") from None
+    if hint in (int, float, bool, str) and type(value) is not hint:
+        raise InputError(f"{name}: {value!r} is not of type {hint.__name__}")
+    return value
