@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.hand import JOINT_PARENTS, Handedness
+from cmr_ros.hand import Handedness
 
 _WRIST, _INDEX, _MIDDLE, _LITTLE = 0, 5, 9, 17
-#: The joint a bone leads to; finger tips have none and keep the direction of their last bone.
-_BONE_END = (_MIDDLE, 2, 3, 4, -1, 6, 7, 8, -1, 10, 11, 12, -1, 14, 15, 16, -1, 18, 19, 20, -1)
 
 
 def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
@@ -25,15 +23,15 @@ def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
     the hinge of a finger (the thumb's is turned, by its base).  An unknown hand counts as right.
     """
     joints = np.asarray(joints_m, dtype=np.float64)
-    rotations = np.empty((len(joints), 3, 3))
-    rotations[_WRIST] = _palm_rotation(joints, handedness)
-    for joint in range(1, len(joints)):
-        start, end = JOINT_PARENTS[joint], _BONE_END[joint]
-        parent = rotations[start]
-        if start == _WRIST:
-            parent = _carry(parent, joints[joint] - joints[_WRIST])
-        rotations[joint] = _carry(parent, joints[end] - joints[joint]) if end >= 0 else parent
-    return rotations
+    wrist = _palm_rotation(joints, handedness)
+    fingers = joints[1:].reshape(5, 4, 3)
+    bones = np.diff(fingers, axis=1, prepend=np.broadcast_to(joints[_WRIST], (5, 1, 3)))
+    rotations = np.empty((5, 4, 3, 3))
+    frames = _carry(np.broadcast_to(wrist, (5, 3, 3)), bones[:, 0])
+    for joint in range(3):
+        rotations[:, joint] = frames = _carry(frames, bones[:, joint + 1])
+    rotations[:, 3] = frames  # tips keep the direction of the last bone
+    return np.concatenate([wrist[None], rotations.reshape(20, 3, 3)])
 
 
 def palm_pose(joints_m: np.ndarray, handedness: Handedness) -> tuple[np.ndarray, np.ndarray]:
@@ -71,22 +69,22 @@ def _palm_rotation(joints: np.ndarray, handedness: Handedness) -> np.ndarray:
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
-def _carry(rotation: np.ndarray, bone: np.ndarray) -> np.ndarray:
-    """Turn a frame by the smallest rotation that brings its x onto the bone."""
-    start = rotation[:, 0]
-    x = _unit(bone, start)
-    axis, cosine = np.cross(start, x), start @ x
-    if cosine < -1 + 1e-9:  # folded back: any perpendicular axis is as good; y is the hinge
-        return rotation * np.array([-1.0, 1.0, -1.0])
-    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    turned = (np.eye(3) + skew + skew @ skew / (1 + cosine)) @ rotation
-    z = _unit(turned[:, 2] - x * (x @ turned[:, 2]), rotation[:, 2])
-    return np.stack([x, np.cross(z, x), z], axis=1)
+def _carry(frames: np.ndarray, bones: np.ndarray) -> np.ndarray:
+    """Turn frames (N, 3, 3) by the smallest rotations that bring their x onto bones (N, 3)."""
+    start, z = frames[:, :, 0], frames[:, :, 2]
+    x = _unit(bones, start)
+    z = z - (start + x) * _dot(x, z) / np.maximum(1 + _dot(start, x), 1e-9)
+    z = _unit(z - x * _dot(x, z), z)
+    return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
-def _unit(vector: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vector)
-    return vector / length if length > 1e-9 else fallback
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.sum(a * b, axis=-1, keepdims=True)
+
+
+def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 1e-9, vectors / np.maximum(length, 1e-9), fallback)
 
 
 def _any_perpendicular(x: np.ndarray) -> np.ndarray:

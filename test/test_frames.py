@@ -15,6 +15,12 @@ def mirrored(joints):
     return joints * [1, -1, 1]
 
 
+def folded_hand():
+    joints = flat_right_hand()
+    joints[[7, 8]] = joints[[5, 6]]  # bones that turn right back
+    return joints
+
+
 def assert_rotations(rotations):
     identity = np.broadcast_to(np.eye(3), rotations.shape)
     np.testing.assert_allclose(np.swapaxes(rotations, -1, -2) @ rotations, identity, atol=1e-9)
@@ -81,7 +87,9 @@ def test_frames_are_continuous_while_a_fist_closes():
         before = after
 
 
-@pytest.mark.parametrize("joints", [np.zeros((21, 3)), np.ones((21, 3)), np.eye(21, 3)])
+@pytest.mark.parametrize(
+    "joints", [np.zeros((21, 3)), np.ones((21, 3)), np.eye(21, 3), folded_hand()]
+)
 def test_collapsed_joints_still_give_rotations(joints):
     assert_rotations(joint_rotations(joints, Handedness.RIGHT))
 
