@@ -84,9 +84,8 @@ class Environment:
 def encode(linear: np.ndarray) -> np.ndarray:
     """Return linear light as uint8 sRGB with the shoulder of the renderer's shader."""
     knee = 0.7 + 0.3 * (1 - np.exp((0.7 - linear) / 0.3))
-    return (255 * cv2.pow(np.where(linear > 0.7, knee, np.maximum(linear, 0)), 1 / 2.2)).astype(
-        np.uint8
-    )
+    shown = cv2.pow(np.where(linear > 0.7, knee, np.maximum(linear, 0)), 1 / 2.2)
+    return np.clip(255 * shown, 0, 255).astype(np.uint8)
 
 
 def load_environments(folder: str | Path) -> list[Environment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,29 +13,18 @@ from cmr_ros.training.augment import inside_borders, photograph
 from cmr_ros.training.backgrounds import Clutter, add_shapes, palette_of_things
 from cmr_ros.training.environment import Environment, load_environments, procedural_environment
 from cmr_ros.training.hand_model import HandModel
-from cmr_ros.training.occlusion import ambient_share, hand_spheres
+from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.training.poses import sample_pose
-from cmr_ros.training.renderer import ARM, HAND, Layers, Light, Mesh, Renderer, vertex_normals
+from cmr_ros.training.renderer import ARM, HAND, OTHER, Layers, Light, Mesh, Renderer
 from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
-from cmr_ros.training.skin import RestHand, Skin
 
 _MADE_UP_ROOMS = 64
 #: A joint is seen when the surface before it is no farther from it than a finger's half width,
 #: or a palm's half thickness.
 _FLESH_M = 0.027
 _UP = np.diag([1.0, -1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class _Hand:
-    """A posed hand in the camera's frame: mesh, template vertices, joints."""
-
-    mesh: Mesh
-    template_vertices: np.ndarray
-    joints: np.ndarray
-    elbow_side: np.ndarray
 
 
 class Generator:
@@ -56,8 +45,7 @@ class Generator:
         self.settings = settings or PictureSettings()
         self._model = model
         self._seed = seed
-        self._skin = Skin(_rest_hand(model), skins)
-        self._part = np.where(model.hand_faces, HAND, ARM)
+        self._placer = HandPlacer(model, skins)
         self._panoramas = load_environments(panoramas) if panoramas else []
         self._rooms: dict[int, Environment] = {}
         self._clutter = Clutter(self.settings.clutter_pictures, self.settings.skin_colored)
@@ -97,29 +85,23 @@ class Generator:
             matrix, mask, visible,
         )  # fmt: skip
 
-    def _random_hand(self, rng: np.random.Generator) -> tuple[_Hand, np.ndarray]:
+    def _random_hand(self, rng: np.random.Generator) -> tuple[PlacedHand, np.ndarray]:
         """Return a hand in its crop camera's frame and the camera's matrix."""
         posed = self._pose(rng)
         view = random_view(posed.joints, self.settings, rng)
         depth_m = random_depth(self.settings, rng)
         turn, shift, matrix = place(posed.joints @ view.T, depth_m, self.settings, rng)
-        return self._moved(posed, turn @ view, shift, rng), matrix
+        return self._placed(posed, turn @ view, shift, rng), matrix
+
+    def _placed(self, posed, turn, shift, rng: np.random.Generator) -> PlacedHand:
+        material = self._placer.skin.material(rng, self.settings.tint)
+        return self._placer.place(posed, turn, shift, material)
 
     def _pose(self, rng: np.random.Generator):
         model = self._model
         return model.pose(model.sample_shape(rng), sample_pose(model, rng))
 
-    def _moved(self, posed, turn, shift, rng) -> _Hand:
-        vertices, joints = posed.vertices @ turn.T + shift, posed.joints @ turn.T + shift
-        material = self._skin.material(rng, self.settings.tint)
-        faces = self._model.faces
-        ambient = ambient_share(vertices, vertex_normals(vertices, faces), *hand_spheres(joints))
-        mesh = Mesh(vertices, faces, self._skin.uvs, material, self._part, ambient)
-        arm = vertices[faces[self._part == ARM]].reshape(-1, 3).mean(axis=0) - joints[0]
-        template_vertices = posed.template_vertices @ turn.T + shift
-        return _Hand(mesh, template_vertices, joints, arm / np.linalg.norm(arm))
-
-    def _meshes(self, hand: _Hand, rng: np.random.Generator) -> list[Mesh]:
+    def _meshes(self, hand: PlacedHand, rng: np.random.Generator) -> list[Mesh]:
         """Return the hand and what surrounds it; the hand comes first."""
         settings, clutter, joints = self.settings, self._clutter, hand.joints
         palm_m = np.linalg.norm(joints[9] - joints[0])
@@ -138,7 +120,7 @@ class Generator:
             meshes += self._second_hand(hand, rng)
         return meshes
 
-    def _second_hand(self, hand: _Hand, rng: np.random.Generator) -> list[Mesh]:
+    def _second_hand(self, hand: PlacedHand, rng: np.random.Generator) -> list[Mesh]:
         """Return another hand beside the first, or none if no free place was found."""
         posed = self._pose(rng)
         left = rng.random() < 0.7
@@ -153,9 +135,13 @@ class Generator:
             joints = posed.joints @ (mirror @ turn).T + shift
             distance = np.linalg.norm(joints[:, None] - hand.joints, axis=-1).min()
             if distance > 0.03 and joints[:, 2].min() > 0.12:
-                moved = self._moved(posed, mirror @ turn, shift, rng)
-                material = hand.mesh.material if left else moved.mesh.material
-                return [scene.other_hand(moved.mesh, material, left)]
+                mesh = self._placed(posed, mirror @ turn, shift, rng).mesh
+                # A left hand beside a right one mostly belongs to the same person.
+                return [
+                    replace(
+                        mesh, material=hand.mesh.material if left else mesh.material, part=OTHER
+                    )
+                ]
         return []
 
     def _environment(self, rng: np.random.Generator) -> Environment:
@@ -180,11 +166,6 @@ class Generator:
         if rng.random() < 0.5:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4))
         return picture
-
-
-def _rest_hand(model: HandModel) -> RestHand:
-    rest = model.rest()
-    return RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints)
 
 
 def _random_gaze(rng: np.random.Generator) -> np.ndarray:

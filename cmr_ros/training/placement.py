@@ -15,6 +15,19 @@ def rotation(axis, angle_rad: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle_rad) * cross + (1 - np.cos(angle_rad)) * cross @ cross
 
 
+def upright_view(joints: np.ndarray) -> np.ndarray:
+    """Return the rotation (3, 3) from the hand's frame to a camera that sees its palm, fingers up.
+
+    joints: (21, 3) of a right hand; its thumb is then on the picture's right.
+    """
+    fingers = joints[9] - joints[0]
+    fingers /= np.linalg.norm(fingers)
+    across = joints[5] - joints[17]
+    across -= fingers * (across @ fingers)
+    across /= np.linalg.norm(across)
+    return np.stack([across, -fingers, np.cross(fingers, across)])
+
+
 def random_view(
     joints: np.ndarray, settings: PictureSettings, rng: np.random.Generator
 ) -> np.ndarray:
@@ -22,14 +35,6 @@ def random_view(
 
     joints: (21, 3) of a right hand.  The roll is left to `place`.
     """
-    fingers = joints[9] - joints[0]
-    fingers /= np.linalg.norm(fingers)
-    across = joints[5] - joints[17]
-    across -= fingers * (across @ fingers)
-    across /= np.linalg.norm(across)
-    # A right hand, fingers up, palm towards the camera, has its thumb on the picture's right...
-    palm = np.cross(across, fingers)
-    upright = np.stack([across, -fingers, -palm])
     side = rng.random()
     turn = np.radians(settings.turn_deg) * rng.normal()
     if side > settings.palm_seen + settings.back_seen:
@@ -39,7 +44,7 @@ def random_view(
     tilt = np.radians(settings.tilt_deg) * rng.normal()
     if rng.random() < settings.steep:
         tilt = np.radians(settings.steep_tilt_deg) * rng.uniform(-1, 1)
-    return rotation([1, 0, 0], tilt) @ rotation([0, 1, 0], turn) @ upright
+    return rotation([1, 0, 0], tilt) @ rotation([0, 1, 0], turn) @ upright_view(joints)
 
 
 def random_depth(settings: PictureSettings, rng: np.random.Generator) -> float:
@@ -70,7 +75,7 @@ def place(joints: np.ndarray, depth_m: float, settings: PictureSettings, rng: np
     for _ in range(6):
         slopes = _slopes(joints @ turn.T + shift)
         up = slopes[9] - slopes[0]
-        upright = rotation([0, 0, 1], np.arctan2(up[0], -up[1]) * -1.0)
+        upright = rotation([0, 0, 1], -np.arctan2(up[0], -up[1]))
         turn, shift = upright @ turn, upright @ shift
         palm = _slopes(joints @ turn.T + shift)[list(PALM_JOINTS)]
         low, high = palm.min(axis=0), palm.max(axis=0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from cmr_ros.training.backgrounds import Clutter, palette_of_things, skin_palette
 from cmr_ros.training.objects import superquadric, torus
 from cmr_ros.training.placement import rotation
-from cmr_ros.training.renderer import ARM, HAND, OTHER, Material, Mesh, Texture, vertex_normals
+from cmr_ros.training.renderer import ARM, HAND, Material, Mesh, Texture, vertex_normals
 
 _SOLID = Texture(np.full((4, 4, 3), 255, np.uint8))
 
@@ -104,14 +102,6 @@ def occluder(joints: np.ndarray, rng: np.random.Generator, clutter: Clutter) -> 
     turned = vertices @ _frame(rng.normal(size=3), rng).T
     at = target * nearer + aside
     return Mesh(turned + at, faces, uvs, random_material(rng, clutter, 0.35))
-
-
-def other_hand(hand: Mesh, material: Material, mirrored: bool) -> Mesh:
-    """Return a second hand's mesh; a mirrored one has its faces turned outside again."""
-    order = slice(None, None, -1 if mirrored else 1)
-    return replace(
-        hand, faces=hand.faces[:, order], uvs=hand.uvs[:, order], material=material, part=OTHER
-    )
 
 
 def _roundness(rng: np.random.Generator) -> tuple[float, float]:

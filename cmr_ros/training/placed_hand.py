@@ -1,0 +1,56 @@
+"""A posed hand before the camera: mesh with skin and shading, and its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros.training.hand_model import HandModel, PosedHand
+from cmr_ros.training.occlusion import ambient_share, hand_spheres
+from cmr_ros.training.renderer import ARM, HAND, Material, Mesh, vertex_normals
+from cmr_ros.training.skin import RestHand, Skin
+
+
+@dataclass(frozen=True)
+class PlacedHand:
+    """A hand in the camera's frame, metres.
+
+    mesh: with the forearm.  template_vertices: (V, 3) of the template.  joints: (21, 3).
+    elbow_side: (3,) unit vector from the wrist along the forearm.
+    """
+
+    mesh: Mesh
+    template_vertices: np.ndarray
+    joints: np.ndarray
+    elbow_side: np.ndarray
+
+
+class HandPlacer:
+    """Turns poses of one hand model into meshes; knows the skins that fit it."""
+
+    def __init__(self, model: HandModel, skins: str | Path | None):
+        rest = model.rest()
+        self._faces = model.faces
+        self._part = np.where(model.hand_faces, HAND, ARM)
+        self._arm_vertices = np.unique(model.faces[~model.hand_faces])
+        self.skin = Skin(
+            RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints), skins
+        )
+
+    def place(self, posed: PosedHand, turn, shift, material: Material) -> PlacedHand:
+        """Return the hand at `posed @ turn.T + shift`; an improper turn makes a left hand of it."""
+        vertices, joints, template_vertices = (
+            points @ np.asarray(turn).T + shift
+            for points in (posed.vertices, posed.joints, posed.template_vertices)
+        )
+        mesh = Mesh(vertices, self._faces, self.skin.uvs, material, self._part)
+        if np.linalg.det(turn) < 0:
+            mesh = replace(mesh, faces=self._faces[:, ::-1], uvs=self.skin.uvs[:, ::-1])
+        normals = vertex_normals(vertices, mesh.faces)
+        ambient = ambient_share(vertices, normals, *hand_spheres(joints))
+        arm = vertices[self._arm_vertices].mean(axis=0) - joints[0]
+        return PlacedHand(
+            replace(mesh, ambient=ambient), template_vertices, joints, arm / np.linalg.norm(arm)
+        )

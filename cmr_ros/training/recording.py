@@ -1,0 +1,247 @@
+"""The demonstration's recording: a webcam's pictures of moving hands with their true joints.
+
+Topics: /camera/image_raw/compressed (sensor_msgs/CompressedImage, JPEG), /camera/camera_info
+(plumb_bob distortion, fx != fy, off-centre) and /truth/hand_0 (a right hand), /truth/hand_1 (a left
+hand): geometry_msgs/PoseArray, the 21 joints in JOINT_NAMES order in metres, in the frame of the
+pictures, without orientation, sent with each picture that shows the whole hand.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
+from cmr_ros.training import scene
+from cmr_ros.training.backgrounds import Clutter
+from cmr_ros.training.environment import load_environments, procedural_environment
+from cmr_ros.training.hand_model import HandModel
+from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
+from cmr_ros.training.placement import rotation, upright_view
+from cmr_ros.training.poses import sample_pose
+from cmr_ros.training.renderer import Renderer
+from cmr_ros.training.rendering_jobs import Studio
+
+FRAME_ID = "camera_optical_frame"
+_RATE_HZ, _DURATION_S, _SECOND_HAND_S = 25, 6.0, 3.0
+_START_S = 1_700_000_000
+_JPEG_QUALITY = 78
+_CAMERA = Camera(
+    640, 480, np.array([[601.3, 0, 326.8], [0, 598.2, 235.1], [0, 0, 1]]),
+    np.array([0.092, -0.214, 0.0011, -0.0008, 0.071]), "plumb_bob",
+)  # fmt: skip
+#: The pinhole camera that is rendered; wide enough for the distorted picture's corners.
+_WIDTH, _HEIGHT = 720, 544
+_PINHOLE = np.array([[600.0, 0, (_WIDTH - 1) / 2], [0, 600.0, (_HEIGHT - 1) / 2], [0, 0, 1]])
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Where a hand goes: times (s), wrist positions (m, optical frame), turns (rad) and poses.
+
+    turns: about the camera's axis, about the vertical and about the horizontal.
+    """
+
+    times: tuple[float, ...]
+    wrists: np.ndarray
+    turns: np.ndarray
+    poses: list[np.ndarray]
+    left: bool
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture (h, w, 3) uint8 RGB at a time, and the joints (21, 3) of the hands 0 and 1."""
+
+    stamp_s: float
+    picture: np.ndarray
+    joints: dict[int, np.ndarray]
+
+
+def record_frames(studio: Studio):
+    """Yield the recording's frames in order."""
+    rng = np.random.default_rng(studio.seed)
+    model = HandModel.load(studio.hand_model)
+    placer = HandPlacer(model, studio.skins)
+    clutter = Clutter(studio.settings.clutter_pictures, studio.settings.skin_colored)
+    renderer = Renderer(_WIDTH, _HEIGHT)
+    rooms = load_environments(studio.panoramas) if studio.panoramas else []
+    room = rooms[rng.integers(len(rooms))] if rooms else procedural_environment(rng)
+    gaze = np.diag([1.0, -1, 1]) @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
+    light = room.light(gaze, 0.75, 0.8)
+    wall = room.view(gaze, 0.62, _WIDTH, light.exposure)[(_WIDTH - _HEIGHT) // 2 :][:_HEIGHT]
+    wall = cv2.GaussianBlur(wall, (0, 0), 1.5)
+    shape, skin = model.sample_shape(rng), placer.skin.material(rng, 0.0)
+    sleeve_seed = int(rng.integers(1 << 31))
+    paths = _paths(model, rng)
+    lens = _lens_map()
+    for k in range(int(_RATE_HZ * _DURATION_S)):
+        time_s = k / _RATE_HZ
+        present = [i for i, path in enumerate(paths) if time_s >= path.times[0]]
+        hands = {i: _hand(model, placer, shape, skin, paths[i], time_s) for i in present}
+        meshes = []
+        for hand in hands.values():
+            sleeve_rng = np.random.default_rng(sleeve_seed)
+            sleeve = scene.sleeve(hand.mesh, hand.joints[0], hand.elbow_side, sleeve_rng, clutter)
+            meshes += [hand.mesh, sleeve]
+        layers = renderer.render(meshes, _PINHOLE, light)
+        ideal = layers.color + wall * (1 - layers.alpha[..., None])
+        picture = cv2.remap(ideal.astype(np.float32), *lens, cv2.INTER_LINEAR)
+        picture += rng.normal(0, 1.5, (*picture.shape[:2], 1))
+        whole = {i: h.joints for i, h in hands.items() if _inside(h.joints)}
+        yield Frame(time_s, np.clip(picture, 0, 255).astype(np.uint8), whole)
+
+
+def write_recording(studio: Studio, file: Path):
+    """Write the recording as one MCAP file; an existing one is replaced."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    if file.suffix != ".mcap":
+        raise InputError(f"{file}: recordings are .mcap files")
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        bag = Path(folder) / "bag"
+        with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            _write(writer, store, record_frames(studio))
+        (written,) = bag.glob("*.mcap")
+        file.write_bytes(written.read_bytes())
+
+
+def _write(writer, store, frames):
+    topics = {
+        "/camera/image_raw/compressed": "sensor_msgs/msg/CompressedImage",
+        "/camera/camera_info": "sensor_msgs/msg/CameraInfo",
+        "/truth/hand_0": "geometry_msgs/msg/PoseArray",
+        "/truth/hand_1": "geometry_msgs/msg/PoseArray",
+    }
+    sent = {
+        topic: writer.add_connection(topic, kind, typestore=store) for topic, kind in topics.items()
+    }
+    total = int(_RATE_HZ * _DURATION_S)
+    for frame in tqdm(frames, total=total, unit="picture", desc="recording"):
+        messages = _Messages(store, frame.stamp_s)
+        outgoing = {
+            "/camera/camera_info": messages.camera_info(_CAMERA),
+            "/camera/image_raw/compressed": messages.picture(frame.picture),
+            **{f"/truth/hand_{i}": messages.truth(j) for i, j in frame.joints.items()},
+        }
+        for topic, message in outgoing.items():
+            data = store.serialize_cdr(message, topics[topic])
+            writer.write(sent[topic], messages.stamp_ns, data)
+
+
+class _Messages:
+    """Builds the messages of one picture."""
+
+    def __init__(self, store, time_s: float):
+        self._types = store.types
+        self.stamp_ns = _START_S * 10**9 + round(time_s * 1e9)
+        stamp = self._new("builtin_interfaces/msg/Time", *divmod(self.stamp_ns, 10**9))
+        self._header = self._new("std_msgs/msg/Header", stamp, FRAME_ID)
+
+    def _new(self, kind: str, *fields, **named):
+        return self._types[kind](*fields, **named)
+
+    def picture(self, picture: np.ndarray):
+        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        code = cv2.imencode(".jpg", picture[..., ::-1], quality)[1].ravel()
+        return self._new("sensor_msgs/msg/CompressedImage", self._header, "jpeg", code)
+
+    def camera_info(self, camera: Camera):
+        projection = np.hstack([camera.matrix, np.zeros((3, 1))])
+        return self._new(
+            "sensor_msgs/msg/CameraInfo",
+            header=self._header,
+            height=camera.height,
+            width=camera.width,
+            distortion_model=camera.distortion_model,
+            d=camera.distortion,
+            k=camera.matrix.ravel(),
+            r=np.eye(3).ravel(),
+            p=projection.ravel(),
+            binning_x=0,
+            binning_y=0,
+            roi=self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),
+        )
+
+    def truth(self, joints: np.ndarray):
+        upright = self._new("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
+        poses = [
+            self._new(
+                "geometry_msgs/msg/Pose",
+                self._new("geometry_msgs/msg/Point", *map(float, joint)),
+                upright,
+            )
+            for joint in joints
+        ]
+        return self._new("geometry_msgs/msg/PoseArray", self._header, poses)
+
+
+def _paths(model: HandModel, rng: np.random.Generator) -> list[_Path]:
+    """Return the ways of the right and of the left hand; palms mostly face the camera."""
+    opened = model.open_pose()
+    pose = [sample_pose(model, rng) for _ in range(6)]
+    right = _Path(
+        times=(0.0, 0.4, 0.8, 1.2, 1.9, 2.6, 3.3, 4.1, 5.0, 6.0),
+        wrists=np.array([
+            [0.00, 0.07, 0.50], [0.01, 0.06, 0.50], [-0.01, 0.06, 0.50], [0.00, 0.06, 0.48],
+            [0.02, 0.06, 0.36], [0.03, 0.07, 0.52], [-0.14, 0.09, 0.66], [-0.17, 0.08, 0.78],
+            [-0.12, 0.06, 0.60], [-0.13, 0.07, 0.56],
+        ]),
+        turns=np.array([
+            [0.3, 0.1, 0.1], [-0.3, 0.1, 0.1], [0.3, 0.0, 0.1], [-0.1, 0.0, 0.0],
+            [0.0, 0.4, 0.1], [0.2, -0.5, -0.1], [0.1, 0.2, 0.1], [0.3, 0.5, 0.0],
+            [-0.1, -0.2, 0.3], [0.2, 0.3, 0.1],
+        ]),
+        poses=[opened, opened, opened, opened, pose[0], pose[1], opened, pose[2], pose[3], opened],
+        left=False,
+    )  # fmt: skip
+    left = _Path(
+        times=(_SECOND_HAND_S, 3.6, 4.4, 5.2, 6.0),
+        wrists=np.array([
+            [0.20, 0.40, 0.66], [0.15, 0.09, 0.64], [0.14, 0.07, 0.52], [0.17, 0.08, 0.72],
+            [0.14, 0.07, 0.60],
+        ]),
+        turns=np.array([
+            [-0.2, 0.0, 0.0], [-0.1, -0.1, 0.1], [0.1, -0.4, 0.2], [-0.3, 0.3, 0.0],
+            [0.0, -0.2, 0.1],
+        ]),
+        poses=[opened, opened, pose[4], opened, pose[5]],
+        left=True,
+    )  # fmt: skip
+    return [right, left]
+
+
+def _hand(model, placer, shape, skin, path: _Path, time_s: float) -> PlacedHand:
+    """Return one hand at a time; it comes to rest at each key of its path."""
+    key = int(np.clip(np.searchsorted(path.times, time_s, "right") - 1, 0, len(path.times) - 2))
+    share = (time_s - path.times[key]) / (path.times[key + 1] - path.times[key])
+    share = np.clip(share, 0, 1) ** 2 * (3 - 2 * np.clip(share, 0, 1))
+    wrist, turns = (a[key] * (1 - share) + a[key + 1] * share for a in (path.wrists, path.turns))
+    posed = model.pose(shape, model.between(path.poses[key], path.poses[key + 1], share))
+    view = upright_view(model.rest().joints)
+    turn = rotation([0, 0, 1], turns[0]) @ rotation([0, 1, 0], turns[1])
+    turn = turn @ rotation([1, 0, 0], turns[2]) @ view
+    if path.left:
+        turn = np.diag([-1.0, 1, 1]) @ turn
+    return placer.place(posed, turn, wrist - posed.joints[0] @ turn.T, skin)
+
+
+def _inside(joints: np.ndarray) -> bool:
+    pixels = _CAMERA.project(joints)
+    return bool(((pixels > 0) & (pixels < [_CAMERA.width - 1, _CAMERA.height - 1])).all())
+
+
+def _lens_map() -> tuple[np.ndarray, np.ndarray]:
+    """Return for each pixel of the recorded picture where the pinhole picture shows its ray."""
+    grid = np.stack(np.meshgrid(np.arange(_CAMERA.width), np.arange(_CAMERA.height)), axis=-1)
+    pixels = _CAMERA.rays(grid) @ _PINHOLE.T
+    return tuple(np.moveaxis(pixels[..., :2].astype(np.float32), -1, 0))
