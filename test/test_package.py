@@ -100,17 +100,16 @@ def names_in(wheel: Path) -> set[str]:
         return {re.sub(r"^[^/]+\.data/data/", "", name) for name in archive.namelist()}
 
 
-def test_wheel_holds_sources_messages_and_share(wheel):
+def files_of(tree: Path, *folders: str) -> set[str]:
+    files = (path for folder in folders for path in (tree / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(tree)) for path in files if path.suffix != ".pyc"}
+
+
+def test_wheel_holds_sources_messages_and_share(tree, wheel):
     names = names_in(wheel)
-    sources = {str(path.relative_to(ROOT)) for path in SOURCES}
-    assert sources <= names
-    shared = [
-        path
-        for folder in ("config", "launch", "msg", "weights")
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
-    assert {f"share/cmr_ros/{path.relative_to(ROOT)}" for path in shared} <= names
+    assert files_of(tree, "cmr_ros") <= names
+    shared = files_of(tree, "config", "launch", "msg", "weights")
+    assert {f"share/cmr_ros/{path}" for path in shared} <= names
     assert {
         "cmr_ros/msg/__init__.py",
         "cmr_ros/msg/_hand_mesh_array.py",
