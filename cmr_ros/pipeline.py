@@ -22,18 +22,17 @@ from cmr_ros.tracking import Track, Tracker, palm_in_picture
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What the network says of one crop; all but `region` in the crop's frame and pixels.
+    """What the network says of a track's crop, in the crop's frame and pixels.
 
     vertices_m: (V, 3) root-relative.  presence: probability in [0, 1] that the crop shows a hand.
-    right: probability that the *picture* shows a right hand, None if the network cannot tell.
     """
 
+    track: Track
     region: Region
     camera: CropCamera
     vertices_m: np.ndarray
     cues: Cues
     presence: float
-    right: float | None
 
 
 class HandPipeline:
@@ -61,6 +60,8 @@ class HandPipeline:
         threads: int = 1,
         half: bool = False,
     ):
+        if max_hands < 1:
+            raise InputError(f"max_hands {max_hands}: at least one hand must be wanted")
         self.max_hands, self.min_score = max_hands, min_score
         self.detection_interval = detection_interval
         self.handedness, self.smoothing_hz = handedness, smoothing_hz
@@ -102,12 +103,9 @@ class HandPipeline:
 
         known = self._tracker.tracks[: self.max_hands]
         found = self._detect(picture, self.max_hands - len(known))
-        tracks = known + found
-        glimpses = self._look(picture, camera, tracks)
-        tracks, glimpses = self._drop_absent(tracks, glimpses)
-        glimpses = self._look_again(picture, camera, tracks, glimpses)
-        hands = self._place(camera, tracks, glimpses)
-        return self._follow(camera, hands)
+        glimpses = self._look(picture, camera, known + found)
+        glimpses = self._look_again(picture, camera, glimpses)
+        return self._follow(camera, self._place(glimpses))
 
     def _detect(self, picture: np.ndarray, missing: int) -> list[Track]:
         """Return a new track for each of at most `missing` palms that no track holds."""
@@ -121,63 +119,52 @@ class HandPipeline:
         return [self._tracker.start(region, self.handedness) for region in unknown]
 
     def _look(self, picture: np.ndarray, camera: Camera, tracks: Sequence[Track]) -> list[Glimpse]:
-        """Show the network the crops of all tracks at once; left hands are mirrored."""
+        """Show the network the crops of all tracks at once; return those that show a hand.
+
+        Left hands are mirrored.  Tracks learn here whether their hand is one.
+        """
         if not tracks:
             return []
         card, size = self.network.card, self.network.input_size
-        crop = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
-        cameras = [
-            crop(camera, track.region, size, mirrored=track.handedness is Handedness.LEFT)
+        cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
+        crops = [
+            cut(camera, track.region, size, mirrored=track.handedness is Handedness.LEFT)
             for track in tracks
         ]
-        prediction = self.network(np.stack([camera.cut(picture) for camera in cameras]))
+        prediction = self.network(np.stack([crop.cut(picture) for crop in crops]))
         cues = read_cues(prediction, size, card.joint_cue)
         presence = prediction.presence
         if presence is None:
-            presence = [np.mean(cue.confidence) for cue in cues]
-        right = [None] * len(tracks)
-        if prediction.handedness is not None:
-            right = [
-                float(1 - p if c.mirrored else p)
-                for p, c in zip(prediction.handedness, cameras, strict=True)
-            ]
-        return [
-            Glimpse(track.region, *rest)
+            presence = [cue.confidence.mean() for cue in cues]
+        glimpses = [
+            Glimpse(track, track.region, *rest)
             for track, *rest in zip(
-                tracks, cameras, prediction.vertices_m, cues, map(float, presence), right,
-                strict=True,
+                tracks, crops, prediction.vertices_m, cues, map(float, presence), strict=True
             )
-        ]  # fmt: skip
+        ]
+        if prediction.handedness is not None and self.handedness is Handedness.UNKNOWN:
+            for glimpse, right in zip(glimpses, prediction.handedness, strict=True):
+                if glimpse.presence >= self.min_score:
+                    glimpse.track.believe(float(1 - right if glimpse.camera.mirrored else right))
+        return [glimpse for glimpse in glimpses if glimpse.presence >= self.min_score]
 
-    def _drop_absent(self, tracks, glimpses) -> tuple[list[Track], list[Glimpse]]:
-        """Keep the tracks whose crop shows a hand, and let them learn which one."""
-        present = [i for i, glimpse in enumerate(glimpses) if glimpse.presence >= self.min_score]
-        for i in present:
-            if glimpses[i].right is not None and self.handedness is Handedness.UNKNOWN:
-                tracks[i].believe(glimpses[i].right)
-        return [tracks[i] for i in present], [glimpses[i] for i in present]
-
-    def _look_again(self, picture, camera, tracks, glimpses) -> list[Glimpse]:
-        """Give new tracks a second look: mirrored if left, else where the joints say they are.
+    def _look_again(
+        self, picture: np.ndarray, camera: Camera, glimpses: list[Glimpse]
+    ) -> list[Glimpse]:
+        """Give new tracks a second look: mirrored if left, and where the joints say they are.
 
         The detector's region is coarser than what joints tell, and says nothing of left and right.
         """
-        new = [i for i, track in enumerate(tracks) if track.age == 0]
-        for i in new:
-            glimpse, left = glimpses[i], tracks[i].handedness is Handedness.LEFT
-            if left == glimpse.camera.mirrored:
-                joints_px = glimpse.camera.to_picture(glimpse.cues.joints_px)
-                tracks[i].aim(joints_px, self.network.card.crop_margin)
-        glimpses = list(glimpses)
-        for i, glimpse in zip(
-            new, self._look(picture, camera, [tracks[i] for i in new]), strict=True
-        ):
-            glimpses[i] = glimpse
-        return glimpses
+        new = [glimpse for glimpse in glimpses if glimpse.track.age == 0]
+        for glimpse in new:
+            joints_px = glimpse.camera.to_picture(glimpse.cues.joints_px)
+            glimpse.track.aim(joints_px, self.network.card.crop_margin)
+        followed = [glimpse for glimpse in glimpses if glimpse.track.age > 0]
+        return followed + self._look(picture, camera, [glimpse.track for glimpse in new])
 
-    def _place(self, camera, tracks, glimpses) -> list[tuple[Track, Hand]]:
+    def _place(self, glimpses: list[Glimpse]) -> list[tuple[Track, Hand]]:
         """Register all hands together and return those that have a place in camera space."""
-        if not tracks:
+        if not glimpses:
             return []
         vertices = np.stack([glimpse.vertices_m for glimpse in glimpses])
         estimates = register(
@@ -188,16 +175,16 @@ class HandPipeline:
             self.network.input_size,
         )
         hands = []
-        for track, glimpse, estimate in zip(tracks, glimpses, estimates, strict=True):
+        for glimpse, estimate in zip(glimpses, estimates, strict=True):
             if isinstance(estimate, RootEstimate):
-                hand = self._hand(track, glimpse, estimate)
+                hand = self._hand(glimpse, estimate)
                 if np.isfinite(hand.vertices_m).all() and hand.vertices_m[:, 2].min() > 0:
-                    hands.append((track, hand))
+                    hands.append((glimpse.track, hand))
         return hands
 
-    def _hand(self, track: Track, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
+    def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
         """Take one hand from its crop's frame to the camera's."""
-        crop = glimpse.camera
+        track, crop = glimpse.track, glimpse.camera
         root = crop.to_camera(estimate.translation_m)
         vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
         if self.smoothing_hz > 0 and self._stamp_s is not None:

@@ -18,6 +18,7 @@ PALM_CENTER, PALM_SIDE = (0.49, 0.70), 0.385
 _WRIST, _MIDDLE_MCP = 0, 9
 #: A palm seen at a slant is short: the box of all joints may fill this share of the region.
 _WIDEST_HAND = 0.9
+_SMALLEST_PX = 8.0
 #: A hand's box is that much larger than the box of its joints.
 _FLESH = 1.1
 #: Palms of which more than this share overlaps are one.
@@ -53,7 +54,7 @@ def region_from_joints(
         right, down = np.array(PALM_CENTER) - 0.5
         center = center - size * np.array([-right if mirrored else right, down])
     center = center @ axes
-    return Region((float(center[0]), float(center[1])), float(size), rotation)
+    return Region((float(center[0]), float(center[1])), max(float(size), _SMALLEST_PX), rotation)
 
 
 def _box(points: np.ndarray) -> tuple[np.ndarray, float]:
