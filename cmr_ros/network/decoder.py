@@ -189,7 +189,9 @@ class SpiralDecoder(nn.Module):
             is_finest = level == len(self.up) - 1
             if not (self.config.multi_scale or is_finest):
                 continue
-            mesh = self.heads[len(meshes)](features, spiral)
+            # Half precision would round a coordinate of 0.2 m by half a millimetre.
+            with torch.autocast(features.device.type, enabled=False):
+                mesh = self.heads[len(meshes)](features.float(), spiral)
             if self.config.self_regression and meshes:
                 mesh = (mesh + up(meshes[-1])) / 2
             meshes.append(mesh)
