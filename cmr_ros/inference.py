@@ -98,7 +98,7 @@ class HandNetwork:
     def __init__(self, engine: Engine, template: HandTemplate, card: ModelCard):
         self.template = template
         self.card = card
-        self._engine = engine
+        self.engine = engine
         mean, std = (
             np.array(values, np.float32).reshape(3, 1, 1) for values in (card.mean, card.std)
         )
@@ -112,7 +112,7 @@ class HandNetwork:
     @property
     def serving(self) -> str:
         """What runs the network, and why something preferred does not."""
-        return self._engine.serving
+        return self.engine.serving
 
     def normalised(self, crops: np.ndarray) -> np.ndarray:
         """Return crops (N, S, S, 3) as the pictures (N, 3, S, S) that the network takes."""
@@ -127,7 +127,7 @@ class HandNetwork:
                 f"crops of shape {crops.shape} and type {crops.dtype}; "
                 f"this network takes (N, {size}, {size}, 3) of uint8"
             )
-        outputs = self._engine(self.normalised(crops))
+        outputs = self.engine(self.normalised(crops))
         landmarks, presence, handedness = map(outputs.get, OPTIONAL_OUTPUTS)
         return Prediction(
             vertices_m=outputs["vertices"] * np.float32(self.card.scale_m),

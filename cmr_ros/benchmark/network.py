@@ -1,4 +1,4 @@
-"""Milliseconds per call of a network: onnxruntime, the torch engine, and plain torch beside them."""
+"""Milliseconds per call of a network: onnxruntime, the torch engine, and plain torch."""
 
 from __future__ import annotations
 
