@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.extents import NORMALS
-from cmr_ros.root_fit import Problem, linear_roots, rows_by_root, supports
+from cmr_ros.registration.extents import NORMALS
+from cmr_ros.registration.problem import NEAREST_M, Problem, linear_roots, project, supports
 
 _NEAR_M, _FAR_M = 0.02, 0.06
 _DEPTH_M = 0.3, 2.0
 _ROUNDS, _STEPS = 5, 10
-#: Joints are confident above this part of the median confidence, inliers under this many medians
-#: of the error.
+#: Joints are confident above this part of the median confidence, inliers below this many median
+#: errors.
 _CONFIDENT, _INLIER = 0.5, 2.5
+_FEWEST_EXTENTS = 4
 
 
 def published_roots(problem: Problem) -> np.ndarray:
@@ -34,7 +35,7 @@ def roots_2d(problem: Problem) -> np.ndarray:
     confident = selected = problem.precision > _CONFIDENT**2
     for _ in range(_ROUNDS):
         roots = _clamped(linear_roots(problem, selected.astype(float)))
-        pixels, _ = rows_by_root(problem.joints_m + roots[:, None], problem.matrices)
+        pixels = project(problem.joints_m + roots[:, None], problem.matrices)
         error = np.linalg.norm(pixels - problem.joints_px, axis=-1)
         typical = np.ma.median(np.ma.array(error, mask=~confident), axis=1).filled(0)
         selected = confident & (error <= _INLIER * typical[:, None])
@@ -44,17 +45,19 @@ def roots_2d(problem: Problem) -> np.ndarray:
 def roots_1d(problem: Problem, roots_m: np.ndarray) -> np.ndarray:
     """Return the roots (B, 3) that extents alone give, starting at roots (B, 3)."""
     shown = problem.extents.shown
-    enough = shown.sum(1) >= 4
+    enough = (shown.sum(1) >= _FEWEST_EXTENTS)[:, None]
     roots = roots_m
     for _ in range(_STEPS):
-        points = supports(problem, problem.vertices_m + roots[:, None])[1] + roots[:, None]
-        pixels, rows = rows_by_root(points, problem.matrices)
-        error = ((pixels * NORMALS).sum(-1) - problem.extents.reach_px) * shown
-        rows = (rows * NORMALS[..., None]).sum(-2) * shown[..., None]
+        points = supports(problem, problem.vertices_m + roots[:, None]) + roots[:, None]
+        along = (project(points, problem.matrices) * NORMALS).sum(-1)
+        rows = NORMALS @ problem.matrices[:, :2]
+        rows[..., 2] -= along
+        rows = rows / np.maximum(points[..., 2:], NEAREST_M) * shown[..., None]
+        error = (along - problem.extents.reach_px) * shown
         system = rows.transpose(0, 2, 1) @ rows
         system += 1e-9 * (1 + np.trace(system, axis1=1, axis2=2)[:, None, None]) * np.eye(3)
         change = np.linalg.solve(system, rows.transpose(0, 2, 1) @ error[..., None])[..., 0]
-        roots = np.where(enough[:, None], _clamped(roots - change), roots)
+        roots = np.where(enough, _clamped(roots - change), roots)
     return roots
 
 

@@ -1,0 +1,197 @@
+"""Registration: the root translation of a hand, by maximum likelihood, with its covariance.
+
+All hands of a call are solved together.  Everything is in the crop's frame and pixels; the crop's
+camera is a pinhole whose matrix has the last row 0 0 1.  Read `problem` (closed-form start), then
+`fit` (joints and silhouette), then `estimate` (size and depth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cmr_ros.errors import InputError, RegistrationError
+from cmr_ros.hand import Cues
+from cmr_ros.registration.depth import measure_depth
+from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate, hand_length_m, join
+from cmr_ros.registration.extents import Extents, frame_lines, silhouette_extents
+from cmr_ros.registration.fit import Fit, fit_roots
+from cmr_ros.registration.problem import Problem, closed_form_roots
+from cmr_ros.registration.published import published_roots
+
+__all__ = ["SCHEMES", "HandSize", "Noise", "RootEstimate", "hand_length_m", "register"]
+
+#: All cues at once; one of them alone (the silhouette starts from the joints all the same); the
+#: paper's scheme of 2D, 1D and blend.
+SCHEMES = ("joints+silhouette", "joints", "silhouette", "published")
+_FEWEST_JOINTS = 4
+_LOWEST_CONFIDENCE = 0.1
+_FEWEST_EXTENTS = 4
+_NEAREST_M, _FARTHEST_M = 0.06, 10.0
+#: Joints that typically miss the projected mesh by more than this part of the crop are no hand.
+_WORST_FIT = 0.1
+#: A last step longer than this, relative to the distance, has not converged.
+_LONGEST_STEP = 0.003
+
+
+def register(
+    vertices_m: np.ndarray,
+    joints_m: np.ndarray,
+    cues: Sequence[Cues],
+    matrices: np.ndarray,
+    size_px: int,
+    *,
+    scheme: str = SCHEMES[0],
+    noise: Noise | None = None,
+    sizes: Sequence[HandSize] | None = None,
+    edges: np.ndarray | None = None,
+    depths_m: Sequence[np.ndarray] | None = None,
+) -> list[RootEstimate | RegistrationError]:
+    """Return each hand's root, or the reason why it cannot be told.
+
+    vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  cues: B of them; spread_px may
+    be None.  matrices: (B, 3, 3) of the crops' cameras.  size_px: side of the crops.  scheme: one
+    of `SCHEMES`.  sizes: what is known of each hand's size, by default that of adults.  edges:
+    (B, L, 3) lines a x + b y + c >= 0 in crop pixels where the picture ends
+    (`CropCamera.picture_edges`), besides the crop's own.  depths_m: depth pictures cut like the
+    crops (`CropCamera.cut_depth`): z in the crop's frame, 0 or NaN where unknown.
+
+    Raises InputError for arrays that do not fit together; what is wrong with one hand fails that
+    hand alone.
+    """
+    vertices_m, joints_m, matrices = (
+        np.asarray(array, np.float64) for array in (vertices_m, joints_m, matrices)
+    )
+    _check_shapes(vertices_m, joints_m, cues, matrices, scheme)
+    precision = np.array([_precision(cue) for cue in cues])
+    reasons = [
+        _refusal(*hand) for hand in zip(vertices_m, joints_m, precision, matrices, strict=True)
+    ]
+    results: list = [reason and RegistrationError(reason) for reason in reasons]
+    usable = [index for index, reason in enumerate(reasons) if reason is None]
+    if not usable:
+        return results
+
+    noise = noise or Noise()
+    lines = np.broadcast_to(frame_lines(size_px), (len(usable), 4, 3))
+    if edges is not None:
+        lines = np.concatenate([lines, np.asarray(edges, np.float64)[usable]], axis=1)
+    silhouettes = [cues[index].silhouette for index in usable]
+    problem = Problem(
+        vertices_m[usable],
+        joints_m[usable],
+        matrices[usable],
+        np.nan_to_num([cues[index].joints_px for index in usable]).astype(np.float64),
+        precision[usable],
+        Extents.none(len(usable)) if scheme == "joints"
+        else silhouette_extents(silhouettes, size_px, lines),
+        lines,
+    )  # fmt: skip
+    starts, fit = _fit(problem, scheme, noise)
+    for at, index in enumerate(usable):
+        try:
+            _check_fit(starts[at], fit, at, size_px)
+        except RegistrationError as error:
+            results[index] = error
+            continue
+        root_m, covariance_m2 = fit.roots_m[at], fit.covariances_m2[at]
+        depth = None
+        if depths_m is not None:
+            depth = measure_depth(
+                vertices_m[index], root_m, covariance_m2, matrices[index], depths_m[index], size_px
+            )
+        results[index] = join(
+            root_m, covariance_m2, joints_m[index], noise,
+            sizes[index] if sizes is not None else HandSize(),
+            depth, _cues_used(fit, at, scheme), fit.rms_px[at],
+        )  # fmt: skip
+    return results
+
+
+def _fit(problem: Problem, scheme: str, noise: Noise) -> tuple[np.ndarray, Fit]:
+    """Return where the fit starts, (B, 3), and the fit that a scheme asks for."""
+    if scheme == "published":
+        roots = published_roots(problem)
+        return roots, fit_roots(problem, roots, noise.shape, most_steps=0)
+    roots = closed_form_roots(problem)
+    return roots, fit_roots(problem, roots, noise.shape, use_joints=scheme != "silhouette")
+
+
+def _check_shapes(vertices_m, joints_m, cues, matrices, scheme):
+    """Raise InputError for arguments that do not belong together."""
+    count = len(cues)
+    if scheme not in SCHEMES:
+        raise InputError(f"registration scheme {scheme!r}: known are {', '.join(SCHEMES)}")
+    for name, array in (("vertices", vertices_m), ("joints", joints_m)):
+        if array.ndim != 3 or array.shape[0] != count or array.shape[2] != 3:
+            raise InputError(f"registration: {name} {array.shape}, expected ({count}, N, 3)")
+    if matrices.shape != (count, 3, 3):
+        raise InputError(f"registration: matrices {matrices.shape}, expected ({count}, 3, 3)")
+    for cue in cues:
+        if np.shape(cue.joints_px) != (joints_m.shape[1], 2):
+            raise InputError(
+                f"registration: joints seen {np.shape(cue.joints_px)}, "
+                f"expected ({joints_m.shape[1]}, 2)"
+            )
+        if np.shape(cue.silhouette) != np.shape(cues[0].silhouette):
+            raise InputError("registration: silhouettes differ in size")
+
+
+def _precision(cue: Cues) -> np.ndarray:
+    """Return relative inverse variances (J,) of the joints seen, about 1; 0 for useless ones.
+
+    A joint's standard deviation goes with its heatmap's spread, and against its height.
+    """
+    confidence = np.asarray(cue.confidence, np.float64)
+    used = np.isfinite(cue.joints_px).all(-1) & (confidence >= _LOWEST_CONFIDENCE)
+    with np.errstate(divide="ignore"):
+        deviation = 1 / confidence
+    if cue.spread_px is not None:
+        deviation = deviation * np.asarray(cue.spread_px, np.float64)
+        used &= np.isfinite(deviation) & (deviation > 0)
+    deviation = np.where(used, deviation, np.inf)
+    typical = np.sort(deviation)[max(used.sum() - 1, 0) // 2]
+    return (typical / deviation) ** 2 if np.isfinite(typical) else np.zeros(len(used))
+
+
+def _refusal(vertices_m, joints_m, precision, matrix) -> str | None:
+    """Return why one hand's inputs cannot be registered, or None."""
+    if not (np.isfinite(vertices_m).all() and np.isfinite(joints_m).all()):
+        return "the mesh is not finite"
+    if np.ptp(joints_m, axis=0).max() < 1e-3:
+        return "the mesh's joints all lie in one place"
+    area = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
+    if not np.isfinite(matrix).all() or abs(area) < 1e-6:
+        return "the camera matrix is singular or not finite; is the camera calibrated?"
+    if tuple(matrix[2]) != (0, 0, 1):
+        return "the camera matrix does not end in 0 0 1"
+    seen = int((precision > 0).sum())
+    if seen < _FEWEST_JOINTS:
+        return f"{seen} joints seen with confidence, {_FEWEST_JOINTS} needed"
+    return None
+
+
+def _check_fit(start_m, fit: Fit, at: int, size_px: int) -> None:
+    """Raise RegistrationError for a fit that is no hand in front of the camera."""
+    root_m = fit.roots_m[at]
+    if not np.isfinite(root_m).all() or not np.isfinite(fit.covariances_m2[at]).all():
+        raise RegistrationError("the cues do not determine the root")
+    if not start_m[2] > 0 or root_m[2] <= _NEAREST_M:
+        raise RegistrationError("the joints place the hand behind the camera")
+    if root_m[2] > _FARTHEST_M:
+        raise RegistrationError(f"the joints place the hand {root_m[2]:.0f} m away")
+    if fit.joint_px[at] > _WORST_FIT * size_px:
+        raise RegistrationError(
+            f"the mesh misses the joints seen by {fit.joint_px[at]:.0f} px of a {size_px} px crop"
+        )
+    if fit.step_m[at] > _LONGEST_STEP * root_m[2]:
+        raise RegistrationError("the fit has not converged")
+
+
+def _cues_used(fit: Fit, at: int, scheme: str) -> list[str]:
+    """Return the names of the cues in the picture that placed a hand."""
+    names = [] if scheme == "silhouette" else ["joints"]
+    if scheme != "joints" and fit.extents_used[at] >= _FEWEST_EXTENTS:
+        names.append("silhouette")
+    return names

@@ -1,0 +1,118 @@
+"""Joins what a picture tells of a hand's place with what is known of its size and depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_ros.registration.depth import DepthCue
+
+#: Joints from the wrist to the tip of the middle finger: their chain is the hand's length.
+_LENGTH_CHAIN = [0, 9, 10, 11, 12]
+
+
+@dataclass(frozen=True)
+class HandSize:
+    """What is known of a hand's size beforehand.
+
+    length_m: from the wrist to the tip of the middle finger along the bones.  deviation: standard
+    deviation of its logarithm (0.05 = 5 %).  The default is that of adults: 193 +- 10 mm for men,
+    178 +- 9 mm for women.  Infinite deviation: nothing is known.
+    """
+
+    length_m: float = 0.186
+    deviation: float = 0.065
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is assumed of the mesh; set it to what the network was measured at.
+
+    size: standard deviation of the logarithm of the mesh's size.  shape: of its bending, as
+    strain.  root_m: of the root against the hand.  depth_m: of the depth picture's systematic
+    error.
+    """
+
+    size: float = 0.023
+    shape: float = 0.012
+    root_m: float = 0.0009
+    depth_m: float = 0.004
+
+
+@dataclass(frozen=True)
+class RootEstimate:
+    """Where the root is, and how sure that is.
+
+    The hand's vertices in the crop's frame are `scale * vertices_m + translation_m`.
+    translation_m: (3,).  covariance_m2: (3, 3) of the translation, doubt about the hand's size
+    included.  scale: factor by which the root-relative hand grows; scale_deviation: standard
+    deviation of its logarithm.  rms_px: root mean square distance between seen and projected
+    joints, weighted by confidence, in crop pixels.  cues: those that contributed, joined by '+':
+    joints, silhouette, depth, size.
+    """
+
+    translation_m: np.ndarray
+    covariance_m2: np.ndarray
+    scale: float
+    scale_deviation: float
+    rms_px: float
+    cues: str
+
+
+def hand_length_m(joints_m: np.ndarray) -> np.ndarray:
+    """Return the length (...) of hands with joints (..., 21, 3), as `HandSize` defines it."""
+    bones = np.diff(joints_m[..., _LENGTH_CHAIN, :], axis=-2)
+    return np.sqrt((bones**2).sum(-1)).sum(-1)
+
+
+def join(
+    root_m: np.ndarray,
+    covariance_m2: np.ndarray,
+    joints_m: np.ndarray,
+    noise: Noise,
+    size: HandSize,
+    depth: DepthCue | None,
+    cues: Sequence[str],
+    rms_px: float,
+) -> RootEstimate:
+    """Return the estimate from a fitted root (3,) and its covariance (3, 3) at the mesh's size.
+
+    State: the root as fitted, and the logarithm of the hand's growth, which scales hand and root
+    together and changes no pixel.  Size and depth are linear in it: a Kalman update each.
+    """
+    names = list(cues)
+    state = np.array([*root_m, 0.0])
+    covariance = np.zeros((4, 4))
+    covariance[:3, :3] = covariance_m2 + noise.root_m**2 * np.eye(3)
+    covariance[3, 3] = noise.size**2
+    if depth is not None:
+        row = np.array([0, 0, 1, depth.distance_m])
+        deviation = np.hypot(depth.deviation_m, noise.depth_m)
+        state, covariance = _update(state, covariance, row, depth.offset_m, deviation)
+        names.append("depth")
+    if np.isfinite(size.deviation):
+        row = np.array([0.0, 0, 0, 1])
+        surprise = np.log(size.length_m / hand_length_m(joints_m)) - state[3]
+        state, covariance = _update(state, covariance, row, surprise, size.deviation)
+        if size.deviation < noise.size:
+            names.append("size")
+    scale = np.exp(state[3])
+    root_m = scale * state[:3]
+    grown = np.concatenate([scale * np.eye(3), root_m[:, None]], axis=1)
+    return RootEstimate(
+        root_m,
+        grown @ covariance @ grown.T,
+        float(scale),
+        float(np.sqrt(covariance[3, 3])),
+        float(rms_px),
+        "+".join(names),
+    )
+
+
+def _update(state, covariance, row, surprise, deviation):
+    """Return state and covariance after a measurement row @ state with a standard deviation."""
+    variance = row @ covariance @ row + deviation**2
+    gain = covariance @ row / max(variance, 1e-18)
+    return state + gain * surprise, covariance - np.outer(gain, row @ covariance)

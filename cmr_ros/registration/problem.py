@@ -1,0 +1,78 @@
+"""What a registration starts from, and its closed-form start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_ros.registration.extents import NORMALS, Extents
+
+#: Points nearer than this are projected as if they were here, so that no step divides by zero.
+NEAREST_M = 0.05
+_ROUNDS = 4
+#: Errors below this weigh the same in the start.
+_SMALL_PX = 0.5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """B hands with usable cues, in their crops' frames and pixels.
+
+    vertices_m: (B, V, 3) and joints_m: (B, J, 3) root-relative.  matrices: (B, 3, 3) with last
+    row 0 0 1.  joints_px: (B, J, 2) finite.  precision: (B, J) relative inverse variance, 0 for
+    joints not to use.  extents: of the silhouettes.  lines: (B, L, 3) edges of the picture.
+    """
+
+    vertices_m: np.ndarray
+    joints_m: np.ndarray
+    matrices: np.ndarray
+    joints_px: np.ndarray
+    precision: np.ndarray
+    extents: Extents
+    lines: np.ndarray
+
+
+def project(points_m: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Return pixels (B, N, 2) of points (B, N, 3)."""
+    flat = points_m @ matrices[:, :2].transpose(0, 2, 1)
+    return flat / np.maximum(points_m[..., 2:], NEAREST_M)
+
+
+def supports(problem: Problem, points_m: np.ndarray) -> np.ndarray:
+    """Return the root-relative vertices (B, 24, 3) that reach farthest along each normal.
+
+    points_m: (B, V, 3) the vertices where they are now.
+    """
+    pixels = project(points_m, problem.matrices).astype(np.float32)
+    indices = (NORMALS.astype(np.float32) @ pixels.transpose(0, 2, 1)).argmax(-1)
+    return np.take_along_axis(problem.vertices_m, indices[..., None], axis=1)
+
+
+def linear_roots(problem: Problem, weight: np.ndarray) -> np.ndarray:
+    """Return roots (B, 3) from joints weighted by (B, J), by linear least squares.
+
+    The residual is algebraic: pixels times depth.
+    """
+    # Seen u and point X agree when (M - u e3) X = 0: linear in the root.
+    rows = np.repeat(problem.matrices[:, None, :2], problem.joints_px.shape[1], axis=1)
+    rows[..., 2] -= problem.joints_px
+    target = -(rows @ problem.joints_m[..., None])
+    root = np.sqrt(weight)[..., None, None]
+    flat, right = (rows * root).reshape(len(rows), -1, 3), (target * root).reshape(len(rows), -1, 1)
+    system = flat.transpose(0, 2, 1) @ flat
+    # A trace of the identity keeps joints that all coincide solvable; the hand fails later.
+    system += 1e-12 * np.trace(system, axis1=1, axis2=2)[:, None, None] * np.eye(3)
+    return np.linalg.solve(system, flat.transpose(0, 2, 1) @ right)[..., 0]
+
+
+def closed_form_roots(problem: Problem) -> np.ndarray:
+    """Return roots (B, 3) from joints alone: linear, repeated with weights that make it L1."""
+    weight = problem.precision
+    for _ in range(_ROUNDS):
+        roots = linear_roots(problem, weight)
+        points = problem.joints_m + roots[:, None]
+        error = np.linalg.norm(project(points, problem.matrices) - problem.joints_px, axis=-1)
+        depth = np.maximum(points[..., 2], NEAREST_M)
+        weight = problem.precision / np.maximum(error, _SMALL_PX) / depth**2
+    return roots
