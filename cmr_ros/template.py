@@ -1,0 +1,129 @@
+"""The hand's mesh topology at five resolutions, and what maps between them.
+
+Everything that depends on a template asks this object: nothing assumes a number of vertices, so
+that MANO, a body, or any other mesh may take the hand's place.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros.errors import InputError
+
+#: A sparse matrix as row indices, column indices and values, each (nonzeros,).
+Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class HandTemplate:
+    """A closed triangle mesh, its coarser levels and its joints; metres, a right hand at rest.
+
+    vertices, faces: one (V_i, 3) float32 and one (F_i, 3) int32 per level, fine to coarse, faces
+    counter-clockwise seen from outside.  spirals: (V_i, L) int32 for every level but the coarsest.
+    up: level i+1 -> level i.  down: level i -> level i+1.  joint_regressor: (J, V_0) float32, rows
+    sum to 1.  Raises InputError when the parts do not fit together.
+    """
+
+    name: str
+    vertices: tuple[np.ndarray, ...]
+    faces: tuple[np.ndarray, ...]
+    spirals: tuple[np.ndarray, ...]
+    up: tuple[Sparse, ...]
+    down: tuple[Sparse, ...]
+    joint_regressor: np.ndarray
+
+    def __post_init__(self):
+        levels = len(self.vertices)
+        if levels < 2 or len(self.faces) != levels:
+            raise InputError(f"template {self.name!r}: needs at least two levels with faces each")
+        if not len(self.spirals) == len(self.up) == len(self.down) == levels - 1:
+            raise InputError(f"template {self.name!r}: needs spirals and maps for {levels} levels")
+        counts = [len(vertices) for vertices in self.vertices]
+        for level, (vertices, faces) in enumerate(zip(self.vertices, self.faces, strict=True)):
+            if vertices.shape != (counts[level], 3) or not np.isfinite(vertices).all():
+                raise InputError(f"template {self.name!r}: vertices{level} are not finite points")
+            self._check_indices(f"faces{level}", faces, (len(faces), 3), counts[level])
+        for level, spiral in enumerate(self.spirals):
+            shape = (counts[level], self.spirals[0].shape[-1])
+            self._check_indices(f"spiral{level}", spiral, shape, counts[level])
+        for level, (fine, coarse) in enumerate(zip(counts, counts[1:], strict=False)):
+            self._check_sparse(f"up{level}", self.up[level], fine, coarse)
+            self._check_sparse(f"down{level}", self.down[level], coarse, fine)
+        regressor = self.joint_regressor
+        if regressor.ndim != 2 or regressor.shape[1] != counts[0]:
+            raise InputError(f"template {self.name!r}: joint_regressor is not (joints, vertices)")
+        if not np.allclose(regressor.sum(axis=1), 1, atol=1e-3):
+            raise InputError(f"template {self.name!r}: a row of joint_regressor does not sum to 1")
+
+    def _check_indices(self, part: str, indices: np.ndarray, shape: tuple[int, ...], count: int):
+        if indices.shape != shape or indices.dtype.kind not in "iu":
+            raise InputError(f"template {self.name!r}: {part} is not an index array {shape}")
+        if indices.size and not 0 <= indices.min() <= indices.max() < count:
+            raise InputError(f"template {self.name!r}: {part} names vertices beyond {count}")
+
+    def _check_sparse(self, part: str, matrix: Sparse, rows: int, columns: int):
+        row, column, value = matrix
+        self._check_indices(f"{part}_row", row, row.shape[:1], rows)
+        self._check_indices(f"{part}_col", column, row.shape[:1], columns)
+        if value.shape != row.shape or not np.isfinite(value).all():
+            raise InputError(f"template {self.name!r}: {part}_val does not fit {part}_row")
+
+    @classmethod
+    def load(cls, path: Path | str) -> HandTemplate:
+        """Read a template.npz; InputError when it is missing, damaged or incomplete."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; expected a template.npz")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if sum(info.file_size for info in file.zip.infolist()) > _MAX_BYTES:
+                    raise InputError(f"{path}: too large for a template")
+                arrays = {name: file[name] for name in file.files}
+            levels = sum(name.startswith("vertices") for name in arrays)
+            return cls(
+                name=str(arrays["name"]),
+                vertices=tuple(arrays[f"vertices{i}"] for i in range(levels)),
+                faces=tuple(arrays[f"faces{i}"] for i in range(levels)),
+                spirals=tuple(arrays[f"spiral{i}"] for i in range(levels - 1)),
+                up=tuple(_sparse(arrays, f"up{i}") for i in range(levels - 1)),
+                down=tuple(_sparse(arrays, f"down{i}") for i in range(levels - 1)),
+                joint_regressor=arrays["joint_regressor"],
+            )
+        except KeyError as error:
+            raise InputError(
+                f"{path}: the array {error} is missing; rebuild the template"
+            ) from None
+        except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: not a template.npz ({error})") from None
+
+    def save(self, path: Path | str) -> None:
+        """Write the template as a compressed .npz."""
+        arrays = {"name": np.array(self.name), "joint_regressor": self.joint_regressor}
+        for level, (vertices, faces) in enumerate(zip(self.vertices, self.faces, strict=True)):
+            arrays |= {f"vertices{level}": vertices, f"faces{level}": faces}
+        for level, spiral in enumerate(self.spirals):
+            arrays[f"spiral{level}"] = spiral
+            for name, matrix in (("up", self.up[level]), ("down", self.down[level])):
+                arrays |= dict(
+                    zip((f"{name}{level}_{part}" for part in _PARTS), matrix, strict=True)
+                )
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+
+    def joints(self, vertices: np.ndarray) -> np.ndarray:
+        """Return the joints (..., J, 3) of meshes (..., V_0, 3), in the meshes' frame and unit."""
+        return self.joint_regressor @ vertices
+
+
+_PARTS = ("row", "col", "val")
+
+
+def _sparse(arrays: dict[str, np.ndarray], name: str) -> Sparse:
+    row, column, value = (arrays[f"{name}_{part}"] for part in _PARTS)
+    return row, column, value
