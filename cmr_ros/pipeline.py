@@ -16,7 +16,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues, Hand, Handedness
 from cmr_ros.heatmap import decode
 from cmr_ros.inference import Prediction, load_network
-from cmr_ros.registration import RootEstimate, register
+from cmr_ros.registration import SCHEMES, HandSize, RootEstimate, hand_length_m, register
 from cmr_ros.tracking import Track, Tracker, palm_in_picture
 
 
@@ -42,7 +42,9 @@ class HandPipeline:
     while fewer are followed: on every picture without any hand, else on every
     `detection_interval`-th.  min_score: what scores below it is no hand.  handedness: of all hands
     if it is known; otherwise the network tells left from right.  smoothing_hz: cut-off frequency
-    at rest of the one-euro filters of depth and pose; 0 switches them off.  engine, providers,
+    at rest of the one-euro filters of depth and pose; 0 switches them off.  hand_size: of all hands
+    if it is known; otherwise it is learned while a hand is followed.  scheme: one of
+    `registration.SCHEMES`.  engine, providers,
     threads, half: see `inference.load_network`.  Raises InputError for files that cannot be used.
     """
 
@@ -55,6 +57,8 @@ class HandPipeline:
         detection_interval: int = 5,
         handedness: Handedness = Handedness.UNKNOWN,
         smoothing_hz: float = 0.0,
+        hand_size: HandSize | None = None,
+        scheme: str = SCHEMES[0],
         engine: str = "onnxruntime",
         providers: Sequence[str] = ("cuda", "cpu"),
         threads: int = 1,
@@ -65,6 +69,7 @@ class HandPipeline:
         self.max_hands, self.min_score = max_hands, min_score
         self.detection_interval = detection_interval
         self.handedness, self.smoothing_hz = handedness, smoothing_hz
+        self.hand_size, self.scheme = hand_size, scheme
         self.network = load_network(
             model or weights.find(weights.HAND_NETWORK),
             engine,
@@ -173,6 +178,8 @@ class HandPipeline:
             [glimpse.cues for glimpse in glimpses],
             np.stack([glimpse.camera.matrix for glimpse in glimpses]),
             self.network.input_size,
+            scheme=self.scheme,
+            sizes=[self.hand_size or glimpse.track.size for glimpse in glimpses],
         )
         hands = []
         for glimpse, estimate in zip(glimpses, estimates, strict=True):
@@ -185,6 +192,8 @@ class HandPipeline:
     def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
         """Take one hand from its crop's frame to the camera's."""
         track, crop = glimpse.track, glimpse.camera
+        length_m = estimate.scale * hand_length_m(self.template.joints(glimpse.vertices_m))
+        track.learn_size(float(length_m), estimate.scale_deviation)
         root = crop.to_camera(estimate.translation_m)
         vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
         if self.smoothing_hz > 0 and self._stamp_s is not None:

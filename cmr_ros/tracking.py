@@ -10,6 +10,7 @@ import numpy as np
 
 from cmr_ros.crop import Region
 from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.registration import HandSize
 from cmr_ros.smoothing import Smoother
 
 #: Where the box of the palm's joints lies in a right hand's region, and its longer side, both as
@@ -25,6 +26,9 @@ _FLESH = 1.1
 _SAME_PALM = 0.6
 #: A track whose crop differs from a detection's by more than this factor has gone astray.
 _ASTRAY = 1.5
+#: Doubt about a hand's size (see HandSize) that no number of pictures removes: a network errs in
+#: the same direction again and again.
+_SIZE_DOUBT = 0.015
 #: The share of new evidence in a track's belief about its handedness, and how far the belief must
 #: be from a coin toss before a track changes sides.
 _HANDEDNESS_GAIN, _HANDEDNESS_MARGIN = 0.2, 0.2
@@ -96,14 +100,16 @@ class Track:
     """One hand followed over time.
 
     region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
-    right: belief in [0, 1] that it is a right hand, None as long
-    as nothing is known.  age: pictures it was seen in.
+    size: what its pictures so far tell of the hand's size, at first that of adults.  right: belief
+    in [0, 1] that it is a right hand, None as long as nothing is known.  age: pictures it was seen
+    in.
     """
 
     id: int
     region: Region
     palm: Region
     handedness: Handedness = Handedness.UNKNOWN
+    size: HandSize = HandSize()
     right: float | None = None
     age: int = 0
     smoother: Smoother = field(default_factory=Smoother)
@@ -114,6 +120,10 @@ class Track:
         self.palm = self.region = region_from_joints(joints_px, left)
         if margin is not None:
             self.region = region_from_joints(joints_px, left, margin)
+
+    def learn_size(self, length_m: float, deviation: float) -> None:
+        """Remember a hand's length and the deviation of its logarithm for the next picture."""
+        self.size = HandSize(length_m, max(deviation, _SIZE_DOUBT))
 
     def believe(self, right: float) -> None:
         """Take in a new probability that this is a right hand; sides change with hysteresis."""
