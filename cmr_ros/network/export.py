@@ -16,12 +16,14 @@ from torch import nn
 from cmr_ros.card import ModelCard
 from cmr_ros.errors import InputError
 from cmr_ros.inference import HandNetwork, load_network
+from cmr_ros.network.compact import compacted
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.engine import TorchEngine
 from cmr_ros.network.runtime import RuntimeNetwork
 from cmr_ros.template import HandTemplate
 
-PRECISIONS = ("fp32", "fp16", "int8")
+#: compact: weights stored in half precision, arithmetic in single.
+PRECISIONS = ("fp32", "compact", "fp16", "int8")
 _OPSET = 18
 #: How far fp32 outputs may be from torch's, by their largest value.
 _TOLERANCE = 1e-4
@@ -75,7 +77,8 @@ def export(
     if precision == "int8":
         _quantize(model, path, reference.normalised(pictures))
     else:
-        onnx.save(_halved(model) if precision == "fp16" else model, path)
+        change = {"fp16": _halved, "compact": compacted}.get(precision)
+        onnx.save(change(model) if change else model, path)
     template.save(folder / "template.npz")
     card.save(folder / "model.json")
     written = load_network(folder, providers=("cpu",), batch_sizes=(1, 2))
