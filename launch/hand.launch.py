@@ -24,6 +24,7 @@ ARGUMENTS = {
     "model": ("", "folder of another model"),
     "params_file": (str(CONFIG / "hand.yaml"), "the node's parameters"),
     "rviz": ("false", "whether to start RViz, too"),
+    "fixed_frame": ("camera_optical_frame", "for RViz: the frame_id of the pictures"),
 }
 
 
@@ -47,7 +48,7 @@ def start(context):
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
-        arguments=["-d", str(CONFIG / "hand.rviz")],
+        arguments=["-d", str(CONFIG / "hand.rviz"), "-f", given["fixed_frame"]],
     )
     return [node, rviz]
 

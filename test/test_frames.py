@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hands import flat_right_hand
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_hands import flat_right_hand
 from scipy.spatial.transform import Rotation
 
 from cmr_ros.frames import joint_rotations, palm_pose, quaternions
