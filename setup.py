@@ -39,7 +39,6 @@ class CMakeBuild(build_ext):
             "BUILD_TESTING": "OFF",
             "CMAKE_BUILD_TYPE": "Release",
             "CMAKE_INSTALL_PREFIX": prefix,
-            "CMAKE_PROJECT_INCLUDE": ROOT / "cmake/wheels.cmake",
             "PYTHON_INSTALL_DIR": "python",
             "Python3_EXECUTABLE": sys.executable,
         }

