@@ -122,7 +122,8 @@ class HandNetwork:
     def __call__(self, crops: np.ndarray) -> Prediction:
         """Return the prediction of crops (N, S, S, 3), uint8 RGB."""
         size = self.input_size
-        if crops.ndim != 4 or crops.shape[1:] != (size, size, 3) or crops.dtype != np.uint8:
+        fits = crops.ndim == 4 and len(crops) > 0 and crops.shape[1:] == (size, size, 3)
+        if not fits or crops.dtype != np.uint8:
             raise InputError(
                 f"crops of shape {crops.shape} and type {crops.dtype}; "
                 f"this network takes (N, {size}, {size}, 3) of uint8"

@@ -93,7 +93,10 @@ def _load_parameters(runtime: RuntimeNetwork, path: Path, card: ModelCard) -> No
     except Exception as error:  # protobuf's DecodeError has no public home
         raise InputError(f"{path}: not an ONNX file ({error})") from None
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    for name, own in runtime.state_dict().items():
+    state = runtime.state_dict()
+    if stored.keys().isdisjoint(state):
+        raise InputError(f"{path}: not the network that model.json describes; export it again")
+    for name, own in state.items():
         if name not in stored:
             own.fill_(torch.nan if own.is_floating_point() else 0)
             continue

@@ -1,0 +1,246 @@
+"""Model folders at run time: engines, providers, batches, and what cannot be used."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from networks import sphere_template
+
+from cmr_ros.errors import InputError
+from cmr_ros.inference import load_network
+from cmr_ros.network.build import build
+from cmr_ros.network.config import preset
+from cmr_ros.network.decoder import DecoderConfig
+from cmr_ros.network.export import card_of, export
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A small network's model folder."""
+    torch.manual_seed(0)
+    config = replace(
+        preset("sg_mobile"),
+        decoder=DecoderConfig(latent=32, widths=(16, 16, 8, 8)),
+        input_size=SIZE,
+    )
+    template = sphere_template()
+    folder = tmp_path_factory.mktemp("model")
+    export(build(config, template), template, card_of(config, "sg_mobile", template), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    """A copy of the model folder, to be spoilt."""
+    for path in exported.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+
+
+def change_card(folder, **entries):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_prediction(exported, crops):
+    network = load_network(exported)
+    prediction = network(crops)
+    assert network.input_size == SIZE
+    assert prediction.vertices_m.shape == (3, 1026, 3)
+    assert prediction.heatmaps.shape == (3, 21, 16, 16)
+    assert prediction.silhouettes.shape == (3, 16, 16)
+    assert prediction.landmarks_px.shape == (3, 21, 2)
+    assert prediction.presence.shape == prediction.handedness.shape == (3,)
+    assert 0 <= prediction.heatmaps.min() and prediction.heatmaps.max() <= 1
+
+
+def test_a_batch_is_its_crops(exported, crops):
+    network = load_network(exported)
+    together = network(crops)
+    for index in range(3):
+        alone = network(crops[index : index + 1])
+        np.testing.assert_allclose(together.vertices_m[index], alone.vertices_m[0], atol=1e-6)
+        np.testing.assert_allclose(together.heatmaps[index], alone.heatmaps[0], atol=1e-5)
+
+
+def test_engines_agree(exported, crops):
+    first = load_network(exported)(crops)
+    second = load_network(exported, "torch")(crops)
+    np.testing.assert_allclose(first.vertices_m, second.vertices_m, atol=1e-6)
+    np.testing.assert_allclose(first.heatmaps, second.heatmaps, atol=1e-5)
+    np.testing.assert_allclose(first.silhouettes, second.silhouettes, atol=1e-5)
+    np.testing.assert_allclose(first.landmarks_px, second.landmarks_px, atol=1e-3)
+
+
+def test_colours_are_normalised_as_the_card_says(exported, folder, crops):
+    change_card(folder, mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])
+    images = load_network(folder).normalised(crops)
+    np.testing.assert_allclose(images, crops.transpose(0, 3, 1, 2) / 127.5 - 1, atol=1e-6)
+    assert images.dtype == np.float32
+
+
+def test_says_who_serves_and_why_another_does_not(exported):
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has a CUDA provider")
+    network = load_network(exported, providers=("tensorrt", "cuda", "cpu"))
+    assert network.serving == (
+        "onnxruntime on cpu; tensorrt: not part of the installed onnxruntime; "
+        "cuda: not part of the installed onnxruntime"
+    )
+    with pytest.raises(InputError, match="none of the providers works .*add 'cpu'"):
+        load_network(exported, providers=("cuda",))
+
+
+def test_a_provider_that_fails_at_the_start_is_passed_over(exported, monkeypatch):
+    """The library is there, the device is not: onnxruntime says so only when a session opens."""
+    import onnxruntime
+
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+    )
+    serving = load_network(exported, providers=("cuda", "cpu")).serving
+    assert serving.startswith("onnxruntime on cpu; cuda: ")
+
+
+def test_torch_says_what_it_runs_on(exported):
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    serving = load_network(exported, "torch", half=True).serving
+    assert serving == (
+        "torch on cpu; cuda: torch finds no device; half: no CUDA device, single precision instead"
+    )
+
+
+def test_run_time_does_not_need_torch(exported):
+    import subprocess
+
+    code = (
+        "import sys; from cmr_ros.inference import load_network; "
+        f"load_network({str(exported)!r}); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((1, 32, 32, 3), np.uint8),
+        np.zeros((1, 3, SIZE, SIZE), np.uint8),
+        np.zeros((SIZE, SIZE, 3), np.uint8),
+        np.zeros((0, SIZE, SIZE, 3), np.uint8),
+        np.zeros((1, SIZE, SIZE, 3), np.float32),
+    ],
+)
+def test_wrong_crops(exported, wrong):
+    with pytest.raises(InputError, match="this network takes"):
+        load_network(exported)(wrong)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_weights_that_are_not_finite(folder, engine):
+    model = onnx.load(folder / "model.onnx")
+    weight = next(
+        tensor for tensor in model.graph.initializer if tensor.name.endswith("de_layers.0.bias")
+    )
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values[0] = np.nan
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(InputError, match="'vertices' is not finite; the weights are damaged"):
+        load_network(folder, engine)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_network_of_another_template(folder, engine):
+    template = sphere_template()
+    _, *vertices = template.vertices
+    other = replace(
+        template,
+        vertices=tuple(vertices),
+        faces=template.faces[1:],
+        spirals=template.spirals[1:],
+        up=template.up[1:],
+        down=template.down[1:],
+        joint_regressor=np.eye(21, len(vertices[0]), dtype=np.float32),
+    )
+    other.save(folder / "template.npz")
+    with pytest.raises(InputError, match="same export|one width a matrix"):
+        load_network(folder, engine)
+
+
+def test_template_of_another_name(folder):
+    change_card(folder, template_name="mano_right")
+    with pytest.raises(InputError, match="is for the template 'mano_right'"):
+        load_network(folder)
+
+
+def test_card_of_another_size(folder):
+    change_card(folder, input_size=96)
+    with pytest.raises(InputError, match="does not run on"):
+        load_network(folder)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+@pytest.mark.parametrize("content", [b"", b"no network at all", None])
+def test_files_that_are_no_network(folder, engine, content):
+    path = folder / "model.onnx"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="model.onnx"):
+        load_network(folder, engine)
+
+
+def test_network_without_an_output(folder):
+    model = onnx.load(folder / "model.onnx")
+    del model.graph.output[1]
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(InputError, match="no output 'heatmaps'"):
+        load_network(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not a JSON file"),
+        ("[]", "not the card of a model"),
+        ("{}", "missing entry 'name'"),
+        ('{"name": 1, "variant": 2, "template_name": 3, "colour": 4}', "unknown entry 'colour'"),
+    ],
+)
+def test_wrong_cards(folder, content, message):
+    (folder / "model.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_network(folder)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"crop": "round"}, {"input_size": 0}, {"scale_m": -1}, {"std": [1, 0, 1]}, {"mean": [0, 0]}],
+)
+def test_wrong_entries_of_a_card(folder, entry):
+    change_card(folder, **entry)
+    with pytest.raises(InputError, match=f"entry '{next(iter(entry))}' is"):
+        load_network(folder)
+
+
+def test_unknown_engine_and_provider(exported):
+    with pytest.raises(InputError, match="no engine 'caffe'"):
+        load_network(exported, "caffe")
+    with pytest.raises(InputError, match="no provider 'tpu'"):
+        load_network(exported, providers=("tpu",))
