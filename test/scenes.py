@@ -1,0 +1,43 @@
+"""Pictures of hands with their truth: frames of the recording that comes with the package."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from cmr_ros import playback, weights
+from cmr_ros.errors import InputError
+
+
+def needs_weights() -> None:
+    """Skip the test where the shipped network or the recording is not there (yet)."""
+    for name in (weights.HAND_NETWORK, "demo.mcap"):
+        try:
+            weights.find(name)
+        except InputError as error:
+            pytest.skip(str(error))
+
+
+@cache
+def recording():
+    """Return the camera and the frames of the recording."""
+    return playback.read(weights.find("demo.mcap"))
+
+
+def frames_of(hands: int, count: int):
+    """Return the camera and the first `count` frames in a row that show that many hands."""
+    needs_weights()
+    camera, frames = recording()
+    for start in range(len(frames) - count):
+        some = frames[start : start + count]
+        if all(len(frame.truth) == hands for frame in some):
+            return camera, some
+    raise LookupError(f"no {count} frames in a row with {hands} hands")
+
+
+def errors_mm(hands, truth) -> list[float]:
+    """Return the mean joint error in camera space of the nearest hand to each true one."""
+    return [
+        1000 * min(np.linalg.norm(hand.joints_m - true, axis=-1).mean() for hand in hands)
+        for true in truth
+    ]

@@ -1,0 +1,208 @@
+"""From pictures to hands in camera space, with the weights that are shipped."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from scenes import errors_mm, frames_of, needs_weights
+
+from cmr_ros import HandPipeline
+from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
+from cmr_ros.hand import Handedness
+from cmr_ros.inference import Prediction
+from cmr_ros.pipeline import read_cues
+
+#: Mean joint error in camera space on the recording, in mm: what the weights are good for.
+BOUND_MM = 40
+
+
+@pytest.fixture(scope="module")
+def shared_pipeline():
+    needs_weights()
+    return HandPipeline()
+
+
+@pytest.fixture
+def pipeline(shared_pipeline):
+    shared_pipeline.reset()
+    shared_pipeline.max_hands = 2
+    return shared_pipeline
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A camera, a picture of one hand and its true joints."""
+    camera, (frame,) = frames_of(hands=1, count=1)
+    return camera, frame.picture(), frame.truth[0]
+
+
+def one(pipeline, picture, camera):
+    """Return the only hand of a picture, looked at afresh."""
+    pipeline.reset()
+    (hand,) = pipeline(picture, camera)
+    return hand
+
+
+def apart_mm(a, b):
+    return 1000 * np.linalg.norm(np.asarray(a) - np.asarray(b), axis=-1).mean()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_recording_is_followed(pipeline, count):
+    camera, frames = frames_of(hands=count, count=20)
+    errors, ids = [], set()
+    for frame in frames:
+        hands = pipeline(frame.picture(), camera, frame.stamp_ns * 1e-9)
+        assert len(hands) == count
+        errors += errors_mm(hands, frame.truth)
+        ids.add(tuple(hand.track_id for hand in hands))
+    assert len(ids) == 1
+    assert np.mean(errors) < BOUND_MM
+
+
+def test_a_hand_is_whole(pipeline, scene):
+    camera, picture, truth = scene
+    hand = one(pipeline, picture, camera)
+    template = pipeline.template
+    assert hand.vertices_m.shape == (len(template.vertices[0]), 3)
+    np.testing.assert_allclose(hand.joints_m, template.joints(hand.vertices_m), atol=1e-6)
+    assert 0.5 <= hand.score <= 1
+    assert np.all(np.linalg.eigvalsh(hand.root_covariance_m2) > 0)
+    # The doubt is about depth, and the truth lies within it.
+    sigma = np.sqrt(np.diag(hand.root_covariance_m2))
+    assert sigma[2] > sigma[0] and sigma[2] > sigma[1]
+    assert np.all(np.abs(hand.joints_m[0] - truth[0]) < 5 * sigma + 0.005)
+    # Mesh and 2D joints tell of the same hand.
+    distance = np.linalg.norm(camera.project(hand.joints_m) - hand.joints_px, axis=-1)
+    assert np.median(distance) < 0.05 * hand.region.size_px
+
+
+def test_a_mirrored_picture_shows_the_mirrored_other_hand(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    matrix = camera.matrix.copy()
+    matrix[0, 2] = camera.width - 1 - matrix[0, 2]
+    other = one(pipeline, np.ascontiguousarray(picture[:, ::-1]), replace(camera, matrix=matrix))
+    assert {hand.handedness, other.handedness} == {Handedness.LEFT, Handedness.RIGHT}
+    assert apart_mm(other.joints_m * [-1, 1, 1], hand.joints_m) < 15
+
+
+def test_a_window_of_the_picture_shows_the_hand_where_it_was(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    low = np.clip(hand.joints_px.min(axis=0) - 60, 0, None).astype(int)
+    high = np.ceil(hand.joints_px.max(axis=0) + 60).astype(int)
+    window = np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]])
+    matrix = camera.matrix.copy()
+    matrix[:2, 2] -= low
+    off_center = Camera(window.shape[1], window.shape[0], matrix)
+    assert apart_mm(one(pipeline, window, off_center).joints_m, hand.joints_m) < 15
+
+
+def test_pixels_need_not_be_square(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    stretched = cv2.resize(picture, None, fx=1.25, fy=1.0)
+    matrix = np.array([[1.25, 0, 0.125], [0, 1, 0], [0, 0, 1]]) @ camera.matrix
+    wide = Camera(stretched.shape[1], stretched.shape[0], matrix)
+    assert apart_mm(one(pipeline, stretched, wide).joints_m, hand.joints_m) < 15
+
+
+def test_lens_distortion_is_undone(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    lens = replace(
+        camera, distortion=np.array([-0.25, 0.08, 0.001, -0.001, 0]), distortion_model="plumb_bob"
+    )
+    grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1)
+    x, y = np.moveaxis(camera.project(lens.rays(grid)).astype(np.float32), -1, 0)
+    bent = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
+    assert apart_mm(one(pipeline, bent, lens).joints_m, hand.joints_m) < 15
+
+
+def test_tracks_end_without_a_hand_and_ids_are_not_used_again(pipeline, scene):
+    camera, picture, _ = scene
+    (first,) = pipeline(picture, camera)
+    (same,) = pipeline(picture, camera)
+    assert same.track_id == first.track_id
+    assert pipeline(np.zeros_like(picture), camera) == []
+    (second,) = pipeline(picture, camera)
+    assert second.track_id > first.track_id
+
+
+def test_time_running_backwards_starts_anew(pipeline, scene):
+    camera, picture, _ = scene
+    (first,) = pipeline(picture, camera, 10.0)
+    (again,) = pipeline(picture, camera, 3.0)
+    assert again.track_id > first.track_id
+
+
+def test_no_more_hands_than_wanted(pipeline):
+    camera, (frame,) = frames_of(hands=2, count=1)
+    pipeline.max_hands = 1
+    assert len(pipeline(frame.picture(), camera)) == 1
+    pipeline.max_hands = 2
+    for _ in range(pipeline.detection_interval):
+        hands = pipeline(frame.picture(), camera)
+    assert len(hands) == 2
+
+
+def test_smoothing_calms_depth(scene):
+    camera, picture, _ = scene
+    rng = np.random.default_rng(0)
+    noisy = [
+        np.clip(picture + rng.normal(0, 12, picture.shape), 0, 255).astype(np.uint8)
+        for _ in range(12)
+    ]
+    depths = []
+    for smoothing_hz in (0.0, 1.0):
+        pipeline = HandPipeline(smoothing_hz=smoothing_hz)
+        hands = [pipeline(image, camera, i / 30) for i, image in enumerate(noisy)]
+        depths.append([hand[0].joints_m[0, 2] for hand in hands])
+    assert np.std(depths[1]) < 0.7 * np.std(depths[0])
+
+
+@pytest.mark.parametrize(
+    "picture, message",
+    [
+        (np.zeros((480, 640), np.uint8), "expected RGB uint8"),
+        (np.zeros((480, 640, 4), np.uint8), "expected RGB uint8"),
+        (np.zeros((480, 640, 3), np.float32), "float32"),
+        (np.zeros((0, 0, 3), np.uint8), "0x0"),
+        (np.zeros((240, 320, 3), np.uint8), "its camera is 640x480"),
+    ],
+)
+def test_pictures_that_do_not_fit_are_refused(pipeline, picture, message):
+    with pytest.raises(InputError, match=message):
+        pipeline(picture, Camera.from_fov(640, 480, 60))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (900, 2, 3)])
+def test_odd_pictures_do_no_harm(pipeline, shape):
+    assert pipeline(np.zeros(shape, np.uint8), Camera.from_fov(shape[1], shape[0], 60)) == []
+
+
+def prediction(landmarks_px):
+    heatmaps = np.zeros((1, 21, 56, 56), np.float32)
+    heatmaps[:, :, 20, 30] = 0.8
+    return Prediction(
+        np.zeros((1, 5, 3)), heatmaps, np.zeros((1, 56, 56)), np.full((1, 21, 2), landmarks_px)
+    )
+
+
+@pytest.mark.parametrize(
+    "joint_cue, x", [("heatmaps", 121.5), ("landmarks", 131.5), ("mean", 126.5)]
+)
+def test_2d_joints_come_from_where_the_card_says(joint_cue, x):
+    (cue,) = read_cues(prediction((131.5, 81.5)), 224, joint_cue)
+    np.testing.assert_allclose(cue.joints_px, np.tile([x, 81.5], (21, 1)))
+    np.testing.assert_allclose(cue.confidence, 0.8)
+
+
+def test_disagreement_of_maps_and_landmarks_widens_the_spread():
+    close, far = (
+        read_cues(prediction((121.5 + d, 81.5)), 224, "mean")[0].spread_px[0] for d in (0, 20)
+    )
+    assert far == pytest.approx(np.hypot(close, 10))
