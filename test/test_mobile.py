@@ -1,0 +1,116 @@
+"""The mobile network: what goes in and out, that it learns, and that ONNX computes the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from networks import sphere_template
+
+from cmr_ros.inference import load_network
+from cmr_ros.network.build import build
+from cmr_ros.network.config import preset
+from cmr_ros.network.export import card_of, export
+from cmr_ros.network.losses import LossWeights
+from cmr_ros.training.batches import Batch
+from cmr_ros.training.objective import Objective
+
+SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def network(name="g_mobile"):
+    return build(replace(preset(name), input_size=SIZE), sphere_template())
+
+
+def batch(count=4):
+    generator = torch.Generator().manual_seed(1)
+    vertices = torch.from_numpy(sphere_template().vertices[0]) + torch.tensor([0, 0, 0.5])
+    vertices = vertices + 0.02 * torch.randn(count, 1, 3, generator=generator)
+    return Batch(
+        vertices=vertices,
+        joints=vertices[:, :21],
+        joints_px=SIZE * torch.rand(count, 21, 2, generator=generator),
+        mask=torch.randint(0, 2, (count, SIZE // 2, SIZE // 2), generator=generator).byte() * 255,
+        images=torch.randint(0, 256, (count, SIZE, SIZE, 3), generator=generator).byte(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "pose_priors", "silhouette_priors"),
+    [("g_mobile", 0, 0), ("sg_mobile", 0, 1), ("pg_mobile", 1, 0), ("p_mobile", 1, 0)],
+)
+def test_outputs_of_every_variant(name, pose_priors, silhouette_priors):
+    recovery = network(name).eval()(torch.rand(2, 3, SIZE, SIZE))
+    side = SIZE // 4
+    assert [m.shape[1] for m in recovery.meshes] == [1026, 258, 66, 18]
+    assert recovery.heatmaps.shape == (2, 21, side, side)
+    assert recovery.silhouette.shape == (2, 1, side, side)
+    assert [m.shape for m in recovery.prior_heatmaps] == [(2, 21, side, side)] * pose_priors
+    assert [m.shape for m in recovery.prior_silhouettes] == [(2, 1, side, side)] * silhouette_priors
+    for maps in (recovery.heatmaps, recovery.silhouette, recovery.presence, recovery.handedness):
+        assert 0 <= maps.min() and maps.max() <= 1
+    assert recovery.landmarks.shape == (2, 21, 2)
+
+
+def test_aggregated_maps_reach_the_mesh():
+    net = network().eval()
+    features = net.trunk(torch.rand(1, 3, SIZE, SIZE))
+    before = net.recover(features)
+    with torch.no_grad():
+        net.stages[0].head.bias += 2
+    after = net.recover(features)
+    assert (before.meshes[0] - after.meshes[0]).abs().max() > 1e-5
+
+
+def test_without_landmark_heads_there_is_nothing_to_read_from_them():
+    config = replace(preset("g_mobile"), input_size=SIZE, landmark_heads=False)
+    recovery = build(config, sphere_template()).eval()(torch.rand(1, 3, SIZE, SIZE))
+    assert recovery.landmarks is recovery.presence is recovery.handedness is None
+
+
+def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
+    net = network()
+    heads = {name: value.clone() for name, value in net.landmark_heads.state_dict().items()}
+    weights = LossWeights(location=0.02, joint=1.0)
+    objective = Objective(net, sphere_template(), weights, sigma_px=4.0)
+    optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3)
+    first = objective(batch())
+    for _ in range(15):
+        losses = objective(batch())
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert set(losses) == {
+        "mesh", "heatmap", "silhouette", "normal", "edge", "location", "joint"
+    }  # fmt: skip
+    for name in ("mesh", "heatmap", "silhouette", "location", "joint"):
+        assert losses[name] < first[name], name
+    for name, value in net.landmark_heads.state_dict().items():
+        assert torch.equal(value, heads[name])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "compact"])
+def test_onnx_computes_what_torch_computes(tmp_path, precision):
+    net, template = network(), sphere_template()
+    net(torch.rand(4, 3, SIZE, SIZE))  # running statistics that are not the initial ones
+    card = card_of(net.config, "g_mobile", template)
+    export(net, template, card, tmp_path, precision)
+    crops = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+    prediction = load_network(tmp_path, providers=("cpu",))(crops)
+    with torch.no_grad():
+        recovery = net.eval()(torch.from_numpy(crops).permute(0, 3, 1, 2) / 255)
+    tolerance = {"fp32": 1e-6, "compact": 2e-3}[precision]
+    for ours, theirs in (
+        (prediction.vertices_m, recovery.meshes[0] * 0.2),
+        (prediction.heatmaps, recovery.heatmaps),
+        (prediction.landmarks_px / SIZE, recovery.landmarks),
+        (prediction.presence, recovery.presence[:, 0]),
+        (prediction.handedness, recovery.handedness[:, 0]),
+    ):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=tolerance)
