@@ -1,0 +1,158 @@
+"""The recording that comes with the package: pictures of a camera and the true joints of hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
+
+IMAGE_TOPIC = "/camera/image_raw/compressed"
+INFO_TOPIC = "/camera/camera_info"
+#: `/truth/...`: geometry_msgs/PoseArray, the 21 joints of one hand in the frame of the pictures.
+TRUTH_PREFIX = "/truth/"
+
+
+@dataclass
+class Frame:
+    """One picture: its stamp, JPEG bytes, and the true joints (21, 3) of its hands.
+
+    messages: topic, type and serialised message (CDR) of what the camera sent, in order.
+    """
+
+    stamp_ns: int
+    jpeg: np.ndarray | None = None
+    truth: list[np.ndarray] = field(default_factory=list)
+    messages: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def picture(self) -> np.ndarray:
+        """Return the picture (height, width, 3) uint8 RGB."""
+        return cv2.cvtColor(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def read(path: Path) -> tuple[Camera, list[Frame]]:
+    """Return the camera and the frames, by stamp, of a recording in MCAP.
+
+    Raises InputError for a file that is no such recording.
+    """
+    frames: dict[int, Frame] = {}
+    camera = None
+    for topic, kind, message, raw in _messages(path):
+        stamp = message.header.stamp
+        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        frame = frames.setdefault(stamp_ns, Frame(stamp_ns))
+        if topic.startswith(TRUTH_PREFIX):
+            joints = [[p.position.x, p.position.y, p.position.z] for p in message.poses]
+            frame.truth.append(np.array(joints))
+            continue
+        frame.messages.append((topic, kind, raw))
+        if topic == IMAGE_TOPIC:
+            frame.jpeg = message.data
+        elif camera is None:
+            camera = Camera.from_calibration(
+                message.width, message.height, message.k, message.d, message.distortion_model
+            )
+    whole = [frames[stamp] for stamp in sorted(frames) if frames[stamp].jpeg is not None]
+    if camera is None or not whole:
+        raise InputError(f"{path}: expected pictures on {IMAGE_TOPIC} and {INFO_TOPIC}")
+    return camera, whole
+
+
+def _messages(path: Path) -> Iterator[tuple]:
+    """Yield topic, type, message and its bytes of all that belongs to the recording."""
+    from rosbags.highlevel import AnyReader, AnyReaderError
+
+    try:
+        with AnyReader([path]) as reader:
+            wanted = [
+                connection
+                for connection in reader.connections
+                if connection.topic in (IMAGE_TOPIC, INFO_TOPIC)
+                or connection.topic.startswith(TRUTH_PREFIX)
+            ]
+            for connection, _, raw in reader.messages(wanted):
+                message = reader.deserialize(raw, connection.msgtype)
+                yield connection.topic, connection.msgtype, message, bytes(raw)
+    except (AnyReaderError, OSError) as error:
+        raise InputError(f"{path}: not a recording in MCAP ({error})") from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one frame, compared with the truth.
+
+    latency_s: from sending the picture to having its hands.  depths_m: of the hands' wrists.
+    errors_mm: mean camera-space distance of the joints, one per true hand that was found.
+    missed: true hands without a found one.  extra: found hands without a true one.
+    """
+
+    latency_s: float
+    depths_m: list[float]
+    errors_mm: list[float]
+    missed: int
+    extra: int
+
+
+def answer(
+    latency_s: float, found: Sequence[np.ndarray], truth: Sequence[np.ndarray], reach_m=0.25
+) -> Answer:
+    """Compare found joints (21, 3) with true ones (21, 3), metres.
+
+    The nearest go together first, as long as they are nearer than reach_m on the average.
+    """
+    distance = np.array(
+        [[np.linalg.norm(f - t, axis=1).mean() for t in truth] for f in found]
+    ).reshape(len(found), len(truth))
+    errors = []
+    while distance.size and distance.min() < reach_m:
+        row, column = np.unravel_index(np.argmin(distance), distance.shape)
+        errors.append(1000 * float(distance[row, column]))
+        distance = np.delete(np.delete(distance, row, axis=0), column, axis=1)
+    depths = [float(joints[0, 2]) for joints in found]
+    return Answer(latency_s, depths, errors, len(truth) - len(errors), len(found) - len(errors))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a stretch of frames; NaN where there is nothing to take a median of.
+
+    hands: found, over all answers.  depth_m, error_mm, latency_ms: medians.
+    """
+
+    sent: int
+    dropped: int
+    hands: int
+    missed: int
+    extra: int
+    depth_m: float
+    error_mm: float
+    latency_ms: float
+    latency_p90_ms: float
+
+
+def summarise(answers: Sequence[Answer | None]) -> Summary:
+    """Return the figures of frames of which some got no answer."""
+    got = [one for one in answers if one is not None]
+    depths = [depth for one in got for depth in one.depths_m]
+    errors = [error for one in got for error in one.errors_mm]
+    latencies = [1000 * one.latency_s for one in got]
+    return Summary(
+        sent=len(answers),
+        dropped=len(answers) - len(got),
+        hands=len(depths),
+        missed=sum(one.missed for one in got),
+        extra=sum(one.extra for one in got),
+        depth_m=_percentile(depths, 50),
+        error_mm=_percentile(errors, 50),
+        latency_ms=_percentile(latencies, 50),
+        latency_p90_ms=_percentile(latencies, 90),
+    )
+
+
+def _percentile(values: Sequence[float], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values else float("nan")

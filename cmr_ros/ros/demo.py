@@ -1,0 +1,184 @@
+"""Plays a recording into a real node, a process of its own, and listens to all it publishes."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from cmr_ros import share
+from cmr_ros.errors import InputError
+from cmr_ros.msg import HandMeshArray, HandTopology
+from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, Frame, answer
+from cmr_ros.ros.bag import Sent
+
+NODE = "/camera/hand_node"
+HANDS, TOPOLOGY, DEBUG_IMAGE = f"{NODE}/hands", f"{NODE}/topology", f"{NODE}/debug_image"
+_INPUTS = {INFO_TOPIC: CameraInfo, IMAGE_TOPIC: CompressedImage}
+_OUTPUTS = {
+    HANDS: HandMeshArray,
+    TOPOLOGY: HandTopology,
+    f"{NODE}/markers": MarkerArray,
+    f"{NODE}/mask": Image,
+    DEBUG_IMAGE: Image,
+    "/tf": TFMessage,
+    "/diagnostics": DiagnosticArray,
+}
+_START_TIMEOUT_S = 60.0
+#: An answer later than this counts as none.
+_ANSWER_TIMEOUT_S = 1.0
+
+
+class Demo:
+    """A node process and its counterpart; a context manager.
+
+    sent: every message of either side, in order.  answers: one per frame played, None where none
+    came.  on_hands is called with each frame's index and hands.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        node_arguments: Sequence[str] = (),
+        on_hands: Callable[[int, HandMeshArray], None] = lambda index, hands: None,
+    ):
+        self.sent: list[Sent] = []
+        self.answers: list[Answer | None] = []
+        self._log, self._node_arguments, self._on_hands = log, node_arguments, on_hands
+        self._frames: list[Frame] = []
+        self._sent_s: list[float] = []
+        self._index_of: dict[int, int] = {}
+
+    def __enter__(self):
+        """Start the node and wait until both ends know each other; InputError if it fails."""
+        # A world of its own, unless the user wants to listen in: a camera may be running here.
+        os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        os.environ.setdefault(
+            "FASTDDS_DEFAULT_PROFILES_FILE", str(share.find("config", "fastdds.xml"))
+        )
+        command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-r", "__ns:=/camera"]
+        command += ["-p", "transport:=compressed", *self._node_arguments]
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            self._connect()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        """End the node."""
+        rclpy.try_shutdown()
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _connect(self):
+        rclpy.init()
+        self._ros = rclpy.create_node("demo")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._ros)
+        self._publishers = {
+            topic: self._ros.create_publisher(kind, topic, 10) for topic, kind in _INPUTS.items()
+        }
+        for topic, kind in _OUTPUTS.items():
+            kept = topic == TOPOLOGY
+            qos = QoSProfile(
+                depth=100,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE,
+            )
+            # As bytes: to unpack markers and pictures here would delay the hands.
+            self._ros.create_subscription(kind, topic, self._listener(topic, kind), qos, raw=True)
+        end = time.monotonic() + _START_TIMEOUT_S
+        while not self._connected():
+            if self._process.poll() is not None or time.monotonic() > end:
+                lines = self._log.read_text().splitlines() or ["it said nothing"]
+                raise InputError(f"hand_node does not start: {lines[-1]}")
+            self._executor.spin_once(timeout_sec=0.1)
+        self._spin_until(time.monotonic() + 0.5)  # the node, too, must have noticed
+
+    def _connected(self) -> bool:
+        return all(p.get_subscription_count() for p in self._publishers.values()) and all(
+            self._ros.count_publishers(topic) for topic in _OUTPUTS
+        )
+
+    def play(self, frames: Sequence[Frame]) -> Iterator[Sequence[Answer | None]]:
+        """Play the frames at their recorded rate and yield the answers of each second."""
+        self._frames = list(frames)
+        self.answers = [None] * len(frames)
+        self._sent_s = [float("inf")] * len(frames)
+        start_s = time.monotonic()
+        due_s = start_s + np.array([frame.stamp_ns - frames[0].stamp_ns for frame in frames]) / 1e9
+        shown = 0
+        for index in range(len(frames)):
+            self._spin_until(due_s[index])
+            self._send(index)
+            if due_s[index] - due_s[shown] > 1 + _ANSWER_TIMEOUT_S / 2:
+                end = int(np.searchsorted(due_s, due_s[shown] + 1))
+                yield self.answers[shown:end]
+                shown = end
+        self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, lambda: self.answers[-1] is not None)
+        self._spin_until(time.monotonic() + 0.5)  # outputs that follow the hands
+        while shown < len(frames):
+            end = int(np.searchsorted(due_s, due_s[shown] + 1))
+            yield self.answers[shown:end]
+            shown = end
+
+    def _spin_until(self, end_s: float, done: Callable[[], bool] = lambda: False):
+        while (left_s := end_s - time.monotonic()) > 0 and not done():
+            self._executor.spin_once(timeout_sec=left_s)
+
+    def _send(self, index: int):
+        """Send a frame stamped with the present time, as a camera would."""
+        stamp_ns = time.time_ns()
+        self._index_of[stamp_ns] = index
+        self._sent_s[index] = time.monotonic()
+        for topic, kind, data in self._frames[index].messages:
+            data = _stamped(data, stamp_ns)
+            self._publishers[topic].publish(data)
+            self.sent.append(Sent(topic, kind, data, stamp_ns))
+
+    def _listener(self, topic: str, kind: type) -> Callable[[bytes], None]:
+        name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+
+        def listen(data: bytes):
+            now_s = time.monotonic()
+            self.sent.append(Sent(topic, name, data, time.time_ns()))
+            if topic == HANDS:
+                self._take(deserialize_message(data, HandMeshArray), now_s)
+
+        return listen
+
+    def _take(self, hands: HandMeshArray, now_s: float):
+        index = self._index_of.get(hands.header.stamp.sec * 10**9 + hands.header.stamp.nanosec)
+        if index is None:
+            return
+        found = [np.array([[p.x, p.y, p.z] for p in hand.joints]) for hand in hands.hands]
+        latency_s = now_s - self._sent_s[index]
+        self.answers[index] = answer(latency_s, found, self._frames[index].truth)
+        self._on_hands(index, hands)
+
+
+def _stamped(data: bytes, stamp_ns: int) -> bytes:
+    """Return a serialised message with another stamp; its first field must be a Header."""
+    order = "<" if data[1] & 1 else ">"  # CDR says its byte order in front
+    return data[:4] + struct.pack(f"{order}iI", *divmod(stamp_ns, 10**9)) + data[12:]
