@@ -141,6 +141,41 @@ class CropCamera:
             x[hidden] = y[hidden] = -9
         return x, y
 
+    def picture_edges(self) -> np.ndarray:
+        """Return the picture's four sides as lines (4, 3): a x + b y + c >= 0 in crop pixels.
+
+        A lens bends them: each line touches its side where that comes nearest to the crop.
+        """
+        middle = (self.size_px - 1) / 2
+        last = np.array([self.source.width, self.source.height]) - 0.5
+        center = np.clip(self.to_picture(np.array([middle, middle])), 1, last - 1)
+        lines = []
+        for axis, value in ((0, -0.5), (0, last[0]), (1, -0.5), (1, last[1])):
+            foot, along = center.copy(), np.zeros(2)
+            foot[axis], along[1 - axis] = value, 1.0
+            start, end, inner = self.from_picture(np.stack([foot - along, foot + along, center]))
+            normal = np.array([start[1] - end[1], end[0] - start[0]])
+            normal /= np.linalg.norm(normal)
+            normal *= np.sign(normal @ (inner - start)) or 1.0
+            lines.append([*normal, -normal @ start])
+        return np.array(lines)
+
+    def cut_depth(self, depth_m: np.ndarray) -> np.ndarray:
+        """Return the crop (size, size) of an aligned depth picture, as z in the crop's frame.
+
+        depth_m: (height, width) z in the camera's frame, 0 or NaN where unknown; 0 outside.
+        Depths are not mixed: each pixel is that of the nearest depth pixel.
+        """
+        grid = np.stack(np.meshgrid(np.arange(self.size_px), np.arange(self.size_px)), axis=-1)
+        rays = self._rays(grid)
+        column, row = np.moveaxis(np.round(self.source.project(rays)).astype(int), -1, 0)
+        height, width = depth_m.shape
+        shown = self.source.sees(rays)
+        shown &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        z = np.where(shown, depth_m[row.clip(0, height - 1), column.clip(0, width - 1)], 0.0)
+        # The ray's z in the crop's frame is 1: the same point lies 1 / (its z in the camera's).
+        return np.divide(z, rays[..., 2], out=np.zeros_like(z), where=shown)
+
     def cut(self, picture: np.ndarray) -> np.ndarray:
         """Return the crop (size, size[, channels]) of the camera's picture, black outside it."""
         if picture.shape[:2] != (self.source.height, self.source.width):

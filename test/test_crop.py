@@ -141,3 +141,33 @@ def test_wrong_picture_size_and_regions_are_refused():
     for bad in (((np.nan, 0), 10), ((0, 0), 0), ((0, 0), -3)):
         with pytest.raises(InputError, match="region"):
             Region(*bad)
+
+
+@pytest.mark.parametrize("crop", list(crops()))
+def test_picture_edges_bound_what_the_picture_shows(crop):
+    near = type(crop).looking_at(crop.source, Region((600, 60), 260, 0.3), 224, crop.mirrored)
+    lines = near.picture_edges()
+    picture_px = np.array([[639.0, 40], [560, 0], [620, 20], [639.0, 100]])
+    pixels = np.concatenate([near.from_picture(picture_px), np.ones((4, 1))], axis=1)
+    assert (pixels @ lines.T > -2).all()
+    beyond = near.from_picture(np.array([[639.5, 60], [600, -0.5]]))
+    distance = np.concatenate([beyond, np.ones((2, 1))], axis=1) @ lines.T
+    assert distance[0, 1] == pytest.approx(0, abs=2) and distance[1, 2] == pytest.approx(0, abs=2)
+
+
+@pytest.mark.parametrize("crop", list(crops()))
+def test_cut_depth_is_z_in_the_crops_frame(crop):
+    normal, offset = np.array([0.2, -0.1, 1.0]), 0.7  # a plane: normal . X = offset
+    rays = crop.source.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
+    depth = offset / (rays @ normal)
+    cut = crop.cut_depth(depth)
+    pixels = np.array([[20, 30], [112, 112], [200, 150]])
+    z = cut[pixels[:, 1], pixels[:, 0]]
+    points = np.linalg.solve(crop.matrix, np.c_[pixels, np.ones(3)].T).T * z[:, None]
+    assert np.allclose(crop.to_camera(points) @ normal, offset, atol=2e-3)
+
+
+def test_cut_depth_is_zero_outside_the_picture():
+    crop = CropCamera.looking_at(CAMERAS["pinhole"], Region((5, 240), 100), 64)
+    cut = crop.cut_depth(np.full((480, 640), 0.5, np.float32))
+    assert cut[32, 2] == 0 and cut[32, 60] > 0.4

@@ -78,11 +78,13 @@ def register(
     if edges is not None:
         lines = np.concatenate([lines, np.asarray(edges, np.float64)[usable]], axis=1)
     silhouettes = [cues[index].silhouette for index in usable]
+    joints_px = np.array([cues[index].joints_px for index in usable], np.float64)
+    joints_px[precision[usable] == 0] = 0  # what is not finite must not spread
     problem = Problem(
         vertices_m[usable],
         joints_m[usable],
         matrices[usable],
-        np.nan_to_num([cues[index].joints_px for index in usable]).astype(np.float64),
+        joints_px,
         precision[usable],
         Extents.none(len(usable)) if scheme == "joints"
         else silhouette_extents(silhouettes, size_px, lines),

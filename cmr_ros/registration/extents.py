@@ -15,8 +15,8 @@ import numpy as np
 _ANGLES = np.arange(24) * np.pi / 12
 #: Outward normals (24, 2) of the extents.
 NORMALS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1)
-#: A silhouette of fewer map cells than this is noise.
-_FEWEST_CELLS = 20
+#: A silhouette that spans fewer map cells than this is noise.
+_FEWEST_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,15 @@ def silhouette_extents(
     outline[:, x.shape[1] :] = np.stack([u, v], axis=-1)
     cell = np.array([size_px / width, size_px / height])
     outline = (outline + [left + 0.5, top + 0.5]) * cell - 0.5
-    reach = NORMALS @ outline.transpose(0, 2, 1)
-    reach = np.where(np.concatenate([rows, columns], 1)[:, None], reach, -np.inf)
-    index = reach.argmax(-1)
-    points = np.take_along_axis(outline, index[..., None], axis=1)
+    hand = np.arange(len(solid))[:, None]
+    along = NORMALS @ outline.transpose(0, 2, 1)
+    along += np.where(np.concatenate([rows, columns], 1), 0, -np.inf)[:, None]
+    index = along.argmax(-1)
+    points = outline[hand, index]
     shown = inside(points, lines, 1.5 * cell.max())
-    shown &= (solid.reshape(len(solid), -1).sum(1) >= _FEWEST_CELLS)[:, None]
-    found = np.take_along_axis(reach, index[..., None], axis=-1)[..., 0]
-    return Extents(np.where(shown, found, 0.0), points, shown)
+    large = (rows.sum(1) >= 2 * _FEWEST_CELLS) & (columns.sum(1) >= 2 * _FEWEST_CELLS)
+    shown &= large[:, None]
+    return Extents(np.where(shown, (points * NORMALS).sum(-1), 0.0), points, shown)
 
 
 def _box(solid: np.ndarray):

@@ -24,7 +24,7 @@ _EXTENT_PX, _EXTENT_COUNT = 1.0, 10.0
 _SMALLEST_PX = 0.3
 _BORDER_PX = 0.6
 _MOST_STEPS = 25
-_STEP_M = 1e-4
+_STEP_M = 3e-4
 #: Supporting vertices are looked for in the first steps, then kept: that makes the problem smooth.
 _SEARCH_STEPS = 2
 _EXTENTS = slice(-len(NORMALS), None)
@@ -67,7 +67,7 @@ def fit_roots(
     noise = _Noise(np.full(count, _JOINT_PX**2), np.full(count, _EXTENT_PX**2))
     moving = np.ones(count, bool)
     step_m = np.zeros(count)
-    for step in range(most_steps + 1):
+    for step in range(max(most_steps, 1)):
         if step < _SEARCH_STEPS:
             sites = _sites(problem, state)
         error, rows, shown = _linearise(problem, sites, state)
@@ -78,13 +78,15 @@ def fit_roots(
         if not use_joints:
             weight[:, : _EXTENTS.start] *= 1e-6
         information, gradient = _normal_equations(rows, error, weight, state, shape)
-        if step == most_steps or not moving.any():
+        if most_steps == 0:
             break
         change = np.linalg.solve(information, gradient[..., None])[..., 0] * moving[:, None]
         state -= change
         np.maximum(state[:, 2], NEAREST_M, out=state[:, 2])
         step_m = np.where(moving, np.sqrt((change[:, :3] ** 2).sum(-1)), step_m)
         moving &= (step < _SEARCH_STEPS) | (step_m > _STEP_M)
+        if not moving.any():
+            break
     total = np.maximum(problem.precision.sum(1), 1e-12)
     return Fit(
         state[:, :3],

@@ -10,7 +10,8 @@ from cmr_ros.registration.extents import NORMALS, Extents
 
 #: Points nearer than this are projected as if they were here, so that no step divides by zero.
 NEAREST_M = 0.05
-_ROUNDS = 4
+_ROUNDS = 3
+_NORMALS = NORMALS.astype(np.float32)
 #: Errors below this weigh the same in the start.
 _SMALL_PX = 0.5
 
@@ -45,8 +46,8 @@ def supports(problem: Problem, points_m: np.ndarray) -> np.ndarray:
     points_m: (B, V, 3) the vertices where they are now.
     """
     pixels = project(points_m, problem.matrices).astype(np.float32)
-    indices = (NORMALS.astype(np.float32) @ pixels.transpose(0, 2, 1)).argmax(-1)
-    return np.take_along_axis(problem.vertices_m, indices[..., None], axis=1)
+    indices = (_NORMALS @ pixels.transpose(0, 2, 1)).argmax(-1)
+    return problem.vertices_m[np.arange(len(pixels))[:, None], indices]
 
 
 def linear_roots(problem: Problem, weight: np.ndarray) -> np.ndarray:
