@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import cv2
@@ -218,4 +219,5 @@ class _Log:
         line = {"epoch": epoch} | {name: round(value, 4) for name, value in metrics.items()}
         with open(self.folder / "validation.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        tqdm.write("  ".join(f"{name} {value:.3g}" for name, value in line.items()))
+        text = "  ".join(f"{name} {value:.3g}" for name, value in line.items())
+        tqdm.write(text, file=sys.stderr)

@@ -1,0 +1,253 @@
+"""The training loop: resumed runs, several processes, kept features, damaged files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from networks import sphere_template
+
+from cmr_ros.cli import main
+from cmr_ros.errors import InputError
+from cmr_ros.network.trunk import MobileTrunk
+from cmr_ros.training.average import Average
+from cmr_ros.training.batches import RenderedSamples, shuffled
+from cmr_ros.training.checkpoint import load_checkpoint
+from cmr_ros.training.features import cached
+from cmr_ros.training.loop import Training
+from cmr_ros.training.objective import gaussians
+from cmr_ros.training.plan import load_plan
+from cmr_ros.training.processes import Processes
+from cmr_ros.training.sample import Sample
+from cmr_ros.training.shards import Shards, encode_picture, shard_path, write_shard
+from cmr_ros.training.validation import validate
+
+SIZE = 64
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def write_samples(folder, count, seed):
+    """Spheres whose turn, drawn as a colour, can be read from the picture."""
+    rng = np.random.default_rng(seed)
+    template = sphere_template()
+    matrix = np.array([[150, 0, 31.5], [0, 150, 31.5], [0, 0, 1]])
+    samples, codes = [], []
+    for _ in range(count):
+        angle = rng.uniform(-1, 1)
+        turn = np.array(
+            [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        )
+        vertices = (template.vertices[0] @ turn.T + [0, 0, 0.6]).astype(np.float32)
+        mask = np.hypot(*np.mgrid[-31.5:32, -31.5:32]) < 25
+        picture = np.where(mask[..., None], [128 + 100 * angle, 128, 128 - 100 * angle], 20)
+        samples.append(
+            Sample(
+                picture.astype(np.uint8), vertices, vertices[:21], matrix, mask, np.ones(21, bool)
+            )
+        )
+        codes.append(encode_picture(samples[-1].picture))
+    write_shard(shard_path(folder, 0), samples, codes, seed)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_samples(folder / "train", 24, 0)
+    write_samples(folder / "validation", 6, 1)
+    sphere_template().save(folder / "template.npz")
+    return folder
+
+
+@pytest.fixture
+def plan_file(data, tmp_path):
+    values = {
+        "train": str(data / "train"),
+        "validation": str(data / "validation"),
+        "template": str(data / "template.npz"),
+        "output": str(tmp_path / "run"),
+        "preset": "g_mobile",
+        "network": {"input_size": SIZE, "decoder": {"latent": 32, "widths": [8, 8, 8, 8]}},
+        "frozen": True,
+        "cache": str(tmp_path / "features"),
+        "workers": 0, "epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 2,
+        "schedule": "cosine", "ema": 0.9, "threads": 1, "sigma_px": 4.0,
+        "losses": {"location": 0.02, "joint": 1.0},
+    }  # fmt: skip
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def same(state, other):
+    assert state.keys() == other.keys()
+    for name, value in state.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_resumed_run_equals_an_uninterrupted_one(plan_file, tmp_path):
+    whole = Training(load_plan(plan_file, output=str(tmp_path / "whole")), ALONE)
+    whole.run()
+    plan = load_plan(plan_file)
+    halves = Training(plan, ALONE)
+    halves._train_epoch(None)
+    halves.epoch += 1
+    halves._save()
+    resumed = Training(plan, ALONE)
+    resumed.resume()
+    metrics = resumed.run()
+    same(resumed.network.state_dict(), whole.network.state_dict())
+    same(resumed.average.network.state_dict(), whole.average.network.state_dict())
+    assert metrics == whole.metrics
+
+
+def test_what_a_run_leaves_behind(plan_file, tmp_path, capsys):
+    assert main(["train", str(plan_file)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert {"pa_mpjpe_mm", "pa_mpvpe_mm", "px", "landmark_px", "mask_iou", "f15"} <= set(printed)
+    assert (tmp_path / "run" / "validation.png").stat().st_size > 1000
+    assert list((tmp_path / "run" / "log").iterdir())
+    assert main(["train", str(plan_file)]) == 2, "a second run must not overwrite the first"
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_training_lowers_the_error(plan_file):
+    training = Training(load_plan(plan_file, epochs=12, learning_rate=3e-3), ALONE)
+    training._train_epoch(None)
+    training.epoch += 1
+    first = validate(training.network, training.held_out, training.template)
+    last = training.run()
+    assert last["rr_mpjpe_mm"] < 0.9 * first["rr_mpjpe_mm"]
+    assert last["pa_mpjpe_mm"] < 0.8 * first["pa_mpjpe_mm"]
+    assert last["px"] < 0.9 * first["px"]
+
+
+def test_kept_features_equal_computed_ones(data, tmp_path):
+    torch.manual_seed(0)
+    trunk = MobileTrunk()
+    renders = RenderedSamples(Shards(data / "train"))
+    features = cached(trunk, renders, tmp_path, 0, False)
+    indices = [3, 17, 5]
+    ours, direct = features[indices], renders[indices]
+    with torch.no_grad():
+        expected = trunk(direct.images.permute(0, 3, 1, 2) / 255)
+    for name in ("x4", "x8", "x16", "x32", "pooled"):
+        x, y = getattr(ours.features, name).float(), getattr(expected, name)
+        torch.testing.assert_close(x, y, rtol=2e-3, atol=2e-3 * float(y.abs().max()))
+    for name in ("vertices", "joints", "joints_px", "mask"):
+        assert torch.equal(getattr(ours, name), getattr(direct, name))
+
+
+def test_kept_features_grow_with_the_renders_and_know_them(data, tmp_path):
+    trunk, renders = MobileTrunk(), Shards(data / "train")
+    assert len(cached(trunk, RenderedSamples(renders, 10), tmp_path, 0, False)) == 10
+    assert len(cached(trunk, RenderedSamples(renders, 24), tmp_path, 0, False)) == 24
+    write_samples(tmp_path / "other", 24, 5)
+    with pytest.raises(InputError, match="other renders"):
+        cached(trunk, RenderedSamples(Shards(tmp_path / "other")), tmp_path, 0, False)
+
+
+def test_two_processes_train_as_one(plan_file, tmp_path):
+    """Started as torchrun starts them; both end with the same weights and one validates."""
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "cmr_ros.cli", "train", str(plan_file), "--set", "batch_size=4",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('"pa_mpjpe_mm"') == 1
+    lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    # Two halves of a batch give the gradient of the whole one, but for batch norm's statistics.
+    alone = Training(load_plan(plan_file, output=str(tmp_path / "alone")), ALONE)
+    alone.run()
+    together = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert together["epoch"] == 2
+    assert together["metrics"]["rr_mpjpe_mm"] == pytest.approx(
+        alone.metrics["rr_mpjpe_mm"], rel=0.5
+    )
+
+
+def test_processes_share_an_epoch_without_overlap():
+    parts = [shuffled(50, 4, seed=1, epoch=3, rank=rank, ranks=3) for rank in range(3)]
+    assert [len(part) for part in parts] == [4, 4, 4]
+    drawn = [index for part in parts for batch in part for index in batch]
+    assert len(set(drawn)) == len(drawn) == 48
+    assert parts[0] != shuffled(50, 4, seed=1, epoch=4, rank=0, ranks=3)
+
+
+def test_average_follows_and_forgets_its_start():
+    network = torch.nn.Linear(1, 1)
+    average = Average(network, decay=0.5)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+        average.network.weight.fill_(100.0)
+    for step in range(20):
+        average.update(network, step)
+    assert average.network.weight.item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_peaks_lie_at_the_joints():
+    joints = torch.tensor([[[10.0, 30.0], [63.0, 0.0]]])
+    maps = gaussians(joints, size_px=64, cells=64, sigma_px=3.0)
+    assert maps[0, 0, 30, 10] == 1 and maps[0, 1, 0, 63] == 1
+    coarse = gaussians(torch.tensor([[[1.5, 5.5]]]), size_px=64, cells=16, sigma_px=3.0)
+    assert coarse[0, 0, 1, 0] == 1  # cell (1, 0) covers x 0 to 3, y 4 to 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "checkpoint"), (b"not a checkpoint", "checkpoint")]
+)
+def test_damaged_checkpoint_is_one_clear_error(plan_file, tmp_path, capsys, content, message):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").write_bytes(content)
+    assert main(["train", str(plan_file), "--resume"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_checkpoint_that_holds_code_does_not_run_it(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "run_by_the_checkpoint"),)
+
+    torch.save({"network": Evil()}, tmp_path / "last.pt")
+    with pytest.raises(InputError, match="checkpoint"):
+        load_checkpoint(tmp_path / "last.pt")
+    assert not (tmp_path / "run_by_the_checkpoint").exists()
+    torch.save({"network": {}}, tmp_path / "last.pt")
+    with pytest.raises(InputError, match="'epoch' is missing"):
+        load_checkpoint(tmp_path / "last.pt", ("network", "epoch"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epoch": 3}, "unknown entry 'epoch'"),
+        ({"epochs": "many"}, "'many' is not of type int"),
+        ({"precision": "fp8"}, "precision"),
+        ({"frozen": False}, "frozen"),
+        ({"frozen": False, "cache": None}, "landmark_heads"),
+        ({"preset": "sg_resnet18"}, "no trunk"),
+        ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
+        ({"network": {"depth": 1}}, "unknown entry 'depth'"),
+        ({"train": "/nowhere"}, "/nowhere"),
+        ({"batch_size": 1000}, "do not fill a batch"),
+    ],
+)
+def test_plans_that_cannot_be_followed(plan_file, changes, message):
+    with pytest.raises(InputError, match=message):
+        Training(load_plan(plan_file, **changes), ALONE)
+
+
+def test_plans_that_ship_are_sound():
+    for path in sorted(Path(__file__).parents[1].glob("config/train_*.yaml")):
+        assert load_plan(path).network_config.encoder == "mobile"
