@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
 from cmr_ros.training import scene
 from cmr_ros.training.backgrounds import Clutter
 from cmr_ros.training.environment import load_environments, procedural_environment
@@ -117,10 +118,10 @@ def write_recording(studio: Studio, file: Path):
 
 def _write(writer, store, frames):
     topics = {
-        "/camera/image_raw/compressed": "sensor_msgs/msg/CompressedImage",
-        "/camera/camera_info": "sensor_msgs/msg/CameraInfo",
-        "/truth/hand_0": "geometry_msgs/msg/PoseArray",
-        "/truth/hand_1": "geometry_msgs/msg/PoseArray",
+        IMAGE_TOPIC: "sensor_msgs/msg/CompressedImage",
+        INFO_TOPIC: "sensor_msgs/msg/CameraInfo",
+        f"{TRUTH_PREFIX}hand_0": "geometry_msgs/msg/PoseArray",
+        f"{TRUTH_PREFIX}hand_1": "geometry_msgs/msg/PoseArray",
     }
     sent = {
         topic: writer.add_connection(topic, kind, typestore=store) for topic, kind in topics.items()
@@ -129,9 +130,9 @@ def _write(writer, store, frames):
     for frame in tqdm(frames, total=total, unit="picture", desc="recording"):
         messages = _Messages(store, frame.stamp_s)
         outgoing = {
-            "/camera/camera_info": messages.camera_info(_CAMERA),
-            "/camera/image_raw/compressed": messages.picture(frame.picture),
-            **{f"/truth/hand_{i}": messages.truth(j) for i, j in frame.joints.items()},
+            INFO_TOPIC: messages.camera_info(_CAMERA),
+            IMAGE_TOPIC: messages.picture(frame.picture),
+            **{f"{TRUTH_PREFIX}hand_{i}": messages.truth(j) for i, j in frame.joints.items()},
         }
         for topic, message in outgoing.items():
             data = store.serialize_cdr(message, topics[topic])
@@ -205,7 +206,7 @@ def _paths(model: HandModel, rng: np.random.Generator) -> list[_Path]:
         left=False,
     )  # fmt: skip
     left = _Path(
-        times=(_SECOND_HAND_S, 3.6, 4.4, 5.2, 6.0),
+        times=(_SECOND_HAND_S, 3.4, 4.4, 5.2, 6.0),
         wrists=np.array([
             [0.20, 0.40, 0.66], [0.15, 0.09, 0.64], [0.14, 0.07, 0.52], [0.17, 0.08, 0.72],
             [0.14, 0.07, 0.60],
