@@ -94,14 +94,19 @@ class HandPipeline:
         self._stamp_s = None
 
     def __call__(
-        self, picture: np.ndarray, camera: Camera, stamp_s: float | None = None
+        self,
+        picture: np.ndarray,
+        camera: Camera,
+        stamp_s: float | None = None,
+        depth_m: np.ndarray | None = None,
     ) -> list[Hand]:
         """Return the hands in an RGB picture (height, width, 3) uint8, the longest known first.
 
-        stamp_s: time of the picture, needed for smoothing alone.  Raises InputError for a picture
-        that is not what its camera delivers.
+        stamp_s: time of the picture, needed for smoothing alone.  depth_m: (height, width), z of
+        each of the picture's pixels in metres, 0 or NaN where unknown.  Raises InputError for
+        pictures that are not what the camera delivers.
         """
-        _check(picture, camera)
+        _check(picture, camera, depth_m)
         if stamp_s is not None and self._stamp_s is not None and stamp_s < self._stamp_s:
             self.reset()
         self._stamp_s = stamp_s
@@ -110,7 +115,7 @@ class HandPipeline:
         found = self._detect(picture, self.max_hands - len(known))
         glimpses = self._look(picture, camera, known + found)
         glimpses = self._look_again(picture, camera, glimpses)
-        return self._follow(camera, self._place(glimpses))
+        return self._follow(camera, self._place(glimpses, depth_m))
 
     def _detect(self, picture: np.ndarray, missing: int) -> list[Track]:
         """Return a new track for each of at most `missing` palms that no track holds."""
@@ -167,19 +172,24 @@ class HandPipeline:
         followed = [glimpse for glimpse in glimpses if glimpse.track.age > 0]
         return followed + self._look(picture, camera, [glimpse.track for glimpse in new])
 
-    def _place(self, glimpses: list[Glimpse]) -> list[tuple[Track, Hand]]:
+    def _place(
+        self, glimpses: list[Glimpse], depth_m: np.ndarray | None
+    ) -> list[tuple[Track, Hand]]:
         """Register all hands together and return those that have a place in camera space."""
         if not glimpses:
             return []
+        crops = [glimpse.camera for glimpse in glimpses]
         vertices = np.stack([glimpse.vertices_m for glimpse in glimpses])
         estimates = register(
             vertices,
             self.template.joints(vertices),
             [glimpse.cues for glimpse in glimpses],
-            np.stack([glimpse.camera.matrix for glimpse in glimpses]),
+            np.stack([crop.matrix for crop in crops]),
             self.network.input_size,
             scheme=self.scheme,
             sizes=[self.hand_size or glimpse.track.size for glimpse in glimpses],
+            edges=np.stack([crop.picture_edges() for crop in crops]),
+            depths_m=None if depth_m is None else [crop.cut_depth(depth_m) for crop in crops],
         )
         hands = []
         for glimpse, estimate in zip(glimpses, estimates, strict=True):
@@ -244,14 +254,15 @@ def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues
     ]
 
 
-def _check(picture: np.ndarray, camera: Camera) -> None:
+def _check(picture: np.ndarray, camera: Camera, depth_m: np.ndarray | None) -> None:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise InputError(
             f"picture: {picture.dtype} array of shape {picture.shape}; expected RGB uint8 "
             "(height, width, 3)"
         )
-    if picture.shape[:2] != (camera.height, camera.width):
-        raise InputError(
-            f"picture {picture.shape[1]}x{picture.shape[0]}: its camera is "
-            f"{camera.width}x{camera.height}; give the matching CameraInfo"
-        )
+    for name, array in (("picture", picture), ("depth picture", depth_m)):
+        if array is not None and array.shape[:2] != (camera.height, camera.width):
+            raise InputError(
+                f"{name} {'x'.join(map(str, array.shape[1::-1]))}: its camera is "
+                f"{camera.width}x{camera.height}; give the matching CameraInfo"
+            )

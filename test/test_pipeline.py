@@ -164,6 +164,20 @@ def test_smoothing_calms_depth(scene):
     assert np.std(depths[1]) < 0.7 * np.std(depths[0])
 
 
+def test_a_depth_picture_settles_the_depth(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    # A plane through the palm, as a depth camera sees a hand, 3 % farther than the picture says.
+    palm_m = 1.03 * np.median(hand.vertices_m[:, 2])
+    pipeline.reset()
+    (deeper,) = pipeline(picture, camera, depth_m=np.full(picture.shape[:2], palm_m, np.float32))
+    assert "depth" in deeper.registration
+    assert hand.joints_m[0, 2] < deeper.joints_m[0, 2]
+    assert deeper.root_covariance_m2[2, 2] < hand.root_covariance_m2[2, 2]
+    with pytest.raises(InputError, match="depth picture 4x3"):
+        pipeline(picture, camera, depth_m=np.zeros((3, 4)))
+
+
 @pytest.mark.parametrize(
     "picture, message",
     [

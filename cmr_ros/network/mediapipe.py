@@ -46,14 +46,16 @@ def import_networks(source: Path, folder: Path) -> list[Path]:
     The networks take `image` (N, S, S, 3), RGB in [0, 1].  Raises InputError when the source lacks
     a network or the converters are not installed.
     """
-    converter = _converter()
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name, network in NETWORKS.items():
-            original = _locate(source, network.path, Path(scratch))
+        originals = {
+            name: _locate(source, network.path, Path(scratch)) for name, network in NETWORKS.items()
+        }
+        converter = _converter()
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, original in originals.items():
             model, _ = converter.from_tflite(str(original), opset=_OPSET)
-            _tidy(model.graph, network.outputs)
+            _tidy(model.graph, NETWORKS[name].outputs)
             path = folder / f"{name}.onnx"
             path.write_bytes(model.SerializeToString())
             written.append(path)
