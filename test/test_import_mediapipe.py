@@ -1,4 +1,4 @@
-"""Importing MediaPipe's networks; the conversion itself needs tensorflow, which tests do without."""
+"""Importing MediaPipe's networks; the conversion itself needs tensorflow, tests do without."""
 
 import importlib.util
 import zipfile

@@ -93,21 +93,31 @@ def _locate(source: Path, path: str, scratch: Path) -> Path:
 
 
 def _tidy(graph, outputs: tuple[str, ...]) -> None:
-    """Give inputs and outputs speaking names, and the batch any size, in place."""
+    """Give inputs and outputs speaking names, and the batch any size, in place.
+
+    All else is numbered in the order of its use, so that every conversion gives the same file.
+    """
     names = {graph.input[0].name: "image"}
     names |= {value.name: name for value, name in zip(graph.output, outputs, strict=True)}
     for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
+        for name in (*node.input, *node.output):
+            names.setdefault(name, f"t{len(names)}" if name else "")
+        node.name = ""
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
     for value in (*graph.input, *graph.output):
         value.name = names[value.name]
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     # The heads of the palm detector flatten their maps by shapes that spell out a batch of one.
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
-    for constant in graph.initializer:
+    order = list(names.values())
+    constants = [constant for constant in graph.initializer if constant.name in names]
+    del graph.initializer[:], graph.value_info[:]
+    for constant in constants:
+        constant.name = names[constant.name]
         if constant.name in shapes:
             _free_batch(constant)
-    del graph.value_info[:]
+    graph.initializer.extend(sorted(constants, key=lambda constant: order.index(constant.name)))
 
 
 def _free_batch(constant) -> None:
