@@ -1,0 +1,82 @@
+"""Registration cases: hands with network-like errors, their cues and their true roots."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.hand import Cues
+
+#: What is wrong with the cues of each kind of case.
+KINDS = (
+    "1 px noise",
+    "2 px noise",
+    "4 px noise",
+    "4 gross outliers",
+    "8 joints unseen",
+    "eroded silhouette",
+)
+SIZE_PX = 224
+_FIELDS = ("verts", "uv", "conf", "K", "mask", "t_true", "kind", "joint_regressor", "faces")
+
+
+@dataclass(frozen=True)
+class Cases:
+    """N hands to register and the truth.
+
+    vertices_m: (N, V, 3) and joints_m: (N, 21, 3) root-relative, with errors.  seen_px:
+    (N, 21, 2) and confidence: (N, 21).  silhouettes: (N, 224, 224) bool.  matrices: (N, 3, 3).
+    roots_m: (N, 3) true.  kinds: (N,) index of `KINDS`.  published_m: (N, 3) answers of the
+    published registration, where the file has them.
+    """
+
+    vertices_m: np.ndarray
+    joints_m: np.ndarray
+    seen_px: np.ndarray
+    confidence: np.ndarray
+    silhouettes: np.ndarray
+    matrices: np.ndarray
+    roots_m: np.ndarray
+    kinds: np.ndarray
+    joint_regressor: np.ndarray
+    faces: np.ndarray
+    published_m: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.roots_m)
+
+    def cues(self, index: int) -> Cues:
+        """Return the cues of one case; they come without heatmap spreads."""
+        return Cues(self.seen_px[index], self.confidence[index], None, self.silhouettes[index])
+
+
+def load_cases(path: str | Path) -> Cases:
+    """Return the cases of an .npz file laid out like the golden registration cases."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable .npz file of cases ({error})") from error
+    missing = [name for name in _FIELDS if name not in arrays]
+    if missing:
+        raise InputError(f"{path}: arrays {', '.join(missing)} are missing")
+    vertices = arrays["verts"].astype(np.float64)
+    regressor = arrays["joint_regressor"].astype(np.float64)
+    published = arrays.get("t_published")
+    return Cases(
+        vertices,
+        regressor @ vertices,
+        arrays["uv"].astype(np.float64),
+        arrays["conf"].astype(np.float64),
+        np.unpackbits(arrays["mask"], axis=-1).astype(bool),
+        arrays["K"].astype(np.float64),
+        arrays["t_true"].astype(np.float64),
+        arrays["kind"],
+        regressor,
+        arrays["faces"],
+        None if published is None else published.astype(np.float64),
+    )
