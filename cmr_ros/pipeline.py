@@ -161,16 +161,19 @@ class HandPipeline:
     def _look_again(
         self, picture: np.ndarray, camera: Camera, glimpses: list[Glimpse]
     ) -> list[Glimpse]:
-        """Give new tracks a second look: mirrored if left, and where the joints say they are.
+        """Look a second time at new hands, and at those that turned out to be the other hand.
 
-        The detector's region is coarser than what joints tell, and says nothing of left and right.
+        Detections are coarser than what joints tell, and say nothing of left and right.
         """
-        new = [glimpse for glimpse in glimpses if glimpse.track.age == 0]
-        for glimpse in new:
+        doubtful, clear = [], []
+        for glimpse in glimpses:
+            left = glimpse.track.handedness is Handedness.LEFT
+            unclear = glimpse.track.age == 0 or left != glimpse.camera.mirrored
+            (doubtful if unclear else clear).append(glimpse)
+        for glimpse in doubtful:
             joints_px = glimpse.camera.to_picture(glimpse.cues.joints_px)
             glimpse.track.aim(joints_px, self.network.card.crop_margin)
-        followed = [glimpse for glimpse in glimpses if glimpse.track.age > 0]
-        return followed + self._look(picture, camera, [glimpse.track for glimpse in new])
+        return clear + self._look(picture, camera, [glimpse.track for glimpse in doubtful])
 
     def _place(
         self, glimpses: list[Glimpse], depth_m: np.ndarray | None
@@ -209,9 +212,10 @@ class HandPipeline:
         if self.smoothing_hz > 0 and self._stamp_s is not None:
             root, vertices = track.smoother(root, vertices, self._stamp_s, self.smoothing_hz)
         vertices = vertices + root
+        handedness = Handedness.LEFT if crop.mirrored else Handedness.RIGHT
         return Hand(
             track_id=track.id,
-            handedness=track.handedness,
+            handedness=handedness if track.handedness else Handedness.UNKNOWN,
             score=glimpse.presence,
             joints_m=self.template.joints(vertices),
             vertices_m=vertices,

@@ -101,8 +101,7 @@ class Track:
 
     region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
     size: what its pictures so far tell of the hand's size, at first that of adults.  right: belief
-    in [0, 1] that it is a right hand, None as long as nothing is known.  age: pictures it was seen
-    in.
+    in [0, 1] that it is a right hand, after so many looks.  age: pictures it was seen in.
     """
 
     id: int
@@ -110,7 +109,8 @@ class Track:
     palm: Region
     handedness: Handedness = Handedness.UNKNOWN
     size: HandSize = HandSize()
-    right: float | None = None
+    right: float = 0.5
+    looks: int = 0
     age: int = 0
     smoother: Smoother = field(default_factory=Smoother)
 
@@ -126,14 +126,16 @@ class Track:
         self.size = HandSize(length_m, max(deviation, _SIZE_DOUBT))
 
     def believe(self, right: float) -> None:
-        """Take in a new probability that this is a right hand; sides change with hysteresis."""
-        self.right = (
-            right if self.right is None else (self.right + _HANDEDNESS_GAIN * (right - self.right))
-        )
-        margin = 0.0 if self.handedness is Handedness.UNKNOWN else _HANDEDNESS_MARGIN
+        """Take in a new probability that this is a right hand.
+
+        First looks are averaged; a hand that has been followed changes sides with hysteresis.
+        """
+        self.looks += 1
+        self.right += max(_HANDEDNESS_GAIN, 1 / self.looks) * (right - self.right)
+        margin = _HANDEDNESS_MARGIN if self.age else 0.0
         if self.right > 0.5 + margin:
             self.handedness = Handedness.RIGHT
-        elif self.right < 0.5 - margin or self.handedness is Handedness.UNKNOWN:
+        elif self.right < 0.5 - margin:
             self.handedness = Handedness.LEFT
 
 
