@@ -10,6 +10,10 @@ from cmr_ros.errors import CmrError
 
 #: Command -> one-line help.  A command's module has `add_arguments(parser)` and `run(args)`.
 COMMANDS = {
+    "demo": "play a recording through the running node and show what it finds",
+    "benchmark": "measure a part by itself",
+    "export": "write a trained network as a model folder",
+    "import-checkpoint": "turn a released checkpoint into a model folder",
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "infer": "find the hands in a picture",
     "synth": "render training pictures",

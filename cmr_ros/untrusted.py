@@ -25,8 +25,9 @@ _HARMLESS = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _codecs.encode,
-    ("copyreg", "_reconstructor"): copyreg._reconstructor,
-    ("builtins", "object"): object,
+    # As Python 2 calls them, which wrote MANO.
+    ("copy_reg", "_reconstructor"): copyreg._reconstructor,
+    ("__builtin__", "object"): object,
 } | {
     (f"numpy.{core}.multiarray", name): function
     for core in ("core", "_core")

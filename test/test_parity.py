@@ -117,11 +117,8 @@ def test_losses(loaded):
     assert close(mesh_loss(recovery.meshes[:1], targets.meshes[:1]), published["l1_loss"])
 
 
-@pytest.mark.parametrize(
-    "loaded",
-    [SMALL[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[1:]), *LARGE],
-    indirect=True,
-)
+@pytest.mark.slow  # test_import_checkpoint does the same with one of them
+@pytest.mark.parametrize("loaded", SMALL + LARGE, indirect=True)
 def test_exported(loaded, tmp_path):
     name, network = loaded
     config = preset(name)

@@ -90,6 +90,17 @@ def export(
     return card
 
 
+def describe(card: ModelCard) -> str:
+    """Return one line on how far an exported network is from torch."""
+    deviation = card.measured["deviation"]
+    return (
+        f"{card.name}: {card.precision}, outputs {', '.join(card.outputs)}; from torch in fp32 on "
+        f"{deviation['pictures']} pictures: vertices {deviation['vertices_mm_mean']:.4f} mm in the "
+        f"mean, {deviation['vertices_mm_max']:.4f} mm at most; heatmaps "
+        f"{deviation['heatmaps_max']:.1e}, silhouette {deviation['silhouette_max']:.1e} at most"
+    )
+
+
 def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Return the graph of a network, its batch dynamic, and the names of its outputs.
 

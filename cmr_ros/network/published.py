@@ -86,6 +86,8 @@ def _fitting_variants(state: dict[str, torch.Tensor], template: HandTemplate) ->
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     fitting = []
     for name, config in PRESETS.items():
+        if len(config.decoder.widths) != len(template.up):
+            continue
         with torch.device("meta"):
             own = published_state(build(config, template))
         if set(own) == set(shapes) and all(

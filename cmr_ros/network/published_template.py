@@ -17,22 +17,26 @@ _MANO_TIPS = (745, 317, 444, 556, 673)
 _MANO_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 
 
-def read_template(folder: Path | str, mano: Path | str | None = None) -> HandTemplate:
+def read_template(path: Path | str, mano: Path | str | None = None) -> HandTemplate:
     """Return the template of a folder with the published `template.ply` and `transform.pkl`.
 
-    mano: MANO_RIGHT.pkl, whose joint regressor is taken; for other templates the folder holds
-    `joint_regressor.npy` (J, V).  Without transform.pkl the levels are built anew; a released
-    checkpoint was trained on the published ones and loses accuracy on others.
+    path: that folder, or a template.npz of this package.  mano: MANO_RIGHT.pkl, whose joint
+    regressor is taken; for other templates the folder holds `joint_regressor.npy` (J, V).  Without
+    transform.pkl the mesh is closed and its levels are built anew; a released checkpoint was
+    trained on the published ones and is less accurate on others.
 
     Raises InputError for files that are missing, damaged, refused or do not belong together.
     """
-    folder = Path(folder)
+    folder = Path(path)
+    if folder.is_file():
+        return HandTemplate.load(folder)
     name = "mano_right" if mano is not None else folder.resolve().name
-    if not (folder / "transform.pkl").exists():
+    if not has_levels(folder):
         from cmr_ros.training.hierarchy import build_template
 
         vertices, faces = _read_ply(folder / "template.ply")
-        return build_template(name, vertices, faces, _joint_regressor(folder, mano, len(vertices)))
+        regressor = _joint_regressor(folder, mano, len(vertices))
+        return build_template(name, vertices, closed(faces), regressor)
     vertices, faces, up, down = _read_levels(folder / "transform.pkl")
     return HandTemplate(
         name=name,
@@ -46,6 +50,27 @@ def read_template(folder: Path | str, mano: Path | str | None = None) -> HandTem
         down=down,
         joint_regressor=_joint_regressor(folder, mano, len(vertices[0])),
     )
+
+
+def has_levels(path: Path | str) -> bool:
+    """Return whether the levels that released checkpoints were trained on are there."""
+    return Path(path).is_file() or (Path(path) / "transform.pkl").is_file()
+
+
+def closed(faces: np.ndarray) -> np.ndarray:
+    """Return faces (F, 3) of an oriented mesh with a fan of triangles over each of its borders."""
+    edges = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    inner = set(map(tuple, edges.tolist()))
+    # A border is walked against its faces, so that the fan's triangles turn their way.
+    following = {b: a for a, b in inner if (b, a) not in inner}
+    fans = []
+    while following:
+        hub, vertex = following.popitem()
+        while vertex in following and following[vertex] != hub:
+            start, vertex = vertex, following.pop(vertex)
+            fans.append((hub, start, vertex))
+        following.pop(vertex, None)
+    return np.concatenate([faces, np.array(fans, faces.dtype).reshape(-1, 3)])
 
 
 def _read_levels(path: Path):
@@ -73,10 +98,10 @@ def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return vertices (V, 3) and faces (F, 3) in the order of the file."""
     import trimesh
 
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected the published template")
     try:
         mesh = trimesh.load(path, file_type="ply", force="mesh", process=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected the published template") from None
     except Exception as error:  # trimesh names no errors of its own
         raise InputError(f"{path}: not a readable PLY file ({error})") from None
     if len(mesh.faces) == 0:

@@ -1,0 +1,40 @@
+"""`cmr export`: write a trained network as a model folder for run time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("checkpoint", type=Path, help="last.pt of `cmr train`")
+    parser.add_argument("--template", type=Path, required=True, help="template.npz it was made for")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--name", help="in the card (default: the folder's name)")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR",
+        help="rendered set to measure the deviation on; int8 chooses its ranges by it",
+    )  # fmt: skip
+    parser.add_argument("--picture-count", type=int, default=64, help="of them (default: 64)")
+    parser.add_argument(
+        "--joint-cue", choices=("heatmaps", "landmarks", "mean"), default="heatmaps",
+        help="output that 2D joints are read from (default: heatmaps)",
+    )  # fmt: skip
+
+
+def run(args) -> None:
+    """Export and print what the card then says."""
+    from cmr_ros.network.export import card_of, describe, export
+    from cmr_ros.template import HandTemplate
+    from cmr_ros.training.release import rendered_pictures, trained_network
+
+    template = HandTemplate.load(args.template)
+    config, network = trained_network(args.checkpoint, template)
+    variant = f"{config.variant.lower()}_{config.encoder}"
+    card = card_of(
+        config, variant, template, args.name or args.output.resolve().name,
+        joint_cue=args.joint_cue, license="Apache-2.0",
+    )  # fmt: skip
+    pictures = args.pictures and rendered_pictures(args.pictures, args.picture_count)
+    print(describe(export(network, template, card, args.output, args.precision, pictures)))

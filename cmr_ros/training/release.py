@@ -1,0 +1,38 @@
+"""Turns the checkpoint of a training run into a network that can be exported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from cmr_ros.errors import InputError
+from cmr_ros.network.build import build
+from cmr_ros.network.config import NetworkConfig
+from cmr_ros.template import HandTemplate
+from cmr_ros.training.checkpoint import load_checkpoint
+from cmr_ros.training.shards import Shards
+
+
+def trained_network(path: Path | str, template: HandTemplate) -> tuple[NetworkConfig, nn.Module]:
+    """Return configuration and averaged network of a checkpoint of `cmr train`.
+
+    Raises InputError for a file that is none, or that was trained with another template.
+    """
+    state = load_checkpoint(path, ("average", "config"))
+    config = NetworkConfig.from_dict(json.loads(state["config"]))
+    network = build(config, template)
+    try:
+        network.load_state_dict(state["average"])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(f"{path}: trained with another template? ({reason})") from None
+    return config, network
+
+
+def rendered_pictures(folder: Path | str, count: int) -> np.ndarray:
+    """Return the first pictures (N, S, S, 3) of a set of `cmr synth render`."""
+    shards = Shards(folder)
+    return np.stack([shards[index].picture for index in range(min(count, len(shards)))])
