@@ -11,6 +11,7 @@ import numpy as np
 
 from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.hand import Handedness
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 INFO_TOPIC = "/camera/camera_info"
@@ -83,6 +84,16 @@ def _messages(path: Path) -> Iterator[tuple]:
 
 
 @dataclass(frozen=True)
+class FoundHand:
+    """A hand as a listener sees it: joints (21, 3) and vertices (V, 3) in camera space, metres."""
+
+    track_id: int
+    handedness: Handedness
+    joints_m: np.ndarray
+    vertices_m: np.ndarray
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came back for one frame, compared with the truth.
 
@@ -99,21 +110,21 @@ class Answer:
 
 
 def answer(
-    latency_s: float, found: Sequence[np.ndarray], truth: Sequence[np.ndarray], reach_m=0.25
+    latency_s: float, found: Sequence[FoundHand], truth: Sequence[np.ndarray], reach_m=0.25
 ) -> Answer:
-    """Compare found joints (21, 3) with true ones (21, 3), metres.
+    """Compare found hands with true joints (21, 3) in metres.
 
     The nearest go together first, as long as they are nearer than reach_m on the average.
     """
     distance = np.array(
-        [[np.linalg.norm(f - t, axis=1).mean() for t in truth] for f in found]
+        [[np.linalg.norm(f.joints_m - t, axis=1).mean() for t in truth] for f in found]
     ).reshape(len(found), len(truth))
     errors = []
     while distance.size and distance.min() < reach_m:
         row, column = np.unravel_index(np.argmin(distance), distance.shape)
         errors.append(1000 * float(distance[row, column]))
         distance = np.delete(np.delete(distance, row, axis=0), column, axis=1)
-    depths = [float(joints[0, 2]) for joints in found]
+    depths = [float(hand.joints_m[0, 2]) for hand in found]
     return Answer(latency_s, depths, errors, len(truth) - len(errors), len(found) - len(errors))
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 
 #: Part -> one-line help; `cmr_ros.benchmark.PART` has `add_arguments(parser)` and `run(args)`.
 PARTS = {
+    "pipeline": "milliseconds per picture of the whole pipeline, stage by stage",
     "registration": "root error on cases with known roots, beside the published answers",
     "network": "milliseconds of a network, onnxruntime beside plain torch",
 }

@@ -22,8 +22,9 @@ from visualization_msgs.msg import MarkerArray
 
 from cmr_ros import share
 from cmr_ros.errors import InputError
-from cmr_ros.msg import HandMeshArray, HandTopology
-from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, Frame, answer
+from cmr_ros.hand import Handedness
+from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
 from cmr_ros.ros.bag import Sent
 
 NODE = "/camera/hand_node"
@@ -47,18 +48,16 @@ class Demo:
     """A node process and its counterpart; a context manager.
 
     sent: every message of either side, in order.  answers: one per frame played, None where none
-    came.  on_hands is called with each frame's index and hands.
+    came.  faces: (F, 3) of the node's template.  on_hands: called with a frame's index and hands.
     """
 
-    def __init__(
-        self,
-        log: Path,
-        node_arguments: Sequence[str] = (),
-        on_hands: Callable[[int, HandMeshArray], None] = lambda index, hands: None,
-    ):
+    def __init__(self, log: Path, node_arguments: Sequence[str] = ()):
+        """Take the file for the node's log, and ROS arguments for the node."""
         self.sent: list[Sent] = []
         self.answers: list[Answer | None] = []
-        self._log, self._node_arguments, self._on_hands = log, node_arguments, on_hands
+        self.faces: np.ndarray | None = None
+        self.on_hands: Callable[[int, list[FoundHand]], None] = lambda index, hands: None
+        self._log, self._node_arguments = log, node_arguments
         self._frames: list[Frame] = []
         self._sent_s: list[float] = []
         self._index_of: dict[int, int] = {}
@@ -117,8 +116,10 @@ class Demo:
         self._spin_until(time.monotonic() + 0.5)  # the node, too, must have noticed
 
     def _connected(self) -> bool:
-        return all(p.get_subscription_count() for p in self._publishers.values()) and all(
-            self._ros.count_publishers(topic) for topic in _OUTPUTS
+        return (
+            self.faces is not None
+            and all(p.get_subscription_count() for p in self._publishers.values())
+            and all(self._ros.count_publishers(topic) for topic in _OUTPUTS)
         )
 
     def play(self, frames: Sequence[Frame]) -> Iterator[Sequence[Answer | None]]:
@@ -165,6 +166,8 @@ class Demo:
             self.sent.append(Sent(topic, name, data, time.time_ns()))
             if topic == HANDS:
                 self._take(deserialize_message(data, HandMeshArray), now_s)
+            elif topic == TOPOLOGY:
+                self.faces = np.reshape(deserialize_message(data, HandTopology).faces, (-1, 3))
 
         return listen
 
@@ -172,10 +175,16 @@ class Demo:
         index = self._index_of.get(hands.header.stamp.sec * 10**9 + hands.header.stamp.nanosec)
         if index is None:
             return
-        found = [np.array([[p.x, p.y, p.z] for p in hand.joints]) for hand in hands.hands]
+        found = [_found(hand) for hand in hands.hands]
         latency_s = now_s - self._sent_s[index]
         self.answers[index] = answer(latency_s, found, self._frames[index].truth)
-        self._on_hands(index, hands)
+        self.on_hands(index, found)
+
+
+def _found(hand: HandMesh) -> FoundHand:
+    joints = np.array([[p.x, p.y, p.z] for p in hand.joints])
+    vertices = np.reshape(hand.vertices, (-1, 3))
+    return FoundHand(hand.track_id, Handedness(hand.handedness), joints, vertices)
 
 
 def _stamped(data: bytes, stamp_ns: int) -> bytes:

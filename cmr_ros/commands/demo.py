@@ -1,0 +1,79 @@
+"""`cmr demo`: play a recording through the running node and show what it finds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cmr_ros import playback, weights
+from cmr_ros.errors import InputError
+from cmr_ros.viewer import RerunViewer
+
+HEADING = (
+    "second  hands missed  extra  depth m  error mm  latency  p90 ms  dropped\n"
+    "                               median    median  median ms"
+)
+
+
+def add_arguments(parser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--recording", type=Path, help="MCAP to play (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo_out"), metavar="DIR")
+    parser.add_argument(
+        "--viewer",
+        choices=("none", "rerun"),
+        default=os.environ.get("VIEWER") or "none",
+        help="show hands live (default: the environment's VIEWER)",
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="RRD", help="write the viewer's data there, open no window"
+    )
+
+
+def run(args) -> int:
+    """Print a line per second and a summary; 1 when no hand was found."""
+    try:
+        from cmr_ros.ros.demo import Demo
+        from cmr_ros.ros.demo_output import write_all
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the demo needs the Python package {error.name!r}: source ROS 2 or "
+            "pip install 'cmr_ros[ros,demo]'"
+        ) from error
+
+    camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
+    viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" else None
+    model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
+    print(f"Starting the node; {len(frames)} pictures of {camera.width}x{camera.height} follow.")
+    print(HEADING)
+    with Demo(args.output / "node.log", model) as demo:
+        if viewer:
+            demo.on_hands = lambda index, hands: viewer.show(frames[index], hands, demo.faces)
+        for second, answers in enumerate(demo.play(frames), start=1):
+            print(_row(f"{second}", playback.summarise(answers)), flush=True)
+    total = playback.summarise(demo.answers)
+    print(_row("all", total))
+
+    for path in write_all(args.output, demo.sent, demo.faces, _rate_hz(frames)):
+        print(f"wrote {path}")
+    if not total.hands:
+        print("No hand was found.")
+        return 1
+    print(
+        f"{total.sent - total.dropped} of {total.sent} pictures answered, {total.hands} hands; "
+        f"medians: {total.error_mm:.0f} mm from the truth in camera space, "
+        f"{total.latency_ms:.0f} ms from picture to hands"
+    )
+    return 0
+
+
+def _row(label: str, s: playback.Summary) -> str:
+    return (
+        f"{label:>6} {s.hands:6d} {s.missed:6d} {s.extra:6d} {s.depth_m:8.3f} {s.error_mm:9.1f} "
+        f"{s.latency_ms:8.1f} {s.latency_p90_ms:8.1f} {s.dropped:8d}"
+    )
+
+
+def _rate_hz(frames) -> float:
+    return (len(frames) - 1) / max((frames[-1].stamp_ns - frames[0].stamp_ns) * 1e-9, 1e-3)

@@ -1,0 +1,96 @@
+"""What a demonstration leaves behind: pictures, a video, meshes and everything published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+
+from cmr_ros.files import write_picture, write_ply
+from cmr_ros.hand import Handedness
+from cmr_ros.msg import HandMesh, HandMeshArray
+from cmr_ros.ros.bag import Sent, write_bag
+from cmr_ros.ros.demo import DEBUG_IMAGE, HANDS
+from cmr_ros.ros.pictures import to_rgb
+
+_SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH_PX = 4, 3, 1920
+
+
+def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray, rate_hz: float) -> list[Path]:
+    """Write what there is to show of a demonstration and return the files and folders made.
+
+    sent: all that camera and node said, in the order of time.  faces: (F, 3) of the template.
+    rate_hz: of the video.
+    """
+    made = [write_bag(folder / "recording", sent)]
+    drawn = [message for message in sent if message.topic == DEBUG_IMAGE]
+    if drawn:
+        made.append(_write_sheet(folder / "contact_sheet.png", drawn))
+        made += _write_video(folder / "overlay.mp4", drawn, rate_hz)
+    return made + _write_meshes(folder / "meshes", sent, faces)
+
+
+def _picture(message: Sent) -> np.ndarray:
+    return to_rgb(deserialize_message(message.data, Image))
+
+
+def _write_sheet(path: Path, drawn: Sequence[Sent]) -> Path:
+    """Write twelve pictures, evenly spread over time."""
+    count = _SHEET_COLUMNS * _SHEET_ROWS
+    chosen = [drawn[i] for i in np.linspace(0, len(drawn) - 1, count).round().astype(int)]
+    tiles = []
+    for message in chosen:
+        picture = _picture(message)
+        width = _SHEET_WIDTH_PX // _SHEET_COLUMNS
+        size = (width, width * picture.shape[0] // picture.shape[1])
+        tile = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        text = f"{(message.time_ns - drawn[0].time_ns) / 1e9:.1f} s"
+        place = (8, size[1] - 10)
+        cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
+        cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 1, cv2.LINE_AA)
+        tiles.append(tile)
+    rows = [np.hstack(tiles[i : i + _SHEET_COLUMNS]) for i in range(0, count, _SHEET_COLUMNS)]
+    write_picture(path, np.vstack(rows))
+    return path
+
+
+def _write_video(path: Path, drawn: Sequence[Sent], rate_hz: float) -> list[Path]:
+    """Write the pictures as MP4; return nothing where this OpenCV has no encoder for it."""
+    height, width = _picture(drawn[0]).shape[:2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate_hz, (width, height))
+    if not writer.isOpened():
+        return []
+    for message in drawn:
+        writer.write(cv2.cvtColor(_picture(message), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return [path]
+
+
+def _write_meshes(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list[Path]:
+    """Write the meshes of one picture per second as PLY."""
+    for old in folder.glob("*.ply"):
+        old.unlink()
+    seconds = {}
+    for message in sent:
+        if message.topic == HANDS:
+            hands = deserialize_message(message.data, HandMeshArray).hands
+            second = (message.time_ns - sent[0].time_ns) // 1_000_000_000
+            if len(hands) >= len(seconds.get(second, ())):
+                seconds[second] = hands
+    for second, hands in seconds.items():
+        for hand in hands:
+            _write_mesh(folder, second, hand, faces)
+    return [folder] if any(seconds.values()) else []
+
+
+def _write_mesh(folder: Path, second: int, hand: HandMesh, faces: np.ndarray):
+    side = Handedness(hand.handedness)
+    if side is Handedness.LEFT:
+        faces = faces[:, ::-1]  # left hands are mirrored
+    name = f"second_{second}_{side.name.lower()}_{hand.track_id}.ply"
+    write_ply(folder / name, np.reshape(hand.vertices, (-1, 3)), faces)
