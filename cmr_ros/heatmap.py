@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Half the side, in cells, of the window around a peak that is averaged: three standard deviations
-#: of the peaks that networks are trained on.
-_REACH = 5
+#: Half the side of the window around a peak that is averaged, as a share of the map's: three
+#: standard deviations of the peaks that networks are trained on.
+_REACH = 3 * 3.5 / 224
 
 
 def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,7 +23,8 @@ def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, 
     row, column = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), width)
     confidence = maps[index, row, column]
 
-    reach = np.arange(-_REACH, _REACH + 1)
+    cells = max(round(_REACH * width), 2)
+    reach = np.arange(-cells, cells + 1)
     rows, columns = row[:, None] + reach, column[:, None] + reach
     window = maps[
         index[:, None, None],

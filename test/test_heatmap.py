@@ -16,13 +16,13 @@ def gaussian_maps(joints_px, sigma_px, cells=112, peak=1.0):
     return (peak * np.exp(-(dx**2 + dy**2) / (2 * sigma_px**2))).astype(np.float32)
 
 
-@pytest.mark.parametrize("cells, sigma_px", [(112, 3.5), (56, 7.0)])
+@pytest.mark.parametrize("cells, sigma_px", [(112, 3.5), (56, 3.5), (112, 5.0)])
 def test_peaks_are_found_far_finer_than_cells(cells, sigma_px):
     joints = np.random.default_rng(0).uniform(30, 190, (50, 2))
     found, confidence, spread = decode(gaussian_maps(joints, sigma_px, cells), SIZE)
     assert np.abs(found - joints).max() < 0.02 * SIZE / cells
     assert np.all(confidence > 0.9)
-    np.testing.assert_allclose(spread, sigma_px, rtol=0.05)
+    np.testing.assert_allclose(spread, sigma_px, rtol=0.1)
 
 
 def test_background_hardly_pulls():
