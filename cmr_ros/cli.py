@@ -10,6 +10,7 @@ from cmr_ros.errors import CmrError
 
 #: Command -> one-line help.  A command's module has `add_arguments(parser)` and `run(args)`.
 COMMANDS = {
+    "template": "build the hand template and the parametric hand",
     "demo": "play a recording through the running node and show what it finds",
     "benchmark": "measure a part by itself",
     "export": "write a trained network as a model folder",

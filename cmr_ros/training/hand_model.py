@@ -1,0 +1,161 @@
+"""The parametric hand that training pictures show: shape, skeleton and skin.
+
+Frame: origin at the wrist joint, x along the hand towards the middle finger's base, z out of the
+back of the hand, y towards the thumb; a right hand, metres.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.hand import JOINT_PARENTS
+
+#: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
+MEN_LENGTH_M, WOMEN_LENGTH_M = (0.193, 0.010), (0.178, 0.009)
+_CHILDREN = 0.06
+#: Standard deviation of each trait that is drawn from a normal distribution.
+_TRAITS = {
+    "muscle": 0.4,
+    "weight": 0.5,
+    "finger_length": 0.25,
+    "finger_diameter": 0.49,
+    "finger_distance": 0.35,
+}
+_ANCESTRIES = ("african", "asian", "caucasian")
+#: From the middle finger's tip joint to the end of the flesh, as a share of the hand's length.
+_TIP_END = 0.03
+
+
+@dataclass(frozen=True)
+class PosedHand:
+    """A hand in the model's frame, metres.
+
+    vertices: (V, 3) with forearm.  joints: (21, 3).  template_vertices: (V_0, 3).
+    """
+
+    vertices: np.ndarray
+    joints: np.ndarray
+    template_vertices: np.ndarray
+
+
+@dataclass(frozen=True)
+class HandModel:
+    """The arrays of hand_model.npz.
+
+    vertices: (V, 3) of the mean hand with forearm, and the template's vertices that no face uses.
+    faces: (F, 3), counter-clockwise from outside.  uvs: (F, 3, 2) of the corners in MPFB2's
+    layout, v up.  hand_faces: (F,) false on the forearm.  modes: (M, V, 3) displacement per unit of
+    each of `traits` (M,).  skin_weights: (V, 21); column j moves with the bone that ends in joint
+    j, column 0 with the forearm.  pivots: (21, V) weights that give the joints of any shape at
+    rest.  template_index: (V_0,) the template's vertices.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uvs: np.ndarray
+    hand_faces: np.ndarray
+    modes: np.ndarray
+    traits: np.ndarray
+    skin_weights: np.ndarray
+    pivots: np.ndarray
+    template_index: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path | str) -> HandModel:
+        """Read a hand_model.npz; InputError when it is missing, damaged or incomplete."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; `cmr template build` makes hand_model.npz")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {field.name: file[field.name] for field in fields(cls)}
+        except KeyError as error:
+            raise InputError(f"{path}: {error.args[0]}; run `cmr template build`") from None
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: not a hand_model.npz ({error})") from None
+        return cls(
+            **{
+                name: array.astype(np.float64) if array.dtype == np.float16 else array
+                for name, array in arrays.items()
+            }
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write the model; displacements and skin weights in half precision."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("modes", "skin_weights"):
+            arrays[name] = arrays[name].astype(np.float16)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+
+    def sample_shape(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random person's shape (1 + M,): hand length in metres, then the traits."""
+        male = rng.choice([-1.0, 1.0]) * min(abs(rng.normal(1, 0.3)), 1.2)
+        drawn = {"male": male, "old": rng.random() if rng.random() < 0.3 else 0.0}
+        drawn |= dict(zip(_ANCESTRIES, rng.dirichlet([0.4] * 3) - 1 / 3, strict=True))
+        drawn |= {trait: spread * rng.normal() for trait, spread in _TRAITS.items()}
+        mean, spread = MEN_LENGTH_M if male > 0 else WOMEN_LENGTH_M
+        length = mean + spread * np.clip(rng.normal(), -2.5, 2.5)
+        if rng.random() < _CHILDREN:
+            drawn["child"] = rng.uniform(0.2, 0.8)
+            length *= 1 - 0.4 * drawn["child"]
+        return np.array([length, *(drawn.get(str(trait), 0.0) for trait in self.traits)])
+
+    def mean_shape(self) -> np.ndarray:
+        """Return the shape (1 + M,) of the mean grown person."""
+        length = (MEN_LENGTH_M[0] + WOMEN_LENGTH_M[0]) / 2
+        return np.array([length, *np.zeros(len(self.traits))])
+
+    def rest(self, shape: np.ndarray | None = None) -> PosedHand:
+        """Return the hand of a shape (default: the mean), unbent."""
+        shape = self.mean_shape() if shape is None else shape
+        vertices = self.vertices + np.tensordot(shape[1:], self.modes, axes=1)
+        joints = self.pivots @ vertices
+        scale = shape[0] / hand_length_m(joints)
+        vertices, joints = scale * (vertices - joints[0]), scale * (joints - joints[0])
+        return PosedHand(vertices, joints, vertices[self.template_index])
+
+    def pose(self, shape: np.ndarray, rotations: np.ndarray) -> PosedHand:
+        """Return the hand of a shape, bent by linear blend skinning.
+
+        rotations: (21, 3, 3); entry j turns the bone that ends in joint j about the joint it starts
+        from, in the axes of the hand at rest; entry 0 turns the forearm about the wrist.
+        """
+        rest = self.rest(shape)
+        turns, joints = forward(rest.joints, rotations)
+        starts, moved_starts = (points[list(_STARTS)] for points in (rest.joints, joints))
+        shifts = moved_starts - np.einsum("jab,jb->ja", turns, starts)
+        blended = np.tensordot(self.skin_weights, np.concatenate([turns, shifts[..., None]], -1), 1)
+        vertices = np.einsum("vab,vb->va", blended[..., :3], rest.vertices) + blended[..., 3]
+        return PosedHand(vertices, joints, vertices[self.template_index])
+
+
+#: The joint each bone starts from; the forearm's is the wrist too.
+_STARTS: Sequence[int] = (0, *JOINT_PARENTS[1:])
+
+
+def forward(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bones' turns (..., 21, 3, 3) and the joints (..., 21, 3) of a bent hand.
+
+    joints: (21, 3) at rest.  rotations: (..., 21, 3, 3) as `HandModel.pose` takes them.
+    """
+    turns, moved = np.array(rotations), np.zeros((*rotations.shape[:-3], 21, 3))
+    moved[..., 0, :] = joints[0]
+    for joint, parent in enumerate(JOINT_PARENTS[1:], start=1):
+        if parent > 0:
+            turns[..., joint, :, :] = turns[..., parent, :, :] @ rotations[..., joint, :, :]
+        bone = joints[joint] - joints[parent]
+        moved[..., joint, :] = moved[..., parent, :] + turns[..., joint, :, :] @ bone
+    return turns, moved
+
+
+def hand_length_m(joints: np.ndarray) -> float:
+    """Return the length from wrist to the end of the middle finger, stretched, of joints (21, 3)."""
+    middle = joints[[0, 9, 10, 11, 12]]
+    return float(np.linalg.norm(np.diff(middle, axis=0), axis=1).sum() / (1 - _TIP_END))

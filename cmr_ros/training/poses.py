@@ -1,0 +1,243 @@
+"""Random hand poses that a hand can take.
+
+A pose is a table of angles, drawn from a mixture of habits (open, fist, pointing, pinching,
+grasping, ...) and turned into rotations about each bone's own anatomical axes.  Poses whose fingers
+run into each other are drawn again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.training.hand_model import HandModel, forward
+
+_BASES = (5, 9, 13, 17)
+#: Closest that bones of different fingers may come, metres, on a hand of 0.185 m.
+_CLEARANCE_M, _PALM_CLEARANCE_M = 0.0115, 0.0125
+_TRIES = 24
+#: Outward lean of the stretched fingers when the hand is spread comfortably, degrees.
+_SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
+
+
+@dataclass
+class _Angles:
+    """Joint angles in degrees of many candidates (N); 0 is straight.
+
+    flexion: (N, 4, 3) of the fingers' MCP, PIP and DIP.  spread: (N, 4) towards the thumb.  cup:
+    (N,) of the palm.  thumb: (N, 5): CMC palmar abduction, CMC radial abduction, CMC twist, MCP and
+    IP flexion, measured from the thumb at rest.  wrist: (N, 3) flexion, deviation, twist.
+    """
+
+    flexion: np.ndarray
+    spread: np.ndarray
+    cup: np.ndarray
+    thumb: np.ndarray
+    wrist: np.ndarray
+
+
+def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
+    """Return rotations (21, 3, 3) for `HandModel.pose`."""
+    rest = model.rest().joints
+    kind = rng.choice(len(_HABITS), p=[share for share, _ in _HABITS])
+    draw = _HABITS[kind][1]
+    while True:
+        angles = draw(_TRIES, rng)
+        rotations = _rotations(rest, angles)
+        _, joints = forward(rest, rotations)
+        good = np.flatnonzero(clear(joints))
+        if draw is _pinch and len(good):
+            finger = 8 if rng.random() < 0.6 else 12
+            gap = np.linalg.norm(joints[good, 4] - joints[good, finger], axis=1)
+            good = good[gap < max(0.022, gap.min() + 1e-6)][:1]
+        if len(good):
+            return rotations[good[0]]
+
+
+def clear(joints: np.ndarray) -> np.ndarray:
+    """Return which hands (N,), given as joints (N, 21, 3), keep their fingers apart."""
+    points = np.concatenate(
+        [joints[:, 4 * f + 2 : 4 * f + 5] for f in range(5)]
+        + [
+            (joints[:, 4 * f + 1 : 4 * f + 4] + joints[:, 4 * f + 2 : 4 * f + 5]) / 2
+            for f in range(5)
+        ],
+        axis=1,
+    )
+    finger = np.concatenate([np.repeat(np.arange(5), 3)] * 2)
+    gaps = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    pairs = finger[:, None] != finger
+    apart = np.where(pairs, gaps, 1).min(axis=(1, 2)) > _CLEARANCE_M
+    shares = np.linspace(0.3, 1, 4)[:, None, None]
+    palm = np.concatenate([joints[:, :1] * (1 - s) + joints[:, _BASES] * s for s in shares], axis=1)
+    outer = joints[:, [3, 4, 7, 8, 11, 12, 15, 16, 19, 20]]
+    to_palm = np.linalg.norm(outer[:, :, None] - palm[:, None], axis=-1).min(axis=(1, 2))
+    return apart & (to_palm > _PALM_CLEARANCE_M)
+
+
+def _coupled(mcp, pip, rng: np.random.Generator) -> np.ndarray:
+    """Return flexion (..., 3) with the DIP joint following the PIP joint, as its tendon forces."""
+    dip = pip * rng.uniform(0.45, 0.8, np.shape(pip)) + rng.normal(0, 4, np.shape(pip))
+    return np.stack([mcp, pip, np.clip(dip, -8, 80)], axis=-1)
+
+
+def _free_thumb(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return thumb angles (N, 5): relaxed, opposed, laid on the index finger, or stretched out."""
+    modes = np.array(
+        [
+            [5, 0, 0, 12, 15],
+            [28, -8, -18, 22, 25],
+            [-8, -16, 5, 18, 25],
+            [0, 14, 6, -4, -4],
+        ]
+    )
+    spread = np.array([[10, 8, 8, 12, 15], [10, 8, 8, 12, 18], [7, 5, 6, 12, 20], [8, 6, 6, 8, 10]])
+    mode = rng.choice(4, count, p=[0.35, 0.27, 0.2, 0.18])
+    thumb = modes[mode] + spread[mode] * rng.normal(size=(count, 5))
+    return np.clip(thumb, [-18, -22, -35, -12, -18], [45, 24, 18, 55, 75])
+
+
+def _finish(flexion, rng: np.random.Generator, thumb=None, spread=None) -> _Angles:
+    count = len(flexion)
+    # Bent fingers can hardly spread: their collateral ligaments are taut.
+    loose = np.clip(1 - flexion[..., 0] / 70, 0.1, 1)
+    if spread is None:
+        factor = np.clip(rng.normal(0.55, 0.4, (count, 1)), -0.15, 1.5)
+        spread = factor * _SPREAD_DEG + rng.normal(0, 3, (count, 4))
+    bent = flexion[..., 0].mean(axis=1)
+    return _Angles(
+        flexion=np.clip(flexion, [-22, -4, -8], [88, 108, 80]),
+        spread=spread * loose,
+        cup=np.clip(0.1 * bent + rng.normal(0, 3, count), 0, 14),
+        thumb=_free_thumb(count, rng) if thumb is None else thumb,
+        wrist=rng.normal(0, [22, 10, 8], (count, 3)),
+    )
+
+
+def _open(count: int, rng: np.random.Generator) -> _Angles:
+    shared = rng.normal(2, 10, (count, 1)) + rng.normal(0, 4, (count, 4))
+    pip = np.abs(rng.normal(4, 10, (count, 1)) + rng.normal(0, 4, (count, 4)))
+    spread = np.clip(rng.normal(0.9, 0.5, (count, 1)), -0.1, 1.9) * _SPREAD_DEG
+    return _finish(_coupled(shared, pip, rng), rng, spread=spread + rng.normal(0, 2, (count, 4)))
+
+
+def _fist(count: int, rng: np.random.Generator) -> _Angles:
+    tight = rng.uniform(0.55, 1, (count, 1))
+    mcp = 78 * tight + rng.normal(0, 6, (count, 4))
+    pip = 98 * tight + rng.normal(0, 6, (count, 4))
+    return _finish(_coupled(mcp, pip, rng), rng)
+
+
+def _patterns(count: int, rng: np.random.Generator) -> _Angles:
+    """Each finger stretched, half bent or bent: pointing, victory, counting, thumbs up, ..."""
+    mcps, pips = np.array([3.0, 40.0, 75.0]), np.array([6.0, 50.0, 95.0])
+    state = rng.choice(3, (count, 4), p=[0.42, 0.18, 0.40])
+    if rng.random() < 0.35:
+        state = np.full((count, 4), 2)
+        state[:, : rng.integers(1, 4)] = 0
+    mcp = mcps[state] + rng.normal(0, 9, (count, 4))
+    pip = np.abs(pips[state] + rng.normal(0, 10, (count, 4)))
+    # Neighbours share muscles: the ring finger cannot stay behind both of its own.
+    mcp[:, 2] = 0.6 * mcp[:, 2] + 0.2 * (mcp[:, 1] + mcp[:, 3])
+    return _finish(_coupled(mcp, pip, rng), rng)
+
+
+def _correlated(count: int, rng: np.random.Generator) -> _Angles:
+    mcp = rng.uniform(-10, 80, (count, 1)) + rng.normal(0, 9, (count, 4))
+    pip = np.clip(rng.uniform(0, 100, (count, 1)) + rng.normal(0, 10, (count, 4)), 0, 105)
+    slope = rng.normal(0, 7, (count, 1)) * np.arange(-1.5, 2)
+    return _finish(_coupled(mcp + slope, np.clip(pip + slope, 0, 105), rng), rng)
+
+
+def _independent(count: int, rng: np.random.Generator) -> _Angles:
+    mcp, pip = rng.uniform(-15, 80, (count, 4)), rng.uniform(0, 100, (count, 4))
+    return _finish(_coupled(mcp, pip, rng), rng)
+
+
+def _grasp(count: int, rng: np.random.Generator) -> _Angles:
+    """Around a cylinder or a ball: the wider the object, the straighter and wider the fingers."""
+    width = rng.uniform(0, 1, (count, 1))
+    mcp = 62 - 34 * width + rng.normal(0, 6, (count, 4))
+    pip = 78 - 42 * width + rng.normal(0, 6, (count, 4))
+    thumb = np.array([30, -4, -18, 12, 18]) + rng.normal(0, [8, 7, 7, 10, 12], (count, 5))
+    spread = (0.2 + 0.9 * width) * _SPREAD_DEG + rng.normal(0, 3, (count, 4))
+    return _finish(_coupled(mcp, pip, rng), rng, thumb=thumb, spread=spread)
+
+
+def _pinch(count: int, rng: np.random.Generator) -> _Angles:
+    """Thumb against index or middle finger; the closest of many candidates is taken."""
+    others = rng.choice([12.0, 45.0, 75.0]) + rng.normal(0, 9, (count, 4))
+    pip = np.abs(others * 1.15 + rng.normal(0, 8, (count, 4)))
+    others[:, :2] = rng.uniform(25, 62, (count, 2))
+    pip[:, :2] = rng.uniform(25, 75, (count, 2))
+    thumb = np.array([28, -8, -18, 18, 20]) + rng.normal(0, [10, 8, 8, 14, 18], (count, 5))
+    return _finish(_coupled(others, pip, rng), rng, thumb=thumb)
+
+
+_HABITS = (
+    (0.20, _open),
+    (0.12, _fist),
+    (0.28, _patterns),
+    (0.13, _correlated),
+    (0.08, _independent),
+    (0.10, _grasp),
+    (0.09, _pinch),
+)
+
+
+def _turn(axes: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Return rotations (N, 3, 3) about a unit axis (3,) by angles (N,), by Rodrigues' formula."""
+    x, y, z = axes
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(degrees)[:, None, None]
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+
+
+def _rotations(rest: np.ndarray, angles: _Angles) -> np.ndarray:
+    """Return rotations (N, 21, 3, 3) that bring the hand at rest to the angles."""
+    count = len(angles.cup)
+    rotations = np.broadcast_to(np.eye(3), (count, 21, 3, 3)).copy()
+    wrist = angles.wrist
+    rotations[:, 0] = (
+        _turn(np.array([0.0, 1, 0]), wrist[:, 0])
+        @ _turn(np.array([0, 0, 1.0]), 0.6 * wrist[:, 1])
+        @ _turn(np.array([1.0, 0, 0]), wrist[:, 2])
+    )
+    up = np.array([0, 0, 1.0])
+    for finger, base in enumerate(_BASES):
+        bones = np.diff(rest[[JOINT_PARENTS[base], base, base + 1, base + 2, base + 3]], axis=0)
+        flat = bones[1] * [1, 1, 0]
+        hinge = np.cross(up, flat / np.linalg.norm(flat))
+        # Ring and little finger's metacarpals give way when the palm is cupped.
+        cupping = np.array([0, 0, 0.5, 1.0])[finger]
+        rotations[:, base] = _turn(np.array([1.0, 0, 0]), cupping * angles.cup) @ _turn(
+            hinge, 0.5 * cupping * angles.cup
+        )
+        pitch = np.degrees([np.arctan2(-bone @ up, bone @ np.cross(hinge, up)) for bone in bones])
+        lean = np.degrees(np.arctan2(flat[1], flat[0]))
+        sideways = _turn(up, angles.spread[:, finger] - lean)
+        flexion = angles.flexion[:, finger]
+        rotations[:, base + 1] = sideways @ _turn(hinge, flexion[:, 0] - pitch[1])
+        for k in (1, 2):
+            rotations[:, base + 1 + k] = _turn(hinge, flexion[:, k] - (pitch[k + 1] - pitch[k]))
+    _turn_thumb(rotations, rest, angles.thumb)
+    return rotations
+
+
+def _turn_thumb(rotations: np.ndarray, rest: np.ndarray, thumb: np.ndarray) -> None:
+    """Fill in the thumb's rotations; its axes lie askew to the fingers'."""
+    metacarpal = rest[2] - rest[1]
+    metacarpal /= np.linalg.norm(metacarpal)
+    # Bending the thumb's end joints sweeps its tip across the palm.
+    hinge = np.array([-0.67, 0.43, -0.60])
+    hinge -= metacarpal * (metacarpal @ hinge)
+    hinge /= np.linalg.norm(hinge)
+    rotations[:, 2] = (
+        _turn(np.array([1.0, 0, 0]), -thumb[:, 0])
+        @ _turn(np.array([0, 0, 1.0]), thumb[:, 1])
+        @ _turn(metacarpal, thumb[:, 2])
+    )
+    rotations[:, 3] = _turn(hinge, thumb[:, 3])
+    rotations[:, 4] = _turn(hinge, thumb[:, 4])
