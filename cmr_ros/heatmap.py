@@ -14,38 +14,48 @@ def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, 
 
     The maps hold values in [0, 1] and cover a crop of size_px; pixel centres lie at integers.
     joints_px is the mean around each map's peak, weighted by the squared map: squares keep the
-    background, and with it the window's place, out of the mean.  confidence is the peak's height;
-    spread_px the peak's width as a standard deviation, cells included.
+    background, and with it the window's place, out of the mean.  spread_px is the peak's width as
+    a standard deviation, cells included; confidence its height, also where it lies between cells.
     """
     maps = heatmaps.reshape(-1, *heatmaps.shape[-2:])
     height, width = maps.shape[1:]
-    index = np.arange(len(maps))
     row, column = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), width)
-    confidence = maps[index, row, column]
+    rows, columns, weight = _windows(maps, row, column)
+    # A map without any peak is of no use; it must not divide by zero either.
+    weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-12)
+    x, variance_x = _moments(weight.sum(axis=1), columns)
+    y, variance_y = _moments(weight.sum(axis=2), rows)
+    # The square of a Gaussian is narrower by sqrt 2; a cell by itself is 1 / sqrt 12 wide.
+    variance = variance_x + variance_y + 1 / 12
 
+    cell = size_px / np.array([width, height])
+    joints = (np.stack([x, y], axis=-1) + 0.5) * cell - 0.5
+    # A peak between cells is at most half a cell from the highest one, each way.
+    off_peak = np.minimum((x - column) ** 2 + (y - row) ** 2, 0.5)
+    height_at_peak = maps[np.arange(len(maps)), row, column]
+    confidence = np.minimum(height_at_peak * np.exp(off_peak / (2 * variance)), 1)
+    spread = cell.mean() * np.sqrt(variance)
+    shape = heatmaps.shape[:-2]
+    return joints.reshape(*shape, 2), confidence.reshape(shape), spread.reshape(shape)
+
+
+def _windows(maps: np.ndarray, row: np.ndarray, column: np.ndarray):
+    """Return rows (N, k), columns (N, k) and squares (N, k, k) around a cell of each map."""
+    height, width = maps.shape[1:]
     cells = max(round(_REACH * width), 2)
     reach = np.arange(-cells, cells + 1)
     rows, columns = row[:, None] + reach, column[:, None] + reach
     window = maps[
-        index[:, None, None],
+        np.arange(len(maps))[:, None, None],
         rows.clip(0, height - 1)[:, :, None],
         columns.clip(0, width - 1)[:, None, :],
     ].astype(np.float64)
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
-        :, None, :
-    ]
-    weight = np.where(inside, window**2, 0)
-    # A map without any peak is of no use; it must not divide by zero either.
-    weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-12)
+    row_inside, column_inside = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
+    inside = row_inside[:, :, None] & column_inside[:, None, :]
+    return rows, columns, np.where(inside, window**2, 0)
 
-    mean_y = (weight.sum(axis=2) * rows).sum(axis=1)
-    mean_x = (weight.sum(axis=1) * columns).sum(axis=1)
-    variance_y = (weight.sum(axis=2) * (rows - mean_y[:, None]) ** 2).sum(axis=1)
-    variance_x = (weight.sum(axis=1) * (columns - mean_x[:, None]) ** 2).sum(axis=1)
 
-    cell = size_px / np.array([width, height])
-    joints = (np.stack([mean_x, mean_y], axis=-1) + 0.5) * cell - 0.5
-    # The square of a Gaussian is narrower by sqrt 2; a cell by itself is 1 / sqrt 12 wide.
-    spread = cell.mean() * np.sqrt(variance_x + variance_y + 1 / 12)
-    shape = heatmaps.shape[:-2]
-    return joints.reshape(*shape, 2), confidence.reshape(shape), spread.reshape(shape)
+def _moments(weight: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (N,) and variance (N,) of positions (N, k) with weights (N, k)."""
+    mean = (weight * positions).sum(axis=1)
+    return mean, (weight * (positions - mean[:, None]) ** 2).sum(axis=1)
