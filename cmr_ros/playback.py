@@ -32,8 +32,11 @@ class Frame:
     messages: list[tuple[str, str, bytes]] = field(default_factory=list)
 
     def picture(self) -> np.ndarray:
-        """Return the picture (height, width, 3) uint8 RGB."""
-        return cv2.cvtColor(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        """Return the picture (height, width, 3) uint8 RGB; InputError if it is none."""
+        picture = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
+        if picture is None:
+            raise InputError(f"recording: the picture at {self.stamp_ns} ns cannot be decoded")
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def read(path: Path) -> tuple[Camera, list[Frame]]:
