@@ -87,15 +87,10 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
     """Blend the shaded mesh into the canvas: faces towards the camera, far ones first."""
     corners = hand.vertices_m[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     centers = corners.mean(axis=1)
-    towards = -centers / np.linalg.norm(centers, axis=1, keepdims=True)
-    facing = (normals * towards).sum(axis=1)
-    # Light from the camera, a little from above, so that the fingers stand out.
-    light = towards + [0, -0.6, 0]
-    light /= np.linalg.norm(light, axis=1, keepdims=True)
-    shade = 0.3 + 0.7 * np.clip((normals * light).sum(axis=1), 0, 1)
-    colors = shade[:, None] * np.array(_MESH_COLORS[hand.handedness], float)
+    visible = np.flatnonzero((normals * centers).sum(axis=1) < 0)
+    visible = visible[np.argsort(-centers[visible, 2])]
+    colors = _shades(normals, faces, centers)[:, None] * _MESH_COLORS[hand.handedness]
 
     pixels = camera.project(hand.vertices_m)
     low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, None)
@@ -105,10 +100,25 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
         return
     layer = window.copy()
     triangles = _fixed(pixels - low)[faces]
-    visible = np.flatnonzero(facing > 0)
-    for face in visible[np.argsort(-centers[visible, 2])]:
+    for face in visible:
         cv2.fillConvexPoly(layer, triangles[face], colors[face].tolist(), cv2.LINE_8, _BITS)
     cv2.addWeighted(layer, _MESH_OPACITY, window, 1 - _MESH_OPACITY, 0, dst=window)
+
+
+def _shades(normals: np.ndarray, faces: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Return the brightness (F,) of faces lit by the camera, a little from above.
+
+    Each face has the mean normal of its neighbourhood, which makes the hand look smooth.
+    """
+    around = np.zeros((faces.max() + 1, 3))
+    for corner in range(3):
+        np.add.at(around, faces[:, corner], normals)
+    normals, light = around[faces].sum(axis=1), _unit(-centers) + [0, -0.6, 0]
+    return 0.3 + 0.7 * np.clip((_unit(normals) * _unit(light)).sum(axis=1), 0, 1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, width: int) -> None:

@@ -11,7 +11,7 @@ from cmr_ros.errors import InputError
 
 def needs_weights() -> None:
     """Skip the test where the shipped network or the recording is not there (yet)."""
-    for name in (weights.HAND_NETWORK, "demo.mcap"):
+    for name in (f"{weights.HAND_NETWORK}/model.onnx", "demo.mcap"):
         try:
             weights.find(name)
         except InputError as error:
