@@ -8,6 +8,7 @@ import pytest
 
 from cmr_ros.errors import InputError
 from cmr_ros.hand import PALM_JOINTS
+from cmr_ros.template import HandTemplate
 from cmr_ros.training.environment import procedural_environment
 from cmr_ros.training.occlusion import ambient_share
 from cmr_ros.training.placement import place, project
@@ -15,6 +16,7 @@ from cmr_ros.training.renderer import HAND, OTHER, Light, Material, Mesh, Render
 from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
 from cmr_ros.training.shards import Shards, encode_picture, shard_path, write_shard
+from cmr_ros.weights import find
 
 EXACT = PictureSettings(center_jitter=0, scale_jitter=0, roll_jitter_deg=0)
 MATRIX = np.array([[400, 0, 111.5], [0, 400, 111.5], [0, 0, 1]])
@@ -37,7 +39,6 @@ def renderer():
 def generator(renderer):
     from cmr_ros.training.generator import Generator
     from cmr_ros.training.hand_model import HandModel
-    from cmr_ros.weights import find
 
     return Generator(HandModel.load(find("hand_model.npz")), seed=3)
 
@@ -114,12 +115,13 @@ def test_samples_repeat(generator, samples):
     assert not np.array_equal(samples[7].joints, samples[8].joints)
 
 
-def test_mask_is_where_the_projected_mesh_is(samples):
+def test_mask_lies_within_the_projected_mesh(samples):
+    template = HandTemplate.load(find("hand_mobile") / "template.npz")
     for sample in samples:
         outline = np.zeros((224, 224), np.uint8)
-        pixels = np.rint(project(sample.vertices, sample.matrix)).astype(int)
-        for x, y in pixels:
-            cv2.circle(outline, (int(x), int(y)), 6, 1, -1)
+        corners = np.rint(project(sample.vertices, sample.matrix)).astype(np.int32)
+        for triangle in corners[template.faces[0]]:
+            cv2.fillConvexPoly(outline, triangle, 1)
         assert outline[sample.mask].mean() > 0.98
 
 

@@ -21,9 +21,11 @@ from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
 
 _MADE_UP_ROOMS = 64
-#: A joint is seen when the surface before it is no farther from it than a finger's half width,
-#: or a palm's half thickness.
-_FLESH_M = 0.027
+#: How far behind the surface before it a joint may lie and still be seen, metres: the flesh over
+#: wrist, palm and fingers, a sleeve's thickness included at the wrist.
+_FLESH_M = np.full(21, 0.018)
+_FLESH_M[[1, 5, 9, 13, 17]] = 0.028
+_FLESH_M[0] = 0.036
 _UP = np.diag([1.0, -1.0, 1.0])
 
 
@@ -180,7 +182,7 @@ def _random_gaze(rng: np.random.Generator) -> np.ndarray:
 
 
 def _random_light(environment: Environment, gaze, rng: np.random.Generator) -> Light:
-    brightness = np.exp(rng.normal(np.log(0.8), 0.22))
+    brightness = np.exp(rng.normal(np.log(0.76), 0.2))
     light = environment.light(gaze, brightness, rng.uniform(0.5, 1.0))
     kind = rng.random()
     if kind < 0.1:  # a lamp or flash near the camera

@@ -188,7 +188,7 @@ class _Messages:
 
 def _paths(model: HandModel, rng: np.random.Generator) -> list[_Path]:
     """Return the ways of the right and of the left hand; palms mostly face the camera."""
-    opened = model.open_pose()
+    opened = np.tile(np.eye(3), (21, 1, 1))
     pose = [sample_pose(model, rng) for _ in range(6)]
     right = _Path(
         times=(0.0, 0.4, 0.8, 1.2, 1.9, 2.6, 3.3, 4.1, 5.0, 6.0),
@@ -227,13 +227,22 @@ def _hand(model, placer, shape, skin, path: _Path, time_s: float) -> PlacedHand:
     share = (time_s - path.times[key]) / (path.times[key + 1] - path.times[key])
     share = np.clip(share, 0, 1) ** 2 * (3 - 2 * np.clip(share, 0, 1))
     wrist, turns = (a[key] * (1 - share) + a[key + 1] * share for a in (path.wrists, path.turns))
-    posed = model.pose(shape, model.between(path.poses[key], path.poses[key + 1], share))
+    posed = model.pose(shape, _between(path.poses[key], path.poses[key + 1], share))
     view = upright_view(model.rest().joints)
     turn = rotation([0, 0, 1], turns[0]) @ rotation([0, 1, 0], turns[1])
     turn = turn @ rotation([1, 0, 0], turns[2]) @ view
     if path.left:
         turn = np.diag([-1.0, 1, 1]) @ turn
     return placer.place(posed, turn, wrist - posed.joints[0] @ turn.T, skin)
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """Return rotations (n, 3, 3) on the shortest way from `first` to `second`."""
+    turned = [
+        a @ cv2.Rodrigues(share * cv2.Rodrigues(a.T @ b)[0])[0]
+        for a, b in zip(first, second, strict=True)
+    ]
+    return np.array(turned)
 
 
 def _inside(joints: np.ndarray) -> bool:
