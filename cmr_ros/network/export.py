@@ -106,6 +106,7 @@ def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[s
 
     Parameters keep their names and values: engines fold them at load, and torch finds them again.
     """
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
     from onnxscript import optimizer
 
     image = torch.zeros(2, 3, size, size)
@@ -126,6 +127,8 @@ def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[s
         )
         optimizer.fold_constants(program.model, should_fold=_has_no_parameter)
         optimizer.remove_unused_nodes(program.model)
+        # Lines of code that each node came from: of no use at run time, and with the paths of this machine.
+        ClearMetadataAndDocStringPass()(program.model)
     return program.model_proto, names
 
 

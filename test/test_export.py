@@ -1,0 +1,154 @@
+"""Networks written as model folders: precisions, the check against torch, the command."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from networks import sphere_template
+from torch import nn
+
+from cmr_ros.card import ModelCard
+from cmr_ros.cli import main
+from cmr_ros.errors import InputError
+from cmr_ros.inference import load_network
+from cmr_ros.network.build import build
+from cmr_ros.network.config import NetworkConfig, preset
+from cmr_ros.network.decoder import DecoderConfig
+from cmr_ros.network.export import export
+from cmr_ros.network.recovery import Recovery
+from cmr_ros.training.checkpoint import save_checkpoint
+
+SIZE = 32
+
+
+class Tiny(nn.Module):
+    """A network in name only, quick to export."""
+
+    def __init__(self, noise=0.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.noise = noise
+        self.maps = nn.Conv2d(3, 22, 3, 4, 1)
+        self.norm = nn.BatchNorm2d(22)
+        self.mesh = nn.Linear(22, 1026 * 3)
+        self.unused = nn.Linear(22, 1026 * 3)
+
+    def forward(self, images):
+        maps = self.norm(self.maps(images))
+        mesh = self.mesh(maps.mean(dim=(2, 3))).unflatten(1, (-1, 3))
+        if self.noise:
+            mesh = mesh + self.noise * torch.randn_like(mesh)
+        maps = maps.sigmoid()
+        return Recovery(meshes=(mesh,), heatmaps=maps[:, :21], silhouette=maps[:, 21:])
+
+
+@pytest.fixture(scope="module")
+def template():
+    return sphere_template()
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(2).integers(0, 256, (6, SIZE, SIZE, 3), np.uint8)
+
+
+def tiny_card(template) -> ModelCard:
+    return ModelCard(name="tiny", variant="tiny", template_name=template.name, input_size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("precision", "least_mm", "most_mm"), [("fp32", 0, 1e-3), ("fp16", 1e-4, 1), ("int8", 0.01, 20)]
+)
+def test_precisions(template, pictures, tmp_path, precision, least_mm, most_mm):
+    card = export(Tiny(), template, tiny_card(template), tmp_path, precision, pictures)
+    assert card == ModelCard.load(tmp_path / "model.json")
+    assert card.precision == precision
+    deviation = card.measured["deviation"]
+    assert deviation["pictures"] == 6
+    assert least_mm <= deviation["vertices_mm_max"] <= most_mm
+    assert deviation["vertices_mm_mean"] <= deviation["vertices_mm_max"]
+    # What the card says is what run time computes.
+    with torch.inference_mode():
+        expected = Tiny().eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
+    apart = load_network(tmp_path)(pictures).vertices_m - 0.2 * expected.meshes[0].numpy()
+    worst_mm = 1000 * np.linalg.norm(apart, axis=2).max()
+    assert worst_mm == pytest.approx(deviation["vertices_mm_max"], rel=0.05, abs=1e-4)
+
+
+def test_files_shrink_with_precision(template, pictures, tmp_path):
+    sizes = []
+    for precision in ("fp32", "fp16", "int8"):
+        export(Tiny(), template, tiny_card(template), tmp_path, precision, pictures)
+        sizes.append((tmp_path / "model.onnx").stat().st_size)
+    assert sizes[1] < 0.6 * sizes[0] and sizes[2] < sizes[1]
+
+
+def test_nothing_that_run_time_does_not_need(template, tmp_path):
+    export(Tiny(), template, tiny_card(template), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "model.json",
+        "model.onnx",
+        "template.npz",
+    ]
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    names = {tensor.name for tensor in graph.initializer}
+    assert "network.mesh.weight" in names and "network.unused.weight" not in names
+    assert [value.name for value in graph.input] == ["image"]
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    # The exporter notes the lines of code that each node came from, with the machine's paths.
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
+
+
+def test_what_is_written_is_checked(template, tmp_path):
+    with pytest.raises(InputError, match="does not compute what torch computes"):
+        export(Tiny(noise=1.0), template, tiny_card(template), tmp_path)
+
+
+def test_int8_needs_pictures(template, tmp_path):
+    with pytest.raises(InputError, match="int8 needs crops"):
+        export(Tiny(), template, tiny_card(template), tmp_path, "int8")
+    with pytest.raises(InputError, match="no precision 'fp8'"):
+        export(Tiny(), template, tiny_card(template), tmp_path, "fp8")
+
+
+def save(path, config, template):
+    torch.manual_seed(0)
+    state = {
+        "average": build(config, template).state_dict(),
+        "config": json.dumps(config.to_dict()),
+    }
+    save_checkpoint(path, state)
+
+
+def test_command(template, tmp_path, capsys):
+    decoder = DecoderConfig(latent=32, widths=(16, 16, 8, 8), self_regression=False)
+    config = replace(preset("pg_mobile"), decoder=decoder, input_size=64)
+    save(tmp_path / "last.pt", config, template)
+    template.save(tmp_path / "template.npz")
+    folder = tmp_path / "out"
+    call = ["export", str(tmp_path / "last.pt"), "--template", str(tmp_path / "template.npz")]
+    assert main([*call, "-o", str(folder), "--joint-cue", "landmarks"]) == 0
+    assert "out: fp32, outputs vertices" in capsys.readouterr().out
+    card = load_network(folder).card
+    assert (card.name, card.variant, card.joint_cue) == ("out", "pg_mobile", "landmarks")
+    assert NetworkConfig.from_dict(card.network) == config
+    assert (card.input_size, card.mean, card.scale_m) == (64, (0, 0, 0), 0.2)
+    names = {tensor.name for tensor in onnx.load(folder / "model.onnx").graph.initializer}
+    assert "network.decoder.heads.3.layer.weight" in names
+    assert "network.decoder.heads.0.layer.weight" not in names, "coarse heads are for training"
+
+
+def test_command_with_another_template(template, tmp_path, capsys):
+    config = replace(preset("g_mobile"), input_size=64)
+    save(tmp_path / "last.pt", config, template)
+    other = replace(
+        template, vertices=(*template.vertices[:4], template.vertices[3]),
+        faces=(*template.faces[:4], template.faces[3]),
+    )  # fmt: skip
+    other.save(tmp_path / "template.npz")
+    call = ["export", str(tmp_path / "last.pt"), "--template", str(tmp_path / "template.npz")]
+    assert main([*call, "-o", str(tmp_path / "out")]) == 2
+    assert "trained with another template?" in capsys.readouterr().err
