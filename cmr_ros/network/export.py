@@ -127,7 +127,7 @@ def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[s
         )
         optimizer.fold_constants(program.model, should_fold=_has_no_parameter)
         optimizer.remove_unused_nodes(program.model)
-        # Lines of code that each node came from: of no use at run time, and with the paths of this machine.
+        # Lines of code that each node came from, and with them the paths of this machine.
         ClearMetadataAndDocStringPass()(program.model)
     return program.model_proto, names
 
