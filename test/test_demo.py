@@ -1,0 +1,116 @@
+"""`cmr demo` and `cmr benchmark pipeline`, run as a user runs them."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+pytest.importorskip("rosbags", reason="rosbags is not installed")
+from peer import environment
+from recordings import write_recording
+from rosbags.highlevel import AnyReader
+
+from cmr_ros import playback, weights
+from cmr_ros.cli import main
+from cmr_ros.msg import HandMeshArray
+from cmr_ros.ros.bag import Sent, write_bag
+from cmr_ros.ros.demo import NODE
+
+
+def cmr(folder, *arguments) -> subprocess.CompletedProcess:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "cmr_ros", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, cwd=folder, env=environment(),
+    )  # fmt: skip
+
+
+def test_demo_finds_the_hands_and_leaves_everything_behind(tmp_path):
+    done = cmr(tmp_path, "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    total = next(line for line in done.stdout.splitlines() if line.strip().startswith("all"))
+    hands, _, _, depth, error, latency = map(float, total.split()[1:7])
+    _, frames = playback.read(weights.find("demo.mcap"))
+    assert hands > 0.5 * len(frames)
+    assert 0.2 < depth < 2 and latency > 0
+    assert error < 250  # farther than that counts as missed
+
+    out = tmp_path / "demo_out"
+    assert cv2.imread(str(out / "contact_sheet.png")).std() > 10
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    meshes = [trimesh.load_mesh(path) for path in (out / "meshes").glob("*.ply")]
+    assert len(meshes) >= 2
+    for mesh in meshes:
+        assert mesh.is_watertight and mesh.volume > 0, "inside out?"
+    with AnyReader([out / "recording"]) as reader:
+        counts = {topic: info.msgcount for topic, info in reader.topics.items()}
+    assert counts["/camera/image_raw/compressed"] == len(frames)
+    for topic in ("hands", "markers", "mask", "debug_image"):
+        assert counts[f"{NODE}/{topic}"] > 0.3 * len(frames), topic
+    assert counts[f"{NODE}/topology"] == 1 and counts["/tf"] > 0
+
+
+def test_demo_without_a_hand_fails(tmp_path):
+    grey = [np.full((240, 320, 3), 90, np.uint8)] * 4
+    path = write_recording(tmp_path / "bag", grey, [[]] * 4, rate_hz=10)
+    done = cmr(tmp_path, "demo", "--recording", path, "--output", "out")
+    assert done.returncode == 1
+    assert "No hand was found" in done.stdout
+
+
+def test_demo_with_a_model_that_cannot_run_says_why(tmp_path):
+    done = cmr(tmp_path, "demo", "--model", tmp_path / "nowhere")
+    assert done.returncode == 2
+    assert "hand_node does not start" in done.stderr and "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not find_spec("rerun"), reason="rerun-sdk is not installed")
+def test_viewer_writes_what_it_would_show(tmp_path):
+    from made_up_hands import camera, hand
+
+    from cmr_ros.hand import Handedness
+    from cmr_ros.viewer import RerunViewer
+
+    file = tmp_path / "shown.rrd"
+    viewer = RerunViewer(camera(), file)
+    code = cv2.imencode(".jpg", np.zeros((480, 640, 3), np.uint8))[1].ravel()
+    left = hand(handedness=Handedness.LEFT)
+    found = playback.FoundHand(1, left.handedness, left.joints_m, left.vertices_m)
+    viewer.show(playback.Frame(0, code, [left.joints_m]), [found], np.array([[0, 1, 2]]))
+    viewer.show(playback.Frame(10**8, code), [], np.array([[0, 1, 2]]))
+    assert file.stat().st_size > 1000
+
+
+def test_a_bag_holds_the_definitions_of_its_messages(tmp_path):
+    from rclpy.serialization import serialize_message
+
+    hands = HandMeshArray()
+    hands.header.frame_id = "camera_optical_frame"
+    sent = [
+        Sent("/hands", "cmr_ros/msg/HandMeshArray", serialize_message(hands), time_ns)
+        for time_ns in (20, 10)
+    ]
+    path = write_bag(tmp_path / "bag", sent)
+    with AnyReader([path]) as reader:
+        messages = list(reader.messages())
+        assert [time_ns for _, time_ns, _ in messages] == [10, 20]
+        read = reader.deserialize(messages[0][2], messages[0][0].msgtype)
+    assert read.header.frame_id == "camera_optical_frame" and len(read.hands) == 0
+
+
+def test_benchmark_of_the_pipeline(tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    assert main(["benchmark", "pipeline", "--json", str(file)]) == 0
+    assert "milliseconds per picture" in capsys.readouterr().out
+    figures = json.loads(file.read_text())
+    some = figures[max(figures)]
+    assert some["network"]["pictures"] > 0
+    parts = ("cut crops", "network", "read cues", "register")
+    assert sum(some[part]["median_ms"] for part in parts) < 2 * some["all but JPEG"]["median_ms"]

@@ -1,0 +1,153 @@
+"""The launch file: what it starts, and with which arguments; run where launch is installed."""
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "launch/hand.launch.py"
+# The folder launch/ beside this one is a namespace package of that name, without an origin.
+HAS_LAUNCH = bool(getattr(find_spec("launch"), "origin", None)) and bool(find_spec("launch_ros"))
+
+
+def recorded(name):
+    """Return a stand-in for a class of launch that keeps what it is called with."""
+    return lambda *args, **kwargs: SimpleNamespace(kind=name, args=args, **kwargs)
+
+
+@pytest.fixture
+def launch_file(monkeypatch):
+    """Run the launch file against stand-ins for launch, for machines that have none."""
+
+    def configuration(name):
+        return SimpleNamespace(perform=lambda context: context[name])
+
+    modules = {
+        "launch": {"LaunchDescription": lambda actions: actions},
+        "launch.actions": {
+            name: recorded(name)
+            for name in ("DeclareLaunchArgument", "OpaqueFunction", "SetEnvironmentVariable")
+        },
+        "launch.substitutions": {"LaunchConfiguration": configuration},
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": recorded("Node")},
+    }
+    for name, contents in modules.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**contents))
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return runpy.run_path(str(FILE))
+
+
+def started(launch_file, **given):
+    """Return the nodes that these arguments start."""
+    defaults = {name: default for name, (default, _) in launch_file["ARGUMENTS"].items()}
+    return launch_file["start"]({**defaults, **given})
+
+
+def test_arguments_and_environment_are_declared(launch_file):
+    actions = launch_file["generate_launch_description"]()
+    arguments = [action for action in actions if action.kind == "DeclareLaunchArgument"]
+    assert {action.args[0] for action in arguments} == set(launch_file["ARGUMENTS"])
+    assert all(action.description for action in arguments)
+    variables = dict(a.args for a in actions if a.kind == "SetEnvironmentVariable")
+    assert len(variables) == 2
+    assert all(Path(path).is_file() for path in variables.values())
+
+
+def test_a_profile_of_the_users_own_goes_first(launch_file, monkeypatch):
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
+    actions = launch_file["generate_launch_description"]()
+    assert not [action for action in actions if action.kind == "SetEnvironmentVariable"]
+
+
+def test_topics_and_parameters_reach_the_node(launch_file):
+    (node,) = started(
+        launch_file, image="/cam/image_raw", camera_info="/cam/info", namespace="left",
+        engine="torch", providers="cuda, cpu",
+    )  # fmt: skip
+    assert (node.package, node.executable, node.namespace) == ("cmr_ros", "hand_node", "left")
+    assert dict(node.remappings) == {"image_raw": "/cam/image_raw", "camera_info": "/cam/info"}
+    file, overrides = node.parameters
+    assert Path(file).is_file()
+    assert overrides == {"engine": "torch", "providers": ["cuda", "cpu"]}
+
+
+def test_rviz_is_started_on_demand(launch_file):
+    assert len(started(launch_file)) == 1
+    _, rviz = started(launch_file, rviz="true", fixed_frame="cam")
+    assert rviz.executable == "rviz2"
+    assert Path(rviz.arguments[1]).is_file() and rviz.arguments[2:] == ["-f", "cam"]
+
+
+def test_rviz_shows_topics_the_node_has():
+    displays = yaml.safe_load((ROOT / "config/hand.rviz").read_text())
+    topics = [
+        display["Topic"]["Value"].partition("/")
+        for display in displays["Visualization Manager"]["Displays"]
+        if "Topic" in display
+    ]
+    node = (ROOT / "cmr_ros/ros/node.py").read_text()
+    assert len(topics) == 3
+    for name, _, topic in topics:
+        assert name == "hand_node" and f'"~/{topic}"' in node
+
+
+def test_fastdds_profile_has_room_for_pictures():
+    root = xml.etree.ElementTree.parse(ROOT / "config/fastdds.xml").getroot()
+    sizes = [int(tag.text) for tag in root.iter() if tag.tag.endswith("segment_size")]
+    assert sizes == [16 << 20]
+
+
+@pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed")
+def test_real_launch_starts_and_stops_the_node(tmp_path):
+    pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+    from peer import Peer, environment
+
+    from cmr_ros.msg import HandTopology
+
+    program = f"""
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+
+arguments = {{"namespace": "launched", "providers": "cpu"}}.items()
+service = LaunchService()
+included = IncludeLaunchDescription({str(FILE)!r}, launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([included]))
+sys.exit(service.run())
+"""
+    surroundings = {
+        "AMENT_PREFIX_PATH": sys.prefix,  # a virtual environment has no script that sets it
+        **environment(),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "ROS_LOG_DIR": str(tmp_path),
+    }
+    log = tmp_path / "launch.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=file,
+            stderr=file,
+            cwd=tmp_path,
+            env=surroundings,
+        )
+    peer = Peer("launched")
+    try:
+        heard = peer.listen(HandTopology, "hand_node/topology", late=True)
+        peer.spin_until(lambda: heard or process.poll() is not None, "the topology")
+        assert heard, log.read_text()
+    finally:
+        peer.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    assert "process has finished cleanly" in log.read_text(), log.read_text()
