@@ -5,6 +5,9 @@ PYTHON ?= python3
 # What the tests take where .venv has no torch yet.  It may carry pip options.
 TORCH ?= torch==2.13.0
 
+# Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
+EXTRAS ?= ros,cpu,demo,evaluate,figures
+
 VENV := .venv
 BIN := $(VENV)/bin
 # A build without pip's isolation reuses what is compiled: seconds instead of a minute.
@@ -65,12 +68,12 @@ $(VENV)/.build: pyproject.toml | $(BIN)/python
 
 $(VENV)/.setup: $(SOURCES) $(VENV)/.build
 	@echo 'Building and installing cmr_ros into $(VENV)'
-	$(INSTALL) '.[ros,cpu,demo]'
+	$(INSTALL) '.[$(EXTRAS)]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.setup
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet $(TORCH)
-	$(INSTALL) '.[ros,cpu,demo,train,figures,test]'
+	$(INSTALL) '.[$(EXTRAS),train,test]'
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup

@@ -19,7 +19,15 @@ import cmr_ros
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "cmr_ros").rglob("*.py"))
-ROS_MODULES = re.compile(r"(rclpy|rosidl\w*|rosgraph\w*|cv_bridge|tf2_\w+|launch\w*|\w+_msgs)$")
+ROS_MODULES = re.compile(r"(rclpy|rosidl\w*|cv_bridge|tf2_\w+|launch\w*|\w+_(msgs|interfaces))$")
+#: Distributions that are not called like the module they bring.
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "onnx_ir": "onnx-ir",
+    "rerun": "rerun-sdk",
+    "tensorflow": "tensorflow-cpu",
+    "yaml": "pyyaml",
+}
 
 
 def requires_build_tools():
@@ -131,11 +139,25 @@ def test_wheel_carries_our_init_and_an_honest_tag(wheel):
         assert archive.read("cmr_ros/__init__.py") == (ROOT / "cmr_ros/__init__.py").read_bytes()
 
 
-def test_a_base_install_leaves_ros_and_the_engine_alone(wheel):
+def requirements_of(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        metadata = email.message_from_bytes(archive.read(name))
-    requirements = metadata.get_all("Requires-Dist")
+        return email.message_from_bytes(archive.read(name)).get_all("Requires-Dist")
+
+
+def test_every_import_is_a_declared_requirement(wheel):
+    declared = {re.match(r"[\w-]+", line)[0].lower() for line in requirements_of(wheel)}
+    imported = {module for path in SOURCES for module, _ in imports(path)}
+    foreign = {
+        module
+        for module in imported - sys.stdlib_module_names - {"cmr_ros"}
+        if not ROS_MODULES.match(module)  # those are package.xml's, see below
+    }
+    assert {DISTRIBUTIONS.get(module, module.lower()) for module in foreign} <= declared
+
+
+def test_a_base_install_leaves_ros_and_the_engine_alone(wheel):
+    requirements = requirements_of(wheel)
     base = [requirement for requirement in requirements if "extra ==" not in requirement]
     assert {re.match(r"[\w-]+", line)[0] for line in base} == {
         "numpy",
