@@ -156,6 +156,6 @@ def forward(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def hand_length_m(joints: np.ndarray) -> float:
-    """Return the length from wrist to the end of the middle finger, stretched, of joints (21, 3)."""
+    """Return the length from wrist to middle finger end, stretched out, of joints (21, 3)."""
     middle = joints[[0, 9, 10, 11, 12]]
     return float(np.linalg.norm(np.diff(middle, axis=0), axis=1).sum() / (1 - _TIP_END))
