@@ -53,19 +53,21 @@ def start(context):
     return [node, rviz]
 
 
+def profiles():
+    """Return what gives Fast DDS shared memory that holds pictures, unless the user has done so."""
+    # Before Fast DDS 3 the variable had another name; the new version warns of the old name.
+    old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
+    name = f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
+    if name in os.environ:
+        return []
+    return [SetEnvironmentVariable(name, str(CONFIG / "fastdds.xml"))]
+
+
 def generate_launch_description():
     """Return the launch description `ros2 launch` asks for."""
-    # Fast DDS's default shared memory is too small for pictures; both names of the variable are
-    # in use, other middlewares ignore them, and a profile of the user's own goes first.
-    variables = {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"}
-    if variables & os.environ.keys():
-        variables = set()
     return LaunchDescription(
         [
-            *(
-                SetEnvironmentVariable(name, str(CONFIG / "fastdds.xml"))
-                for name in sorted(variables)
-            ),
+            *profiles(),
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()

@@ -43,7 +43,7 @@ def launch_file(monkeypatch):
     }
     for name, contents in modules.items():
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**contents))
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
     return runpy.run_path(str(FILE))
 
@@ -59,15 +59,16 @@ def test_arguments_and_environment_are_declared(launch_file):
     arguments = [action for action in actions if action.kind == "DeclareLaunchArgument"]
     assert {action.args[0] for action in arguments} == set(launch_file["ARGUMENTS"])
     assert all(action.description for action in arguments)
-    variables = dict(a.args for a in actions if a.kind == "SetEnvironmentVariable")
-    assert len(variables) == 2
-    assert all(Path(path).is_file() for path in variables.values())
 
 
-def test_a_profile_of_the_users_own_goes_first(launch_file, monkeypatch):
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
-    actions = launch_file["generate_launch_description"]()
-    assert not [action for action in actions if action.kind == "SetEnvironmentVariable"]
+def test_fastdds_gets_its_profile_by_the_name_it_knows(launch_file, monkeypatch):
+    for distro, name in (("jazzy", "FASTRTPS"), ("kilted", "FASTDDS")):
+        monkeypatch.setenv("ROS_DISTRO", distro)
+        (action,) = launch_file["profiles"]()
+        assert action.args[0] == f"{name}_DEFAULT_PROFILES_FILE"
+        assert Path(action.args[1]).is_file()
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "mine.xml")
+    assert launch_file["profiles"]() == [], "a profile of the user's own goes first"
 
 
 def test_topics_and_parameters_reach_the_node(launch_file):
