@@ -19,6 +19,9 @@ from cmr_ros.inference import Prediction, load_network
 from cmr_ros.registration import SCHEMES, HandSize, RootEstimate, hand_length_m, register
 from cmr_ros.tracking import Track, Tracker, palm_in_picture
 
+#: A hand's length measured with a ruler is right to about a hundredth.
+_MEASURED_DEVIATION = 0.01
+
 
 @dataclass(frozen=True)
 class Glimpse:
@@ -42,10 +45,11 @@ class HandPipeline:
     while fewer are followed: on every picture without any hand, else on every
     `detection_interval`-th.  min_score: what scores below it is no hand.  handedness: of all hands
     if it is known; otherwise the network tells left from right.  smoothing_hz: cut-off frequency
-    at rest of the one-euro filters of depth and pose; 0 switches them off.  hand_size: of all hands
-    if it is known; otherwise it is learned while a hand is followed.  scheme: one of
-    `registration.SCHEMES`.  engine, providers,
-    threads, half: see `inference.load_network`.  Raises InputError for files that cannot be used.
+    at rest of the one-euro filters of depth and pose; 0 switches them off.  hand_length_m: of all
+    hands, from the wrist to the tip of the middle finger along the bones; 0 if it is not known,
+    then it is learned while a hand is followed.  scheme: one of `registration.SCHEMES`.  engine,
+    providers, threads, half: see `inference.load_network`.  Raises InputError for files that
+    cannot be used.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class HandPipeline:
         detection_interval: int = 5,
         handedness: Handedness = Handedness.UNKNOWN,
         smoothing_hz: float = 0.0,
-        hand_size: HandSize | None = None,
+        hand_length_m: float = 0.0,
         scheme: str = SCHEMES[0],
         engine: str = "onnxruntime",
         providers: Sequence[str] = ("cuda", "cpu"),
@@ -69,7 +73,7 @@ class HandPipeline:
         self.max_hands, self.min_score = max_hands, min_score
         self.detection_interval = detection_interval
         self.handedness, self.smoothing_hz = handedness, smoothing_hz
-        self.hand_size, self.scheme = hand_size, scheme
+        self.hand_length_m, self.scheme = hand_length_m, scheme
         self.network = load_network(
             model or weights.find(weights.HAND_NETWORK),
             engine,
@@ -190,7 +194,7 @@ class HandPipeline:
             np.stack([crop.matrix for crop in crops]),
             self.network.input_size,
             scheme=self.scheme,
-            sizes=[self.hand_size or glimpse.track.size for glimpse in glimpses],
+            sizes=[self._size(glimpse.track) for glimpse in glimpses],
             edges=np.stack([crop.picture_edges() for crop in crops]),
             depths_m=None if depth_m is None else [crop.cut_depth(depth_m) for crop in crops],
         )
@@ -201,6 +205,12 @@ class HandPipeline:
                 if np.isfinite(hand.vertices_m).all() and hand.vertices_m[:, 2].min() > 0:
                     hands.append((glimpse.track, hand))
         return hands
+
+    def _size(self, track: Track) -> HandSize:
+        """Return what is known of the size of a track's hand."""
+        if not self.hand_length_m:
+            return track.size
+        return HandSize(self.hand_length_m, _MEASURED_DEVIATION)
 
     def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
         """Take one hand from its crop's frame to the camera's."""

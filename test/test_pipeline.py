@@ -13,6 +13,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.hand import Handedness
 from cmr_ros.inference import Prediction
 from cmr_ros.pipeline import read_cues
+from cmr_ros.registration import hand_length_m
 
 #: Mean joint error in camera space on the recording, in mm: what the weights are good for.
 BOUND_MM = 40
@@ -163,6 +164,15 @@ def test_smoothing_calms_depth(scene):
         depths.append([hand[0].joints_m[0, 2] for hand in hands])
     raw, smooth = np.abs(np.diff(depths, axis=1)).mean(axis=1)
     assert smooth < 0.7 * raw
+
+
+def test_a_known_length_sets_the_size(pipeline, scene):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    length_m = 1.1 * hand_length_m(hand.joints_m)
+    larger = HandPipeline(hand_length_m=length_m)(picture, camera)[0]
+    assert 1.04 * hand.joints_m[0, 2] < larger.joints_m[0, 2] < 1.12 * hand.joints_m[0, 2]
+    assert hand_length_m(larger.joints_m) > 1.04 * hand_length_m(hand.joints_m)
 
 
 def test_a_depth_picture_settles_the_depth(pipeline, scene):

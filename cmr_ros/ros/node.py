@@ -90,6 +90,8 @@ class HandNode(Node):
         self._pipeline.min_score = parameters.min_score
         self._pipeline.detection_interval = parameters.detection_interval
         self._pipeline.smoothing_hz = parameters.smoothing_hz
+        self._pipeline.hand_length_m = parameters.hand_length_m
+        self._pipeline.scheme = parameters.registration
         self._pipeline.handedness = Handedness[parameters.handedness.upper()]
 
     def _on_info(self, info: CameraInfo):

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from cmr_ros.errors import InputError
+from cmr_ros.registration import SCHEMES
 
 
 def _parameter(default, description: str, limits=None, choices=(), fixed=False):
@@ -79,6 +80,15 @@ class Parameters:
         0.0,
         "Cut-off frequency of the one-euro filter for a hand at rest; 0: no smoothing",
         limits=(0.0, 30.0),
+    )
+    hand_length_m: float = _parameter(
+        0.0,
+        "Length of the hands in metres, from the wrist to the tip of the middle finger along the "
+        "bones; 0: not known, learned while a hand is followed",
+        limits=(0.0, 0.3),
+    )
+    registration: str = _parameter(
+        SCHEMES[0], "Which cues place a hand in space, and how", choices=SCHEMES
     )
     publish_tf: bool = _parameter(True, "Publish the joints' frames on /tf")
     publish_markers: bool = _parameter(True, "Publish ~/markers while somebody listens")
