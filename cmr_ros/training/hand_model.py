@@ -9,6 +9,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,11 @@ class HandModel:
         """Return the shape (1 + M,) of the mean grown person."""
         length = (MEN_LENGTH_M[0] + WOMEN_LENGTH_M[0]) / 2
         return np.array([length, *np.zeros(len(self.traits))])
+
+    @cached_property
+    def mean_joints(self) -> np.ndarray:
+        """The joints (21, 3) of the mean grown person at rest."""
+        return self.rest().joints
 
     def rest(self, shape: np.ndarray | None = None) -> PosedHand:
         """Return the hand of a shape (default: the mean), unbent."""

@@ -18,6 +18,9 @@ _BASES = (5, 9, 13, 17)
 #: Closest that bones of different fingers may come, metres, on a hand of 0.185 m.
 _CLEARANCE_M, _PALM_CLEARANCE_M = 0.0115, 0.0125
 _TRIES = 24
+#: Which finger each point that `clear` looks at belongs to, and all pairs of different fingers.
+_FINGERS = np.tile(np.repeat(np.arange(5), 3), 2)
+_PAIRS = np.nonzero(np.triu(_FINGERS[:, None] != _FINGERS))
 #: Outward lean of the stretched fingers when the hand is spread comfortably, degrees.
 _SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
 
@@ -40,7 +43,7 @@ class _Angles:
 
 def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
     """Return rotations (21, 3, 3) for `HandModel.pose`."""
-    rest = model.rest().joints
+    rest = model.mean_joints
     kind = rng.choice(len(_HABITS), p=[share for share, _ in _HABITS])
     draw = _HABITS[kind][1]
     while True:
@@ -66,10 +69,8 @@ def clear(joints: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     )
-    finger = np.concatenate([np.repeat(np.arange(5), 3)] * 2)
-    gaps = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
-    pairs = finger[:, None] != finger
-    apart = np.where(pairs, gaps, 1).min(axis=(1, 2)) > _CLEARANCE_M
+    gaps = np.linalg.norm(points[:, _PAIRS[0]] - points[:, _PAIRS[1]], axis=-1)
+    apart = gaps.min(axis=1) > _CLEARANCE_M
     shares = np.linspace(0.3, 1, 4)[:, None, None]
     palm = np.concatenate([joints[:, :1] * (1 - s) + joints[:, _BASES] * s for s in shares], axis=1)
     outer = joints[:, [3, 4, 7, 8, 11, 12, 15, 16, 19, 20]]
@@ -209,13 +210,14 @@ def _rotations(rest: np.ndarray, angles: _Angles) -> np.ndarray:
     for finger, base in enumerate(_BASES):
         bones = np.diff(rest[[JOINT_PARENTS[base], base, base + 1, base + 2, base + 3]], axis=0)
         flat = bones[1] * [1, 1, 0]
-        hinge = np.cross(up, flat / np.linalg.norm(flat))
+        ahead = flat / np.linalg.norm(flat)
+        hinge = np.cross(up, ahead)
         # Ring and little finger's metacarpals give way when the palm is cupped.
         cupping = np.array([0, 0, 0.5, 1.0])[finger]
         rotations[:, base] = _turn(np.array([1.0, 0, 0]), cupping * angles.cup) @ _turn(
             hinge, 0.5 * cupping * angles.cup
         )
-        pitch = np.degrees([np.arctan2(-bone @ up, bone @ np.cross(hinge, up)) for bone in bones])
+        pitch = np.degrees(np.arctan2(-bones @ up, bones @ ahead))
         lean = np.degrees(np.arctan2(flat[1], flat[0]))
         sideways = _turn(up, angles.spread[:, finger] - lean)
         flexion = angles.flexion[:, finger]
