@@ -64,6 +64,16 @@ def load_cases(path: str | Path) -> Cases:
     missing = [name for name in _FIELDS if name not in arrays]
     if missing:
         raise InputError(f"{path}: arrays {', '.join(missing)} are missing")
+    count = len(arrays["t_true"])
+    vertex_count = arrays["joint_regressor"].shape[-1]
+    shapes = {
+        "verts": (count, vertex_count, 3), "uv": (count, 21, 2), "conf": (count, 21),
+        "K": (count, 3, 3), "mask": (count, SIZE_PX, SIZE_PX // 8), "t_true": (count, 3),
+        "t_published": (count, 3), "kind": (count,), "joint_regressor": (21, vertex_count),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        if name in arrays and arrays[name].shape != shape:
+            raise InputError(f"{path}: {name} is {arrays[name].shape}, expected {shape}")
     vertices = arrays["verts"].astype(np.float64)
     regressor = arrays["joint_regressor"].astype(np.float64)
     published = arrays.get("t_published")

@@ -147,11 +147,10 @@ def _precision(cue: Cues) -> np.ndarray:
     """
     confidence = np.asarray(cue.confidence, np.float64)
     used = np.isfinite(cue.joints_px).all(-1) & (confidence >= _LOWEST_CONFIDENCE)
-    with np.errstate(divide="ignore"):
-        deviation = 1 / confidence
-    if cue.spread_px is not None:
-        deviation = deviation * np.asarray(cue.spread_px, np.float64)
-        used &= np.isfinite(deviation) & (deviation > 0)
+    spread = 1.0 if cue.spread_px is None else np.asarray(cue.spread_px, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation = spread / confidence
+    used &= np.isfinite(deviation) & (deviation > 0)
     deviation = np.where(used, deviation, np.inf)
     typical = np.sort(deviation)[max(used.sum() - 1, 0) // 2]
     return (typical / deviation) ** 2 if np.isfinite(typical) else np.zeros(len(used))

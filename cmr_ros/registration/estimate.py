@@ -36,8 +36,8 @@ class Noise:
     """
 
     size: float = 0.023
-    shape: float = 0.012
-    root_m: float = 0.0009
+    shape: float = 0.01
+    root_m: float = 0.0008
     depth_m: float = 0.004
 
 

@@ -24,7 +24,7 @@ _EXTENT_PX, _EXTENT_COUNT = 1.0, 10.0
 _SMALLEST_PX = 0.3
 _BORDER_PX = 0.6
 _MOST_STEPS = 25
-_STEP_M = 3e-4
+_STEP_M = 5e-4
 #: Supporting vertices are looked for in the first steps, then kept: that makes the problem smooth.
 _SEARCH_STEPS = 2
 _EXTENTS = slice(-len(NORMALS), None)
@@ -70,11 +70,13 @@ def fit_roots(
     for step in range(max(most_steps, 1)):
         if step < _SEARCH_STEPS:
             sites = _sites(problem, state)
-        error, rows, shown = _linearise(problem, sites, state)
+        error, rows = _linearise(sites, state)
         if step == 0:
-            state[:, 3] = _median(error[:, _EXTENTS], shown)
+            state[:, 3] = _median(error[:, _EXTENTS], sites.shown)
             error[:, _EXTENTS] -= state[:, 3:4]
-        noise, weight, extents_used, square = _weigh(problem, error, shown, state, noise, moving)
+        noise, weight, extents_used, square = _weigh(
+            problem, error, sites.shown, state, noise, moving
+        )
         if not use_joints:
             weight[:, : _EXTENTS.start] *= 1e-6
         information, gradient = _normal_equations(rows, error, weight, state, shape)
@@ -90,7 +92,7 @@ def fit_roots(
     total = np.maximum(problem.precision.sum(1), 1e-12)
     return Fit(
         state[:, :3],
-        np.linalg.inv(information)[:, :3, :3],
+        _covariances(rows, weight, state, shape),
         np.sqrt(noise.joint_px2),
         np.sqrt(noise.extent_px2),
         state[:, 3],
@@ -114,17 +116,21 @@ class _Sites:
 
     Joints come first, twice each (x and y), then the supporting vertices of the extents.
     points_m: (B, N, 3) root-relative.  axes: (B, N, 3) the direction times the camera matrix:
-    axis.X / z is the pixel coordinate along it.  seen_px: (B, N) where it was seen.
+    axis.X / z is the pixel coordinate along it.  seen_px: (B, N) where it was seen.  shown:
+    (B, 24) whether the silhouette shows an extent.
     """
 
     points_m: np.ndarray
     axes: np.ndarray
     seen_px: np.ndarray
+    shown: np.ndarray
 
 
 def _sites(problem: Problem, state: np.ndarray) -> _Sites:
     """Gather joints and the vertices that now support the mesh's outline."""
-    supporting = supports(problem, _bent(problem.vertices_m, state))
+    supporting = supports(problem, state[:, :3], state[:, 4:].reshape(-1, 2, 3))
+    # Where the mesh leaves the picture, the silhouette does not show how far it would reach.
+    reached = project(supporting + state[:, None, :3], problem.matrices)
     directions = np.concatenate([np.tile(np.eye(2), (problem.joints_m.shape[1], 1)), NORMALS])
     return _Sites(
         np.concatenate([np.repeat(problem.joints_m, 2, axis=1), supporting], axis=1),
@@ -132,19 +138,14 @@ def _sites(problem: Problem, state: np.ndarray) -> _Sites:
         np.concatenate(
             [problem.joints_px.reshape(len(state), -1), problem.extents.reach_px], axis=1
         ),
+        problem.extents.shown & inside(reached, problem.lines, 0.0),
     )
 
 
-def _bent(points_m: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Return root-relative points (B, N, 3) bent by the state's field and moved to its root."""
-    moved = points_m + state[:, None, :3]
-    moved[..., :2] += points_m @ state[:, 4:].reshape(-1, 2, 3).transpose(0, 2, 1)
-    return moved
-
-
-def _linearise(problem: Problem, sites: _Sites, state: np.ndarray):
-    """Return errors (B, N) in pixels, derivatives (B, N, 10) and which extents count (B, 24)."""
-    moved = _bent(sites.points_m, state)
+def _linearise(sites: _Sites, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return errors (B, N) in pixels and their derivatives (B, N, 10) by the state."""
+    moved = sites.points_m + state[:, None, :3]
+    moved[..., :2] += sites.points_m @ state[:, 4:].reshape(-1, 2, 3).transpose(0, 2, 1)
     depth = np.maximum(moved[..., 2:], NEAREST_M)
     along = (sites.axes * moved).sum(-1, keepdims=True) / depth
     rows = np.zeros((*along.shape[:2], 10))
@@ -156,9 +157,7 @@ def _linearise(problem: Problem, sites: _Sites, state: np.ndarray):
     rows[..., 7:] = rows[..., 1:2] * sites.points_m
     error = along[..., 0] - sites.seen_px
     error[:, _EXTENTS] -= state[:, 3:4]
-    # Where the mesh leaves the picture, the silhouette does not show how far it would reach.
-    pixels = project(moved[:, _EXTENTS], problem.matrices)
-    return error, rows, problem.extents.shown & inside(pixels, problem.lines, 0.0)
+    return error, rows
 
 
 def _weigh(problem: Problem, error, shown, state, noise: _Noise, moving):
@@ -200,6 +199,17 @@ def _median(values: np.ndarray, used: np.ndarray) -> np.ndarray:
     ordered = np.sort(np.where(used, values, np.inf), axis=1)
     middle = ordered[np.arange(len(values)), np.maximum(used.sum(1) - 1, 0) // 2]
     return np.where(used.any(1), middle, 0.0)
+
+
+def _covariances(rows, weight, state, shape) -> np.ndarray:
+    """Return the covariances (B, 3, 3) of the roots, from the Fisher information of Student's t.
+
+    It is smaller than that of Gaussians with the same weights by (v + d) / (v + d + 2).
+    """
+    fisher = np.full(weight.shape[1], (_FREEDOM + 2) / (_FREEDOM + 4))
+    fisher[_EXTENTS] = (_FREEDOM + 1) / (_FREEDOM + 3)
+    information, _ = _normal_equations(rows, np.zeros_like(weight), weight * fisher, state, shape)
+    return np.linalg.inv(information)[:, :3, :3]
 
 
 def _normal_equations(rows, error, weight, state, shape):

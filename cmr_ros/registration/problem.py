@@ -40,13 +40,20 @@ def project(points_m: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     return flat / np.maximum(points_m[..., 2:], NEAREST_M)
 
 
-def supports(problem: Problem, points_m: np.ndarray) -> np.ndarray:
+def supports(problem: Problem, roots_m: np.ndarray, bends: np.ndarray | None = None) -> np.ndarray:
     """Return the root-relative vertices (B, 24, 3) that reach farthest along each normal.
 
-    points_m: (B, V, 3) the vertices where they are now.
+    roots_m: (B, 3) where the mesh is.  bends: (B, 2, 3) field that is added to x and y.
     """
-    pixels = project(points_m, problem.matrices).astype(np.float32)
-    indices = (_NORMALS @ pixels.transpose(0, 2, 1)).argmax(-1)
+    matrices = problem.matrices[:, :2]
+    offset = matrices @ roots_m[..., None]
+    if bends is not None:
+        matrices = matrices.copy()
+        matrices += matrices[..., :2] @ bends
+    vertices = problem.vertices_m.astype(np.float32).transpose(0, 2, 1)  # what is exact is not here
+    pixels = matrices.astype(np.float32) @ vertices + offset.astype(np.float32)
+    pixels /= np.maximum(vertices[:, 2:] + roots_m[:, 2, None, None].astype(np.float32), NEAREST_M)
+    indices = (_NORMALS @ pixels).argmax(-1)
     return problem.vertices_m[np.arange(len(pixels))[:, None], indices]
 
 

@@ -48,7 +48,7 @@ def roots_1d(problem: Problem, roots_m: np.ndarray) -> np.ndarray:
     enough = (shown.sum(1) >= _FEWEST_EXTENTS)[:, None]
     roots = roots_m
     for _ in range(_STEPS):
-        points = supports(problem, problem.vertices_m + roots[:, None]) + roots[:, None]
+        points = supports(problem, roots) + roots[:, None]
         along = (project(points, problem.matrices) * NORMALS).sum(-1)
         rows = NORMALS @ problem.matrices[:, :2]
         rows[..., 2] -= along
