@@ -242,6 +242,16 @@ def test_diagnostics(camera):
     assert float(values["work per picture, ms"]) > 0
 
 
+def test_silence_is_reported(camera, node):
+    heard = camera.peer.listen(DiagnosticArray, "/diagnostics")
+    text = "no pictures on /raw/image_raw"
+    camera.peer.spin_until(lambda: text in node.log, "a warning")
+    camera.peer.spin_until(lambda: heard and text in heard[-1].status[0].message, "diagnostics")
+    assert heard[-1].status[0].level == DiagnosticStatus.ERROR
+    camera.ask()
+    camera.peer.spin_until(lambda: text not in heard[-1].status[0].message, "the all-clear")
+
+
 def test_best_effort_pictures_without_camera_info(start, recording):
     node = start("bare")
     camera = Camera("bare", recording, reliable=False)

@@ -10,6 +10,8 @@ from rclpy.node import Node
 
 #: Seconds between two warnings about the same thing, whatever they say.
 _WARNING_PERIOD_S = 2.0
+#: Seconds without a picture that pass without a warning.
+_SILENCE_GRACE_S = 5.0
 
 
 @dataclass
@@ -24,9 +26,9 @@ class _Trouble:
 class Health:
     """Collects troubles and timings; logs each trouble once and reports all on /diagnostics."""
 
-    def __init__(self, node: Node, hardware_id: str, serving: str):
-        """Report for `node`; `serving` tells what runs the network."""
-        self._node, self._hardware_id, self._serving = node, hardware_id, serving
+    def __init__(self, node: Node, topic: str, serving: str):
+        """Report for `node`; `topic` brings pictures, `serving` tells what runs the network."""
+        self._node, self._topic, self._serving = node, topic, serving
         self._troubles: dict[str, _Trouble] = {}
         self._latencies_s: list[float] = []
         self._work_s: list[float] = []
@@ -38,6 +40,7 @@ class Health:
     def received(self):
         """Count a picture that arrived."""
         self._pictures += 1
+        self.clear("silence")
 
     def published(self, latency_s: float, work_s: float, hands: int):
         """Note a picture's result: time since its stamp, time spent on it, hands in it."""
@@ -65,17 +68,18 @@ class Health:
     def _report(self):
         now = time.monotonic()
         elapsed, self._last_report_s = now - self._last_report_s, now
+        if not self._pictures:
+            text = f"no pictures on {self._topic}: is the camera running, is image_raw remapped?"
+            self.trouble("silence", text, _SILENCE_GRACE_S)
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK,
             name=f"{self._node.get_fully_qualified_name()[1:]}: hands",
             message=f"{self._hands} hands",
-            hardware_id=self._hardware_id,
+            hardware_id=self._topic,
         )
         troubles = [trouble.text for trouble in self._troubles.values() if trouble.lasts]
         if troubles:
             status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
-        elif not self._pictures:
-            status.level, status.message = DiagnosticStatus.STALE, "no pictures arrive"
         values = {
             "pictures received per second": f"{self._pictures / elapsed:.1f}",
             "pictures answered per second": f"{len(self._work_s) / elapsed:.1f}",
