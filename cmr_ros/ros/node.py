@@ -12,7 +12,6 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -107,25 +106,26 @@ class HandNode(Node):
         """Publish the hands of one picture, or warn why they cannot be found."""
         self._health.received()
         start_s = time.monotonic()
-        stamp = Time.from_msg(header.stamp)
+        stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
         try:
             picture = read_picture()
             camera = self._camera(*picture.shape[1::-1])
             if camera is None:
                 return
-            hands = self._pipeline(picture, camera, stamp.nanoseconds * 1e-9)
+            hands = self._pipeline(picture, camera, stamp_s)
         except InputError as error:
             self._health.trouble("picture", str(error))
             return
         self._health.clear("picture")
         self._publish(hands, picture, camera, header)
-        latency = self.get_clock().now() - stamp
-        self._health.published(latency.nanoseconds * 1e-9, time.monotonic() - start_s, len(hands))
+        latency_s = self.get_clock().now().nanoseconds * 1e-9 - stamp_s
+        self._health.published(latency_s, time.monotonic() - start_s, len(hands))
 
     def _camera(self, width: int, height: int) -> Camera | None:
         """Return the camera of a picture of this size, None as long as it is not known."""
         hfov_deg = self._settings.assume_hfov_deg
         if hfov_deg > 0:
+            self._health.clear("camera_info")
             return Camera.from_fov(width, height, hfov_deg)
         topic = self._infos.topic
         remedy = "calibrate the camera, or set assume_hfov_deg to its horizontal field of view"
