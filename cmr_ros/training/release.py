@@ -16,12 +16,14 @@ from cmr_ros.training.checkpoint import load_checkpoint
 from cmr_ros.training.shards import Shards
 
 
-def trained_network(path: Path | str, template: HandTemplate) -> tuple[NetworkConfig, nn.Module]:
-    """Return configuration and averaged network of a checkpoint of `cmr train`.
+def trained_network(
+    path: Path | str, template: HandTemplate
+) -> tuple[NetworkConfig, nn.Module, dict[str, float]]:
+    """Return configuration, averaged network and last validation of a checkpoint of `cmr train`.
 
     Raises InputError for a file that is none, or that was trained with another template.
     """
-    state = load_checkpoint(path, ("average", "config"))
+    state = load_checkpoint(path, ("average", "config", "metrics"))
     config = NetworkConfig.from_dict(json.loads(state["config"]))
     network = build(config, template)
     try:
@@ -29,7 +31,7 @@ def trained_network(path: Path | str, template: HandTemplate) -> tuple[NetworkCo
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise InputError(f"{path}: trained with another template? ({reason})") from None
-    return config, network
+    return config, network, state["metrics"]
 
 
 def rendered_pictures(folder: Path | str, count: int) -> np.ndarray:
