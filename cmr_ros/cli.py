@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "write a trained network as a model folder",
     "import-checkpoint": "turn a released checkpoint into a model folder",
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
+    "evaluate": "measure the weights on pictures with true hands",
     "infer": "find the hands in a picture",
     "synth": "render training pictures",
     "train": "train a network as a plan says",
