@@ -267,7 +267,7 @@ def _open_context():
         import moderngl
 
         # The numbered libraries come with the run-time packages, the plain names only with -dev.
-        return moderngl.create_context(
+        context = moderngl.create_context(
             standalone=True, backend="egl", require=330, libgl="libGL.so.1", libegl="libEGL.so.1"
         )
     except ModuleNotFoundError:
@@ -277,3 +277,5 @@ def _open_context():
             f"no OpenGL 3.3 through EGL for rendering ({error}); on Debian or Ubuntu: "
             "apt-get install libegl1 libgl1 libgl1-mesa-dri"
         ) from error
+    context.gc_mode = "auto"  # buffers and textures go with their Python objects
+    return context
