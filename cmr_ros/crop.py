@@ -78,21 +78,24 @@ class CropCamera:
     def affine(cls, source: Camera, region: Region, size_px: int, mirrored=False) -> CropCamera:
         """Return the camera A K of a crop cut by the affine map A, as the published method has it.
 
-        The crop's frame is the source camera's, mirrored in x for a mirrored crop; any lens
+        The crop's frame is the source camera's, turned about its axis as the region is, since a
+        network's answer turns with its picture, and mirrored in x for a mirrored crop; any lens
         distortion is removed on the way.
         """
         scale = size_px / region.size_px
-        c, s = scale * np.cos(region.rotation_rad), scale * np.sin(region.rotation_rad)
-        linear = np.array([[c, s], [-s, c]])
+        c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
+        linear = scale * np.array([[c, s], [-s, c]])
+        turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         middle = np.full(2, (size_px - 1) / 2)
         a = np.eye(3)
         # The region's centre is a picture pixel; the affine map works on undistorted ones.
         center = source.matrix[:2] @ source.rays(np.asarray(region.center_px))
         a[:2, :2], a[:2, 2] = linear, middle - linear @ center
         if not mirrored:
-            return cls(size_px, a @ source.matrix, np.eye(3), source)
+            return cls(size_px, a @ source.matrix @ turn.T, turn, source)
         flip = np.array([[-1.0, 0, size_px - 1], [0, 1, 0], [0, 0, 1]])
-        return cls(size_px, flip @ a @ source.matrix @ _MIRROR, _MIRROR, source)
+        matrix = flip @ a @ source.matrix @ turn.T @ _MIRROR
+        return cls(size_px, matrix, _MIRROR @ turn, source)
 
     @property
     def mirrored(self) -> bool:

@@ -112,6 +112,15 @@ def test_affine_is_a_times_k():
     assert np.allclose(crop.matrix, a @ K)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_affine_frame_turns_with_the_crop(mirrored):
+    """What is right and down in the crop's picture is x and y of its frame."""
+    camera = Camera(640, 480, [[500, 0, 320], [0, 500, 240], [0, 0, 1]])
+    crop = CropCamera.affine(camera, Region((390, 260), 112, 0.7), 224, mirrored)
+    origin, right, down = crop.project([[0, 0, 1], [0.1, 0, 1], [0, 0.1, 1]])
+    assert np.allclose([right - origin, down - origin], [[100, 0], [0, 100]])
+
+
 def test_large_regions_are_averaged_not_aliased():
     checkers = (np.indices((480, 640)).sum(0) % 2 * 255).astype(np.uint8)
     crop = CropCamera.affine(CAMERAS["pinhole"], Region((320, 240), 448), 56).cut(checkers)
