@@ -69,7 +69,12 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
 
 def _messages(path: Path) -> Iterator[tuple]:
     """Yield topic, type, message and its bytes of all that belongs to the recording."""
-    from rosbags.highlevel import AnyReader, AnyReaderError
+    try:
+        from rosbags.highlevel import AnyReader, AnyReaderError
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "recordings need the Python package 'rosbags': pip install 'cmr_ros[demo]'"
+        ) from error
 
     try:
         with AnyReader([path]) as reader:

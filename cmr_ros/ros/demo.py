@@ -109,11 +109,16 @@ class Demo:
             self._ros.create_subscription(kind, topic, self._listener(topic, kind), qos, raw=True)
         end = time.monotonic() + _START_TIMEOUT_S
         while not self._connected():
-            if self._process.poll() is not None or time.monotonic() > end:
-                lines = self._log.read_text().splitlines() or ["it said nothing"]
-                raise InputError(f"hand_node does not start: {lines[-1]}")
+            self._check_alive()
+            if time.monotonic() > end:
+                raise InputError(f"hand_node is not heard of; its log is {self._log}")
             self._executor.spin_once(timeout_sec=0.1)
         self._spin_until(time.monotonic() + 0.5)  # the node, too, must have noticed
+
+    def _check_alive(self):
+        if self._process.poll() is not None:
+            lines = self._log.read_text().splitlines() or ["it said nothing"]
+            raise InputError(f"hand_node ended: {lines[-1]}")
 
     def _connected(self) -> bool:
         return (
@@ -123,7 +128,10 @@ class Demo:
         )
 
     def play(self, frames: Sequence[Frame]) -> Iterator[Sequence[Answer | None]]:
-        """Play the frames at their recorded rate and yield the answers of each second."""
+        """Play the frames at their recorded rate and yield the answers of each second.
+
+        Raises InputError if the node ends meanwhile.
+        """
         self._frames = list(frames)
         self.answers = [None] * len(frames)
         self._sent_s = [float("inf")] * len(frames)
@@ -139,6 +147,7 @@ class Demo:
                 shown = end
         self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, lambda: self.answers[-1] is not None)
         self._spin_until(time.monotonic() + 0.5)  # outputs that follow the hands
+        self._check_alive()
         while shown < len(frames):
             end = int(np.searchsorted(due_s, due_s[shown] + 1))
             yield self.answers[shown:end]
