@@ -162,36 +162,34 @@ def _linearise(sites: _Sites, state: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _weigh(problem: Problem, error, shown, state, noise: _Noise, moving):
     """Return the noise after one EM step, weights (B, N), extents used (B,), squares (B, J)."""
-    count, joints = problem.precision.shape
-    square = (error[:, : _EXTENTS.start] ** 2).reshape(count, joints, 2).sum(-1)
+    square = error[:, : _EXTENTS.start : 2] ** 2 + error[:, 1 : _EXTENTS.start : 2] ** 2
     slack = 1 + state[:, 3:4] ** 2  # a silhouette that is off by much is off unevenly, too
     joint_px2, joint_weight = _student(
         square * problem.precision, noise.joint_px2, 2, problem.precision > 0,
-        _JOINT_COUNT * _JOINT_PX**2, _JOINT_COUNT - 3,
+        _JOINT_COUNT * _JOINT_PX**2, _JOINT_COUNT - 3, moving,
     )  # fmt: skip
     extent_px2, extent_weight = _student(
         error[:, _EXTENTS] ** 2 / slack, noise.extent_px2, 1, shown,
-        _EXTENT_COUNT * _EXTENT_PX**2, _EXTENT_COUNT,
+        _EXTENT_COUNT * _EXTENT_PX**2, _EXTENT_COUNT, moving,
     )  # fmt: skip
-    noise = _Noise(
-        np.where(moving, joint_px2, noise.joint_px2), np.where(moving, extent_px2, noise.extent_px2)
-    )
-    joint_weight *= problem.precision / noise.joint_px2[:, None]
+    joint_weight *= problem.precision
     extent_weight /= slack
-    weight = np.concatenate(
-        [np.repeat(joint_weight, 2, axis=1), extent_weight / noise.extent_px2[:, None]], axis=1
-    )
-    return noise, weight, extent_weight.sum(1), square
+    weight = np.empty_like(error)
+    weight[:, : _EXTENTS.start : 2] = joint_weight / joint_px2[:, None]
+    weight[:, 1 : _EXTENTS.start : 2] = weight[:, : _EXTENTS.start : 2]
+    weight[:, _EXTENTS] = extent_weight / extent_px2[:, None]
+    return _Noise(joint_px2, extent_px2), weight, extent_weight.sum(1), square
 
 
-def _student(square, variance, dimension, used, prior_sum, prior_count):
-    """Return variances (B,) and weights (B, N) of Student's t after one EM step.
+def _student(square, variance, dimension, used, prior_sum, prior_count, moving):
+    """Return variances (B,) of moving hands and weights (B, N) of Student's t after an EM step.
 
     square: (B, N) squared residuals, each of the given dimension; only the used ones count.
     """
     weight = used * (_FREEDOM + dimension) / (_FREEDOM + square / variance[:, None])
     freedom = np.maximum(prior_count + dimension * used.sum(1), 1)
-    return np.maximum((prior_sum + (weight * square).sum(1)) / freedom, _SMALLEST_PX**2), weight
+    found = np.maximum((prior_sum + (weight * square).sum(1)) / freedom, _SMALLEST_PX**2)
+    return np.where(moving, found, variance), weight
 
 
 def _median(values: np.ndarray, used: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from cmr_ros.registration.extents import NORMALS, Extents
 
 #: Points nearer than this are projected as if they were here, so that no step divides by zero.
 NEAREST_M = 0.05
-_ROUNDS = 3
+_ROUNDS = 2
 _NORMALS = NORMALS.astype(np.float32)
 #: Errors below this weigh the same in the start.
 _SMALL_PX = 0.5
