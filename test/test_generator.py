@@ -12,10 +12,11 @@ from cmr_ros.template import HandTemplate
 from cmr_ros.training.environment import procedural_environment
 from cmr_ros.training.occlusion import ambient_share
 from cmr_ros.training.placement import place, project
-from cmr_ros.training.renderer import HAND, OTHER, Light, Material, Mesh, Renderer, Texture
+from cmr_ros.training.renderer import Renderer
 from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
 from cmr_ros.training.shards import Shards, encode_picture, shard_path, write_shard
+from cmr_ros.training.surfaces import HAND, OTHER, Light, Material, Mesh, Texture
 from cmr_ros.weights import find
 
 EXACT = PictureSettings(center_jitter=0, scale_jitter=0, roll_jitter_deg=0)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.training.renderer import Light
+from cmr_ros.training.surfaces import Light
 
 _HEIGHT, _WIDTH = 128, 256
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -75,10 +75,9 @@ class Environment:
         x, y, z = np.moveaxis(rays @ rotation.T.astype(np.float32), -1, 0)
         column = (np.arctan2(x, z) / (2 * np.pi) + 0.5) * width - 0.5
         row = np.arctan2(-y, np.hypot(x, z)) / np.pi * height + 0.5 * height - 0.5
-        picture = cv2.remap(
-            self.radiance, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
-        return encode(picture * exposure.astype(np.float32))
+        # Lamps a thousand times as bright as a wall would make interpolation a staircase.
+        shown = np.minimum(self.radiance * exposure.astype(np.float32), 2)
+        return encode(cv2.remap(shown, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))
 
 
 def encode(linear: np.ndarray) -> np.ndarray:

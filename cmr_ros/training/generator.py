@@ -16,9 +16,10 @@ from cmr_ros.training.hand_model import HandModel
 from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.training.poses import sample_pose
-from cmr_ros.training.renderer import ARM, HAND, OTHER, Layers, Light, Mesh, Renderer
+from cmr_ros.training.renderer import Renderer
 from cmr_ros.training.sample import Sample
 from cmr_ros.training.settings import PictureSettings
+from cmr_ros.training.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
 
 _MADE_UP_ROOMS = 64
 #: How far behind the surface before it a joint may lie and still be seen, metres: the flesh over

@@ -9,6 +9,7 @@ pictures, without orientation, sent with each picture that shows the whole hand.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +24,14 @@ from cmr_ros.training import scene
 from cmr_ros.training.backgrounds import Clutter
 from cmr_ros.training.environment import load_environments, procedural_environment
 from cmr_ros.training.hand_model import HandModel
+from cmr_ros.training.hand_paths import HandPath, random_paths
 from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
-from cmr_ros.training.placement import rotation, upright_view
-from cmr_ros.training.poses import sample_pose
+from cmr_ros.training.placement import rotation
 from cmr_ros.training.renderer import Renderer
 from cmr_ros.training.rendering_jobs import Studio
 
 FRAME_ID = "camera_optical_frame"
-_RATE_HZ, _DURATION_S, _SECOND_HAND_S = 25, 6.0, 3.0
+_RATE_HZ, _DURATION_S = 25, 6.0
 _START_S = 1_700_000_000
 _JPEG_QUALITY = 78
 _CAMERA = Camera(
@@ -43,20 +44,6 @@ _PINHOLE = np.array([[600.0, 0, (_WIDTH - 1) / 2], [0, 600.0, (_HEIGHT - 1) / 2]
 
 
 @dataclass(frozen=True)
-class _Path:
-    """Where a hand goes: times (s), wrist positions (m, optical frame), turns (rad) and poses.
-
-    turns: about the camera's axis, about the vertical and about the horizontal.
-    """
-
-    times: tuple[float, ...]
-    wrists: np.ndarray
-    turns: np.ndarray
-    poses: list[np.ndarray]
-    left: bool
-
-
-@dataclass(frozen=True)
 class Frame:
     """A picture (h, w, 3) uint8 RGB at a time, and the joints (21, 3) of the hands 0 and 1."""
 
@@ -65,38 +52,60 @@ class Frame:
     joints: dict[int, np.ndarray]
 
 
-def record_frames(studio: Studio):
+class _Stage:
+    """One person in one room before one camera."""
+
+    def __init__(self, studio: Studio):
+        self._rng = rng = np.random.default_rng(studio.seed)
+        self._model = model = HandModel.load(studio.hand_model)
+        self._placer = HandPlacer(model, studio.skins)
+        self._clutter = Clutter(studio.settings.clutter_pictures, studio.settings.skin_colored)
+        self._renderer = Renderer(_WIDTH, _HEIGHT)
+        rooms = load_environments(studio.panoramas) if studio.panoramas else []
+        room = rooms[rng.integers(len(rooms))] if rooms else procedural_environment(rng)
+        gaze = np.diag([1.0, -1, 1]) @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
+        self._light = room.light(gaze, brightness=0.75, neutral=0.8)
+        wall = room.view(gaze, 0.62, _WIDTH, self._light.exposure)
+        wall = wall[(_WIDTH - _HEIGHT) // 2 :][:_HEIGHT]
+        self._wall = cv2.GaussianBlur(wall, (0, 0), 1.5)
+        self._shape = model.sample_shape(rng)
+        self._skin = self._placer.skin.material(rng, 0.0)
+        self._sleeve_seed = int(rng.integers(1 << 31))
+        self.paths = random_paths(model, rng)
+        self._lens = _lens_map()
+
+    def hand(self, path: HandPath, time_s: float) -> PlacedHand:
+        """Return a hand at a time."""
+        return self._placer.place(*path.at(self._model, self._shape, time_s), self._skin)
+
+    def photograph(self, hands: list[PlacedHand]) -> np.ndarray:
+        """Return the camera's picture (h, w, 3) uint8 of sleeved hands."""
+        meshes = []
+        for hand in hands:
+            # The same seed gives the same sleeve in each picture.
+            rng = np.random.default_rng(self._sleeve_seed)
+            wrist = hand.joints[0]
+            sleeve = scene.sleeve(hand.mesh, wrist, hand.elbow_side, rng, self._clutter)
+            meshes += [hand.mesh, sleeve]
+        layers = self._renderer.render(meshes, _PINHOLE, self._light)
+        ideal = layers.color + self._wall * (1 - layers.alpha[..., None])
+        picture = cv2.remap(ideal.astype(np.float32), *self._lens, cv2.INTER_LINEAR)
+        picture += self._rng.normal(0, 1.5, (*picture.shape[:2], 1))
+        return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def record_frames(studio: Studio) -> Iterator[Frame]:
     """Yield the recording's frames in order."""
-    rng = np.random.default_rng(studio.seed)
-    model = HandModel.load(studio.hand_model)
-    placer = HandPlacer(model, studio.skins)
-    clutter = Clutter(studio.settings.clutter_pictures, studio.settings.skin_colored)
-    renderer = Renderer(_WIDTH, _HEIGHT)
-    rooms = load_environments(studio.panoramas) if studio.panoramas else []
-    room = rooms[rng.integers(len(rooms))] if rooms else procedural_environment(rng)
-    gaze = np.diag([1.0, -1, 1]) @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
-    light = room.light(gaze, 0.75, 0.8)
-    wall = room.view(gaze, 0.62, _WIDTH, light.exposure)[(_WIDTH - _HEIGHT) // 2 :][:_HEIGHT]
-    wall = cv2.GaussianBlur(wall, (0, 0), 1.5)
-    shape, skin = model.sample_shape(rng), placer.skin.material(rng, 0.0)
-    sleeve_seed = int(rng.integers(1 << 31))
-    paths = _paths(model, rng)
-    lens = _lens_map()
+    stage = _Stage(studio)
     for k in range(int(_RATE_HZ * _DURATION_S)):
         time_s = k / _RATE_HZ
-        present = [i for i, path in enumerate(paths) if time_s >= path.times[0]]
-        hands = {i: _hand(model, placer, shape, skin, paths[i], time_s) for i in present}
-        meshes = []
-        for hand in hands.values():
-            sleeve_rng = np.random.default_rng(sleeve_seed)
-            sleeve = scene.sleeve(hand.mesh, hand.joints[0], hand.elbow_side, sleeve_rng, clutter)
-            meshes += [hand.mesh, sleeve]
-        layers = renderer.render(meshes, _PINHOLE, light)
-        ideal = layers.color + wall * (1 - layers.alpha[..., None])
-        picture = cv2.remap(ideal.astype(np.float32), *lens, cv2.INTER_LINEAR)
-        picture += rng.normal(0, 1.5, (*picture.shape[:2], 1))
-        whole = {i: h.joints for i, h in hands.items() if _inside(h.joints)}
-        yield Frame(time_s, np.clip(picture, 0, 255).astype(np.uint8), whole)
+        hands = {
+            i: stage.hand(path, time_s)
+            for i, path in enumerate(stage.paths)
+            if time_s >= path.times[0]
+        }
+        whole = {i: hand.joints for i, hand in hands.items() if _inside(hand.joints)}
+        yield Frame(time_s, stage.photograph(list(hands.values())), whole)
 
 
 def write_recording(studio: Studio, file: Path):
@@ -184,65 +193,6 @@ class _Messages:
             for joint in joints
         ]
         return self._new("geometry_msgs/msg/PoseArray", self._header, poses)
-
-
-def _paths(model: HandModel, rng: np.random.Generator) -> list[_Path]:
-    """Return the ways of the right and of the left hand; palms mostly face the camera."""
-    opened = np.tile(np.eye(3), (21, 1, 1))
-    pose = [sample_pose(model, rng) for _ in range(6)]
-    right = _Path(
-        times=(0.0, 0.4, 0.8, 1.2, 1.9, 2.6, 3.3, 4.1, 5.0, 6.0),
-        wrists=np.array([
-            [0.00, 0.07, 0.50], [0.01, 0.06, 0.50], [-0.01, 0.06, 0.50], [0.00, 0.06, 0.48],
-            [0.02, 0.06, 0.36], [0.03, 0.07, 0.52], [-0.14, 0.09, 0.66], [-0.17, 0.08, 0.78],
-            [-0.12, 0.06, 0.60], [-0.13, 0.07, 0.56],
-        ]),
-        turns=np.array([
-            [0.3, 0.1, 0.1], [-0.3, 0.1, 0.1], [0.3, 0.0, 0.1], [-0.1, 0.0, 0.0],
-            [0.0, 0.4, 0.1], [0.2, -0.5, -0.1], [0.1, 0.2, 0.1], [0.3, 0.5, 0.0],
-            [-0.1, -0.2, 0.3], [0.2, 0.3, 0.1],
-        ]),
-        poses=[opened, opened, opened, opened, pose[0], pose[1], opened, pose[2], pose[3], opened],
-        left=False,
-    )  # fmt: skip
-    left = _Path(
-        times=(_SECOND_HAND_S, 3.4, 4.4, 5.2, 6.0),
-        wrists=np.array([
-            [0.20, 0.40, 0.66], [0.15, 0.09, 0.64], [0.14, 0.07, 0.52], [0.17, 0.08, 0.72],
-            [0.14, 0.07, 0.60],
-        ]),
-        turns=np.array([
-            [-0.2, 0.0, 0.0], [-0.1, -0.1, 0.1], [0.1, -0.4, 0.2], [-0.3, 0.3, 0.0],
-            [0.0, -0.2, 0.1],
-        ]),
-        poses=[opened, opened, pose[4], opened, pose[5]],
-        left=True,
-    )  # fmt: skip
-    return [right, left]
-
-
-def _hand(model, placer, shape, skin, path: _Path, time_s: float) -> PlacedHand:
-    """Return one hand at a time; it comes to rest at each key of its path."""
-    key = int(np.clip(np.searchsorted(path.times, time_s, "right") - 1, 0, len(path.times) - 2))
-    share = (time_s - path.times[key]) / (path.times[key + 1] - path.times[key])
-    share = np.clip(share, 0, 1) ** 2 * (3 - 2 * np.clip(share, 0, 1))
-    wrist, turns = (a[key] * (1 - share) + a[key + 1] * share for a in (path.wrists, path.turns))
-    posed = model.pose(shape, _between(path.poses[key], path.poses[key + 1], share))
-    view = upright_view(model.rest().joints)
-    turn = rotation([0, 0, 1], turns[0]) @ rotation([0, 1, 0], turns[1])
-    turn = turn @ rotation([1, 0, 0], turns[2]) @ view
-    if path.left:
-        turn = np.diag([-1.0, 1, 1]) @ turn
-    return placer.place(posed, turn, wrist - posed.joints[0] @ turn.T, skin)
-
-
-def _between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
-    """Return rotations (n, 3, 3) on the shortest way from `first` to `second`."""
-    turned = [
-        a @ cv2.Rodrigues(share * cv2.Rodrigues(a.T @ b)[0])[0]
-        for a, b in zip(first, second, strict=True)
-    ]
-    return np.array(turned)
 
 
 def _inside(joints: np.ndarray) -> bool:

@@ -1,0 +1,92 @@
+"""How hands move in the demonstration's recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cmr_ros.training.hand_model import HandModel, PosedHand
+from cmr_ros.training.placement import rotation, upright_view
+from cmr_ros.training.poses import sample_pose
+
+#: When the left hand joins the right one.
+SECOND_HAND_S = 3.0
+
+
+@dataclass(frozen=True)
+class HandPath:
+    """Where a hand goes: times (s), wrist positions (m, optical frame), turns (rad) and poses.
+
+    turns: about the camera's axis, about the vertical and about the horizontal.  poses: rotations
+    as `HandModel.pose` takes them.
+    """
+
+    times: tuple[float, ...]
+    wrists: np.ndarray
+    turns: np.ndarray
+    poses: list[np.ndarray]
+    left: bool
+
+    def at(
+        self, model: HandModel, shape: np.ndarray, time_s: float
+    ) -> tuple[PosedHand, np.ndarray, np.ndarray]:
+        """Return the posed hand, its turn (3, 3) and shift (3,); it rests at each key."""
+        times = self.times
+        key = int(np.clip(np.searchsorted(times, time_s, "right") - 1, 0, len(times) - 2))
+        share = np.clip((time_s - times[key]) / (times[key + 1] - times[key]), 0, 1)
+        share = share**2 * (3 - 2 * share)
+        wrist, turns = (
+            a[key] * (1 - share) + a[key + 1] * share for a in (self.wrists, self.turns)
+        )
+        posed = model.pose(shape, _between(self.poses[key], self.poses[key + 1], share))
+        turn = rotation([0, 0, 1], turns[0]) @ rotation([0, 1, 0], turns[1])
+        turn = turn @ rotation([1, 0, 0], turns[2]) @ upright_view(model.rest().joints)
+        if self.left:
+            turn = np.diag([-1.0, 1, 1]) @ turn
+        return posed, turn, wrist - posed.joints[0] @ turn.T
+
+
+def random_paths(model: HandModel, rng: np.random.Generator) -> list[HandPath]:
+    """Return the ways of the right and of the left hand; palms mostly face the camera."""
+    opened = np.tile(np.eye(3), (21, 1, 1))
+    pose = [sample_pose(model, rng) for _ in range(6)]
+    right = HandPath(
+        times=(0.0, 0.4, 0.8, 1.2, 1.9, 2.6, 3.3, 4.1, 5.0, 6.0),
+        wrists=np.array([
+            [0.00, 0.07, 0.50], [0.01, 0.06, 0.50], [-0.01, 0.06, 0.50], [0.00, 0.06, 0.48],
+            [0.02, 0.06, 0.36], [0.03, 0.07, 0.52], [-0.14, 0.09, 0.66], [-0.17, 0.08, 0.78],
+            [-0.12, 0.06, 0.60], [-0.13, 0.07, 0.56],
+        ]),
+        turns=np.array([
+            [0.3, 0.1, 0.1], [-0.3, 0.1, 0.1], [0.3, 0.0, 0.1], [-0.1, 0.0, 0.0],
+            [0.0, 0.4, 0.1], [0.2, -0.5, -0.1], [0.1, 0.2, 0.1], [0.3, 0.5, 0.0],
+            [-0.1, -0.2, 0.3], [0.2, 0.3, 0.1],
+        ]),
+        poses=[opened, opened, opened, opened, pose[0], pose[1], opened, pose[2], pose[3], opened],
+        left=False,
+    )  # fmt: skip
+    left = HandPath(
+        times=(SECOND_HAND_S, 3.4, 4.4, 5.2, 6.0),
+        wrists=np.array([
+            [0.20, 0.40, 0.66], [0.15, 0.09, 0.64], [0.14, 0.07, 0.52], [0.17, 0.08, 0.72],
+            [0.14, 0.07, 0.60],
+        ]),
+        turns=np.array([
+            [-0.2, 0.0, 0.0], [-0.1, -0.1, 0.1], [0.1, -0.4, 0.2], [-0.3, 0.3, 0.0],
+            [0.0, -0.2, 0.1],
+        ]),
+        poses=[opened, opened, pose[4], opened, pose[5]],
+        left=True,
+    )  # fmt: skip
+    return [right, left]
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """Return rotations (n, 3, 3) on the shortest way from `first` to `second`."""
+    turned = [
+        a @ cv2.Rodrigues(share * cv2.Rodrigues(a.T @ b)[0])[0]
+        for a, b in zip(first, second, strict=True)
+    ]
+    return np.array(turned)
