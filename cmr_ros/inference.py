@@ -5,6 +5,7 @@ onnxruntime serves by default; torch is imported only for the engine of that nam
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,18 +79,31 @@ def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool):
         if full_name not in available:
             fallen.append(f"{name}: not part of the installed onnxruntime")
             continue
-        options = {"trt_fp16_enable": str(half)} if name == "tensorrt" else {}
         try:
-            session = open_session(path, threads, [(full_name, options)])
+            session = open_session(path, threads, [(full_name, _options(name, half))])
         except InputError as error:
             if name == "cpu":
                 raise
             fallen.append(f"{name}: {error}")
             continue
         if session.get_providers()[0] == full_name:
+            if half and name != "tensorrt":
+                fallen.append(f"half: {name} computes in the precision of the file")
             return session, "; ".join([f"onnxruntime on {name}", *fallen])
         fallen.append(f"{name}: could not be initialised, see onnxruntime's log")
     raise InputError(f"none of the providers works ({'; '.join(fallen)}); add 'cpu' to the list")
+
+
+def _options(provider: str, half: bool) -> dict[str, str]:
+    if provider != "tensorrt":
+        return {}
+    # TensorRT takes minutes to make an engine; it is kept for the next start.
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cmr_ros"
+    return {
+        "trt_fp16_enable": str(half),
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(cache),
+    }
 
 
 class HandNetwork:

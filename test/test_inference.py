@@ -100,6 +100,9 @@ def test_says_who_serves_and_why_another_does_not(exported):
         "onnxruntime on cpu; tensorrt: not part of the installed onnxruntime; "
         "cuda: not part of the installed onnxruntime"
     )
+    assert load_network(exported, half=True).serving.endswith(
+        "half: cpu computes in the precision of the file"
+    )
     with pytest.raises(InputError, match="none of the providers works .*add 'cpu'"):
         load_network(exported, providers=("cuda",))
 
