@@ -65,6 +65,8 @@ class ModelCard:
             if names:
                 raise InputError(f"{path}: {problem} entry {min(names)!r}")
         for name in ("mean", "std", "outputs"):
+            if not isinstance(values.get(name, []), list):
+                raise InputError(f"{path}: entry {name!r} is {values[name]!r}, not a list")
             if name in values:
                 values[name] = tuple(values[name])
         card = cls(**values)

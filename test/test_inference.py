@@ -234,7 +234,14 @@ def test_wrong_cards(folder, content, message):
 
 @pytest.mark.parametrize(
     "entry",
-    [{"crop": "round"}, {"input_size": 0}, {"scale_m": -1}, {"std": [1, 0, 1]}, {"mean": [0, 0]}],
+    [
+        {"crop": "round"},
+        {"mean": 3},
+        {"input_size": 0},
+        {"scale_m": -1},
+        {"std": [1, 0, 1]},
+        {"mean": [0, 0]},
+    ],
 )
 def test_wrong_entries_of_a_card(folder, entry):
     change_card(folder, **entry)

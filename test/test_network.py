@@ -171,6 +171,8 @@ def test_configuration_survives_json(name):
         (lambda: hand_groups("toes"), "no aggregation group 'toes'"),
         (lambda: DecoderConfig(multi_scale=False), "needs multi-scale"),
         (lambda: NetworkConfig.from_dict({"depth": 3}), "unknown entry 'depth'"),
+        (lambda: NetworkConfig.from_dict({"decoder": 3}), "not a network configuration"),
+        (lambda: NetworkConfig.from_dict({"joint_count": "x"}), "not a network configuration"),
         (lambda: SpiralDecoder(DecoderConfig(widths=(8,)), sphere_template()), "one width"),
     ],
 )

@@ -51,10 +51,13 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
-        """Return the configuration of plain values; raises InputError for an unknown name."""
-        values = _tuples(values)
-        decoder = _known(DecoderConfig, values.get("decoder", {}))
-        return _known(cls, values | {"decoder": decoder})
+        """Return the configuration of plain values; raises InputError for what is none."""
+        try:
+            values = _tuples(values)
+            decoder = _known(DecoderConfig, values.get("decoder", {}))
+            return _known(cls, values | {"decoder": decoder})
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"not a network configuration ({error})") from None
 
 
 def _known(cls: type[T], values: dict[str, Any]) -> T:
