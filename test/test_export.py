@@ -60,7 +60,8 @@ def tiny_card(template) -> ModelCard:
 
 
 @pytest.mark.parametrize(
-    ("precision", "least_mm", "most_mm"), [("fp32", 0, 1e-3), ("fp16", 1e-4, 1), ("int8", 0.01, 20)]
+    ("precision", "least_mm", "most_mm"),
+    [("fp32", 0, 1e-3), ("compact", 1e-4, 1), ("fp16", 1e-4, 1), ("int8", 0.01, 20)],
 )
 def test_precisions(template, pictures, tmp_path, precision, least_mm, most_mm):
     card = export(Tiny(), template, tiny_card(template), tmp_path, precision, pictures)

@@ -11,6 +11,15 @@ def add_arguments(parser) -> None:
     parser.add_argument("--template", type=Path, required=True, help="template.npz it was made for")
     parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
     parser.add_argument("--name", help="in the card (default: the folder's name)")
+    add_precision(parser)
+    parser.add_argument(
+        "--joint-cue", choices=("heatmaps", "landmarks", "mean"), default="heatmaps",
+        help="output that 2D joints are read from (default: heatmaps)",
+    )  # fmt: skip
+
+
+def add_precision(parser) -> None:
+    """Declare the precision to write, and the pictures that go with it."""
     parser.add_argument(
         "--precision", choices=("fp32", "compact", "fp16", "int8"), default="fp32",
         help="compact: weights stored in half precision, arithmetic in single",
@@ -20,17 +29,22 @@ def add_arguments(parser) -> None:
         help="rendered set to measure the deviation on; int8 chooses its ranges by it",
     )  # fmt: skip
     parser.add_argument("--picture-count", type=int, default=64, help="of them (default: 64)")
-    parser.add_argument(
-        "--joint-cue", choices=("heatmaps", "landmarks", "mean"), default="heatmaps",
-        help="output that 2D joints are read from (default: heatmaps)",
-    )  # fmt: skip
+
+
+def chosen_pictures(args):
+    """Return the pictures that the arguments of `add_precision` ask for, if any."""
+    if args.pictures is None:
+        return None
+    from cmr_ros.training.release import rendered_pictures
+
+    return rendered_pictures(args.pictures, args.picture_count)
 
 
 def run(args) -> None:
     """Export and print what the card then says."""
     from cmr_ros.network.export import card_of, describe, export
     from cmr_ros.template import HandTemplate
-    from cmr_ros.training.release import rendered_pictures, trained_network
+    from cmr_ros.training.release import trained_network
 
     template = HandTemplate.load(args.template)
     config, network, metrics = trained_network(args.checkpoint, template)
@@ -40,5 +54,5 @@ def run(args) -> None:
         joint_cue=args.joint_cue, license="Apache-2.0",
         measured={"held_out_renders": {name: round(v, 3) for name, v in metrics.items()}},
     )  # fmt: skip
-    pictures = args.pictures and rendered_pictures(args.pictures, args.picture_count)
+    pictures = chosen_pictures(args)
     print(describe(export(network, template, card, args.output, args.precision, pictures)))

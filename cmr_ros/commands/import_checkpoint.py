@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cmr_ros.commands.export import add_precision, chosen_pictures
+
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
@@ -17,6 +19,7 @@ def add_arguments(parser) -> None:
         "--mano", type=Path, metavar="FILE", help="MANO_RIGHT.pkl, for its joint regressor"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
+    add_precision(parser)
 
 
 def run(args) -> None:
@@ -38,4 +41,5 @@ def run(args) -> None:
         config, args.variant, template, args.output.resolve().name,
         crop="affine", crop_margin=1.3, license="as the checkpoint's and MANO's authors say",
     )  # fmt: skip
-    print(describe(export(network, template, card, args.output)))
+    pictures = chosen_pictures(args)
+    print(describe(export(network, template, card, args.output, args.precision, pictures)))
