@@ -102,7 +102,10 @@ def _load(file: Path) -> Environment:
         (pixels,) = (c.pixels for c in OpenEXR.File(str(file)).channels().values())
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{file}: not a readable RGB panorama ({error})") from error
-    return Environment(np.clip(np.nan_to_num(pixels.astype(np.float32)), 0, 1e4)[..., :3])
+    radiance = np.clip(np.nan_to_num(pixels[..., :3].astype(np.float32)), 0, 1e4)
+    # Compression leaves negative rings around lamps; black ones would be as wrong.
+    ringing = (pixels[..., :3] < 0).any(axis=-1, keepdims=True)
+    return Environment(np.where(ringing, cv2.medianBlur(radiance, 5), radiance))
 
 
 def procedural_environment(rng: np.random.Generator) -> Environment:
