@@ -121,6 +121,18 @@ class HandPipeline:
         glimpses = self._look_again(picture, camera, glimpses)
         return self._follow(camera, self._place(glimpses, depth_m))
 
+    def recover(
+        self, picture: np.ndarray, camera: Camera, region: Region, handedness: Handedness
+    ) -> Hand | None:
+        """Return the hand in a given region of a picture, or None if there is none.
+
+        Neither detects nor follows: the region is looked at once, and tracks stay as they are.
+        """
+        _check(picture, camera, None)
+        track = Tracker().start(region, handedness)
+        placed = self._place(self._look(picture, camera, [track]), None)
+        return placed[0][1] if placed else None
+
     def _detect(self, picture: np.ndarray, missing: int) -> list[Track]:
         """Return a new track for each of at most `missing` palms that no track holds."""
         self._pictures_since_detection += 1

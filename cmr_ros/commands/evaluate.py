@@ -2,39 +2,84 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from tqdm import tqdm
+from cmr_ros.errors import InputError
+from cmr_ros.evaluation.datasets import LAYOUTS, read
+from cmr_ros.evaluation.measure import measure, stack
+from cmr_ros.evaluation.methods import CROPS, PEERS, Method
+from cmr_ros.evaluation.predictions import read_predictions, write_submission
+from cmr_ros.evaluation.report import tables, text, write_csv, write_json, write_markdown
+from cmr_ros.evaluation.runs import answer_all, measure_all
+from cmr_ros.evaluation.summary import summarise
 
-from cmr_ros.evaluation.datasets import read_manifest
-from cmr_ros.evaluation.evaluate import evaluate, summarise
-from cmr_ros.pipeline import HandPipeline
 
-
-def add_arguments(parser):
+def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("manifest", help="manifest.json of pictures, cameras and true joints")
-    parser.add_argument("--model", help="model folder (default: the package's own weights)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
+    parser.add_argument("dataset", type=Path, help="folder of a data set, or a manifest.json")
+    parser.add_argument("--layout", choices=LAYOUTS, help="default: told by the files")
+    parser.add_argument("--split", help="default: the one that is measured")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    who.add_argument("--predictions", type=Path, metavar="FILE", help="measure [joints, vertices]")
+    parser.add_argument("--crops", choices=CROPS, default=CROPS[0], help="who places the crops")
+    parser.add_argument("--peer", choices=PEERS, help="measure it, too")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="JSON, CSV, Markdown; resumes there"
+    )
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw curves and hands there")
+    parser.add_argument("--submission", type=Path, metavar="FILE", help="FreiHAND's JSON")
 
 
-def run(args) -> int:
-    """Evaluate and print one figure a line."""
-    samples = read_manifest(args.manifest)
-    pipeline = HandPipeline(args.model)
+def run(args) -> None:
+    """Measure, print the tables and write what was asked for."""
+    if args.limit is not None and args.limit < 1:
+        raise InputError(f"--limit {args.limit}: at least one picture is needed")
+    samples = read(args.dataset, args.layout, args.split)[: args.limit]
+    own = Method(args.model, args.crops)
+    measured = _measure(args, own, samples)
+    summaries = [summarise(name, columns) for name, columns in measured.items()]
 
-    def find(picture, camera):
-        pipeline.reset()
-        return pipeline(picture, camera)
-
-    results = list(tqdm(evaluate(find, samples), total=len(samples), unit="picture"))
-    figures = summarise(results)
-    for name, value in figures.items():
-        if value is not None:
-            print(
-                f"{name:22s}{value:10.2f}" if isinstance(value, float) else f"{name:22s}{value:7d}"
-            )
+    printed = tables(summaries)
+    print("\n\n".join(map(text, printed)))
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+        write_json(args.json, summaries)
+    if args.output:
+        write_json(args.output / "figures.json", summaries)
+        write_markdown(args.output / "tables.md", str(args.dataset), summaries)
+        for name, columns in measured.items():
+            write_csv(args.output / f"pictures_{name}.csv", samples, columns)
+    if args.figures:
+        _draw(args, own, samples, measured, summaries)
+    if args.submission:
+        filled = write_submission(args.submission, answer_all(own, samples, args.jobs))
+        print(f"wrote {args.submission}; {filled} misses were filled with the mean hand")
+
+
+def _measure(args, own: Method, samples) -> dict:
+    """Return the measurements of each method by its name, the one asked for first."""
+    if args.predictions:
+        answers = read_predictions(args.predictions, samples)
+        pairs = zip(answers, samples, strict=True)
+        measured = {args.predictions.stem: stack([measure(*pair) for pair in pairs])}
+        methods = []
+    else:
+        measured, methods = {}, [own]
+    methods += [Method(peer=args.peer)] if args.peer else []
+    for method in methods:
+        folder = args.output / "parts" / method.name if args.output else None
+        measured[method.name] = measure_all(method, samples, args.jobs, folder)
+    return measured
+
+
+def _draw(args, own: Method, samples, measured: dict, summaries) -> None:
+    from cmr_ros.evaluation.figures import draw_curves
+    from cmr_ros.evaluation.panels import draw_panels
+
+    draw_curves(args.figures, summaries, measured)
+    if not args.predictions:
+        draw_panels(args.figures, own, samples, measured[own.name])
+    print(f"wrote figures to {args.figures}")

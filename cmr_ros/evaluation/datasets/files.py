@@ -1,0 +1,79 @@
+"""Reads the files of data sets; what is missing or damaged is one error that says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmr_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set on disk: where it lies, its name, and where people get it."""
+
+    folder: Path
+    name: str
+    origin: str
+
+    def file(self, *parts: str) -> Path:
+        """Return the path of a file or folder of the set; InputError if it is not there."""
+        path = self.folder.joinpath(*parts)
+        if not path.exists():
+            raise self.error(path, "no such file")
+        return path
+
+    def json(self, *parts: str) -> Any:
+        """Return the content of a JSON file of the set."""
+        path = self.file(*parts)
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise self.error(path, f"not a readable JSON file ({error})") from None
+
+    def mat(self, *parts: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return the named arrays of a MATLAB file of the set."""
+        from scipy.io import loadmat
+
+        path = self.file(*parts)
+        try:
+            content = loadmat(path)
+        except Exception as error:  # scipy raises many kinds for damaged files
+            raise self.error(path, f"not a readable MATLAB file ({error})") from None
+        for name in names:
+            if name not in content:
+                raise self.error(path, f"entry {name!r} is missing")
+        return {name: content[name] for name in names}
+
+    def error(self, path: Path, problem: str) -> InputError:
+        """Return the error for a file of the set."""
+        return InputError(f"{path}: {problem}; expected {self.name}, from {self.origin}")
+
+    @contextmanager
+    def entry(self, what: str) -> Iterator[None]:
+        """Turn missing or misshapen entries inside the block into one error that names `what`."""
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise self.error(self.folder / what, f"{error!r}") from error
+
+
+def points(values: Any, count: int | None = None, unit_m: float = 1.0) -> np.ndarray:
+    """Return finite points (N, 3) in metres; ValueError when they are not `count` such points."""
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != 3 or count not in (None, len(array)):
+        raise ValueError(f"points {array.shape}, expected ({count or 'N'}, 3)")
+    if not np.isfinite(array).all():
+        raise ValueError("points are not all finite")
+    return unit_m * array
+
+
+def intrinsics(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
+    """Return K (3, 3)."""
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)

@@ -1,0 +1,95 @@
+"""Who answers: this package's pipeline on crops of its own or on true ones, or a peer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cmr_ros import weights
+from cmr_ros.errors import InputError
+from cmr_ros.evaluation.sample import Answer, Sample
+from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.pipeline import HandPipeline
+from cmr_ros.template import HandTemplate
+from cmr_ros.tracking import region_from_joints
+
+#: Answers to a picture, without memory of other pictures.
+Finder = Callable[[Sample], list[Answer]]
+
+PEERS = ("mediapipe",)
+#: Where a crop comes from: the palm detector finds it in the whole picture, or the true joints.
+CROPS = ("detector", "truth")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What answers; all that a process needs to start it.
+
+    model: folder, by default the package's own.  crops: one of CROPS.  peer: one of PEERS, which
+    then answers in place of the model, with a detector of its own.
+    """
+
+    model: Path | None = None
+    crops: str = "detector"
+    peer: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.peer or (self.model or Path(weights.HAND_NETWORK)).name
+
+    def start(self) -> Finder:
+        """Return the finder; InputError when it lacks files or packages."""
+        if self.peer == "mediapipe":
+            from cmr_ros.evaluation.peers import MediaPipe
+
+            return MediaPipe()
+        if self.crops == "truth":
+            return _in_true_crops(HandPipeline(self.model, min_score=0.0))
+        return _in_whole_pictures(HandPipeline(self.model))
+
+    @property
+    def folder(self) -> Path:
+        """The model folder."""
+        return self.model or weights.find(weights.HAND_NETWORK)
+
+    def template(self) -> HandTemplate:
+        """Return the template of the model's vertices."""
+        return HandTemplate.load(self.folder / "template.npz")
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what makes the numbers what they are, the network's contents included."""
+        entries = {name: str(value) for name, value in asdict(self).items()}
+        if self.peer is None:
+            path = self.folder / "model.onnx"
+            try:
+                entries["network"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise InputError(f"{path}: {error.strerror}; expected a model folder") from None
+        return entries
+
+
+def _in_whole_pictures(pipeline: HandPipeline) -> Finder:
+    def find(sample: Sample) -> list[Answer]:
+        pipeline.reset()
+        hands = pipeline(sample.picture(), sample.camera)
+        return [Answer.of(hand, sample.camera) for hand in hands]
+
+    return find
+
+
+def _in_true_crops(pipeline: HandPipeline) -> Finder:
+    """Let the truth place the crop and name the hand; the network's doubt is not asked for."""
+    margin = pipeline.network.card.crop_margin
+
+    def find(sample: Sample) -> list[Answer]:
+        if len(sample.joints_m) != len(JOINT_NAMES):
+            raise InputError(f"{sample.image}: {len(sample.joints_m)} joints are no hand's")
+        joints_px = sample.camera.project(sample.joints_m)
+        region = region_from_joints(joints_px, sample.handedness.name == "LEFT", margin)
+        hand = pipeline.recover(sample.picture(), sample.camera, region, sample.handedness)
+        return [] if hand is None else [Answer.of(hand, sample.camera)]
+
+    return find

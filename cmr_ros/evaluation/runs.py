@@ -1,0 +1,135 @@
+"""Measures a method over many pictures: in several processes, resumable, always the same numbers.
+
+Pictures are taken in fixed parts, in processes with one thread each, however many there are; so
+neither the number of processes nor an interruption shows in the results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from cmr_ros.errors import InputError
+from cmr_ros.evaluation.measure import Columns, join, measure, stack
+from cmr_ros.evaluation.methods import Finder, Method
+from cmr_ros.evaluation.sample import Answer, Sample, nearest
+
+#: Pictures in a part: what an interruption costs.
+PART = 16
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_find: Finder | None = None
+
+
+def measure_all(
+    method: Method, samples: Sequence[Sample], jobs: int = 1, folder: Path | None = None
+) -> Columns:
+    """Return the measurements of all samples, in order.
+
+    folder: where finished parts are kept and taken from; raises InputError if it holds those of
+    another run.
+    """
+    parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
+    done = {} if folder is None else _finished(folder, method, samples, len(parts))
+    missing = [index for index in range(len(parts)) if index not in done]
+    results = _in_processes(method, _measure_part, [parts[index] for index in missing], jobs)
+    with tqdm(total=len(samples), unit="picture", desc=method.name) as progress:
+        progress.update(sum(len(parts[index]) for index in done))
+        for index, columns in zip(missing, results, strict=True):
+            done[index] = columns
+            if folder is not None:
+                _write(folder / f"{index:05d}.npz", columns)
+            progress.update(len(parts[index]))
+    return join([done[index] for index in range(len(parts))])
+
+
+def answer_all(method: Method, samples: Sequence[Sample], jobs: int = 1) -> list[Answer | None]:
+    """Return the answer to each sample, None for misses."""
+    parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
+    answers: list[Answer | None] = []
+    with tqdm(total=len(samples), unit="picture", desc=method.name) as progress:
+        for part in _in_processes(method, _answer_part, parts, jobs):
+            answers += part
+            progress.update(len(part))
+    return answers
+
+
+def _in_processes(method: Method, work: Callable, parts: list, jobs: int) -> Iterator:
+    """Yield what `work` returns for each part, in order."""
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs}: at least one process is needed")
+    if not parts:
+        return
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)  # read by the processes' libraries when they start
+    try:
+        # A forked process would share its parent's threads.
+        with multiprocessing.get_context("spawn").Pool(min(jobs, len(parts))) as pool:
+            tasks = [(method, work, part) for part in parts]
+            yield from pool.imap(_work, tasks)
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _work(task: tuple[Method, Callable, Sequence[Sample]]):
+    """Do one part; the method is started by the first one, so that its errors come through."""
+    global _find
+    method, work, part = task
+    if _find is None:
+        cv2.setNumThreads(1)
+        _find = method.start()
+    return work(_find, part)
+
+
+def _measure_part(find: Finder, part: Sequence[Sample]) -> Columns:
+    return stack([measure(nearest(find(sample), sample), sample) for sample in part])
+
+
+def _answer_part(find: Finder, part: Sequence[Sample]) -> list[Answer | None]:
+    return [nearest(find(sample), sample) for sample in part]
+
+
+def _finished(
+    folder: Path, method: Method, samples: Sequence[Sample], count: int
+) -> dict[int, Columns]:
+    """Return the parts that a folder holds of this very run, which it is marked with."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(str(sample.image.resolve()).encode() + sample.joints_m.tobytes())
+    marks = method.fingerprint() | {"samples": digest.hexdigest()}
+    mark = folder / "run.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if mark.exists() and json.loads(mark.read_text()) != marks:
+            raise InputError(
+                f"{folder}: holds the results of another data set or model; name another folder"
+            )
+        mark.write_text(json.dumps(marks, indent=1) + "\n")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: not a folder of results ({error})") from None
+    parts = ((index, folder / f"{index:05d}.npz") for index in range(count))
+    return {index: _load(path) for index, path in parts if path.exists()}
+
+
+def _write(path: Path, columns: Columns) -> None:
+    """Write a part; an interruption leaves no half of it."""
+    unfinished = path.with_suffix(".part")
+    with open(unfinished, "wb") as file:
+        np.savez(file, **columns)
+    unfinished.replace(path)
+
+
+def _load(path: Path) -> Columns:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it to measure it again") from None
