@@ -105,7 +105,10 @@ def _load(file: Path) -> Environment:
     radiance = np.clip(np.nan_to_num(pixels[..., :3].astype(np.float32)), 0, 1e4)
     # Compression leaves negative rings around lamps; black ones would be as wrong.
     ringing = (pixels[..., :3] < 0).any(axis=-1, keepdims=True)
-    return Environment(np.where(ringing, cv2.medianBlur(radiance, 5), radiance))
+    radiance = np.where(ringing, cv2.medianBlur(radiance, 5), radiance)
+    # It also took two of the colours of some suns: lamps are never that pure.
+    brightest = radiance.max(axis=-1, keepdims=True)
+    return Environment(np.where(brightest > 5, np.maximum(radiance, 0.4 * brightest), radiance))
 
 
 def procedural_environment(rng: np.random.Generator) -> Environment:
