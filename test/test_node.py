@@ -49,7 +49,8 @@ class Camera:
         """Publish a picture under a new stamp; `info` may be False or another camera_info."""
         self.stamp += 1
         picture = copy.deepcopy(self.picture) if picture is None else picture
-        picture.header.stamp.sec, picture.header.frame_id = self.stamp, "camera_optical"
+        picture.header.stamp.sec, picture.header.stamp.nanosec = self.stamp, 7 * self.stamp
+        picture.header.frame_id = "camera_optical"
         if info:
             info = self.info if info is True else info
             info.header = picture.header
@@ -106,7 +107,7 @@ def camera(node, recording):
 
 def test_hands_have_the_stamp_and_frame_of_the_picture(camera):
     found = camera.ask()
-    assert found.header.stamp.sec == camera.stamp
+    assert found.header.stamp.nanosec == 7 * found.header.stamp.sec > 7000
     assert found.header.frame_id == "camera_optical"
     assert len(found.hands) >= 1
     hand = found.hands[0]
