@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure the weights on pictures with true hands",
     "infer": "find the hands in a picture",
     "synth": "render training pictures",
+    "table": "print the tables of the paper beside own measurements",
     "train": "train a network as a plan says",
 }
 

@@ -185,7 +185,7 @@ def test_processes_and_interruptions_do_not_show(guessed, tmp_path):
 def test_reports(guessed, tmp_path):
     samples, columns = guessed
     summaries = [summarise("ours", columns), summarise("theirs", columns)]
-    write_json(tmp_path / "a.json", summaries)
+    write_json(tmp_path / "a.json", "miniature", summaries)
     write_markdown(tmp_path / "a.md", "miniature", summaries)
     write_csv(tmp_path / "a.csv", samples, columns)
     content = json.loads((tmp_path / "a.json").read_text())

@@ -43,13 +43,13 @@ def run(args) -> None:
     measured = _measure(args, own, samples)
     summaries = [summarise(name, columns) for name, columns in measured.items()]
 
-    printed = tables(summaries)
-    print("\n\n".join(map(text, printed)))
+    dataset = f"{_name(args.dataset)}, {args.crops} crops"
+    print("\n\n".join(map(text, tables(summaries))))
     if args.json:
-        write_json(args.json, summaries)
+        write_json(args.json, dataset, summaries)
     if args.output:
-        write_json(args.output / "figures.json", summaries)
-        write_markdown(args.output / "tables.md", str(args.dataset), summaries)
+        write_json(args.output / "figures.json", dataset, summaries)
+        write_markdown(args.output / "tables.md", dataset, summaries)
         for name, columns in measured.items():
             write_csv(args.output / f"pictures_{name}.csv", samples, columns)
     if args.figures:
@@ -57,6 +57,11 @@ def run(args) -> None:
     if args.submission:
         filled = write_submission(args.submission, answer_all(own, samples, args.jobs))
         print(f"wrote {args.submission}; {filled} misses were filled with the mean hand")
+
+
+def _name(dataset: Path) -> str:
+    folder = dataset.resolve()
+    return folder.parent.name if folder.is_file() else folder.name
 
 
 def _measure(args, own: Method, samples) -> dict:
@@ -76,9 +81,13 @@ def _measure(args, own: Method, samples) -> dict:
 
 
 def _draw(args, own: Method, samples, measured: dict, summaries) -> None:
-    from cmr_ros.evaluation.figures import draw_curves
-    from cmr_ros.evaluation.panels import draw_panels
-
+    try:
+        from cmr_ros.evaluation.figures import draw_curves
+        from cmr_ros.evaluation.panels import draw_panels
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--figures needs the Python package {error.name!r}; pip install 'cmr_ros[figures]'"
+        ) from None
     draw_curves(args.figures, summaries, measured)
     if not args.predictions:
         draw_panels(args.figures, own, samples, measured[own.name])

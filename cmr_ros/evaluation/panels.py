@@ -179,7 +179,9 @@ def _camera_space(axis, sample: Sample, answer: Answer, faces: np.ndarray) -> No
     rim = [[-0.5, -0.5], [size[0], -0.5], [*size], [-0.5, size[1]]]
     rays = np.concatenate([np.array(rim), np.ones((4, 1))], axis=1) @ np.linalg.inv(camera.matrix).T
     base = _upright(depth * rays)
-    edges = [(np.zeros(3), point) for point in base] + list(zip(base, np.roll(base, 1, 0)))
+    edges = [(np.zeros(3), point) for point in base] + list(
+        zip(base, np.roll(base, 1, axis=0), strict=True)
+    )
     axis.add_collection3d(Line3DCollection(edges, colors="0.2", lw=1))
     axis.plot([0, joints[0, 0]], [0, joints[0, 1]], [0, joints[0, 2]], ":", color="0.5", lw=0.8)
     everything = np.concatenate([vertices, base, np.zeros((1, 3))])

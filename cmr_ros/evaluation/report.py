@@ -82,10 +82,14 @@ def entries(summary: Summary) -> dict:
     }
 
 
-def write_json(path: Path, summaries: Sequence[Summary]) -> None:
+def write_json(path: Path, dataset: str, summaries: Sequence[Summary]) -> None:
     """Write the first summary, and the others under `peers` by their names."""
     own, *others = summaries
-    content = entries(own) | ({"peers": {s.method: entries(s) for s in others}} if others else {})
+    content = (
+        entries(own)
+        | {"dataset": dataset}
+        | ({"peers": {s.method: entries(s) for s in others}} if others else {})
+    )
     write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
