@@ -52,7 +52,7 @@ def test_ablations_are_means_over_seeds(tmp_path):
     for index, (ism, error) in enumerate([(True, 7.0), (True, 8.0), (False, 9.0)]):
         folder = tmp_path / str(index)
         folder.mkdir()
-        decoder = {"ism": ism, "multi_scale": ism, "self_regression": ism}
+        decoder = {"inception": ism, "multi_scale": ism, "self_regression": ism}
         metrics = {"pa_mpjpe_mm": error, "pa_mpvpe_mm": error + 1}
         state = {"config": json.dumps({"decoder": decoder}), "metrics": metrics, "epoch": 1}
         torch.save(state, folder / "last.pt")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmr_ros.errors import InputError
 from cmr_ros.files import write_picture
+from cmr_ros.training.held_out import write_manifest
 from cmr_ros.training.rendering_jobs import Studio, contact_sheet, render_set
 from cmr_ros.weights import find
 
@@ -19,8 +20,10 @@ def add_arguments(parser) -> None:
     render.add_argument("--shard-size", type=int, default=1000)
     preview = actions.add_parser("preview", help="write a contact sheet of samples")
     preview.add_argument("--count", type=int, default=48)
+    manifest = actions.add_parser("manifest", help="write whole pictures to measure weights on")
+    manifest.add_argument("--count", type=int, default=200)
     recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
-    for action in (render, preview, recording):
+    for action in (render, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
@@ -42,6 +45,9 @@ def run(args) -> None:
         raise InputError(f"--count {args.count}: must be at least 1")
     if args.action == "preview":
         write_picture(args.output, contact_sheet(studio, args.count))
+        return
+    if args.action == "manifest":
+        write_manifest(studio, args.output, args.count)
         return
     if args.jobs < 1 or args.shard_size < 1:
         raise InputError("--jobs and --shard-size must be at least 1")

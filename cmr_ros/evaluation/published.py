@@ -18,7 +18,7 @@ _KEYS = {
     "2": ("pa_mpjpe_mm", "pa_j_auc", "pa_mpvpe_mm", "pa_v_auc", "pa_f5", "pa_f15"),
     "3": ("cs_mpjpe_mm", "cs_j_auc", "cs_mpvpe_mm", "cs_v_auc", "cs_f5", "cs_f15"),
 }
-_SWITCHES = ("ism", "multi_scale", "self_regression")
+_SWITCHES = ("inception", "multi_scale", "self_regression")
 
 
 def table(number: str, results: Sequence[Path] = (), runs: Sequence[Path] = ()) -> Table:
