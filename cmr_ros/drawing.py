@@ -13,7 +13,8 @@ from cmr_ros.template import HandTemplate
 
 #: RGB of thumb to little finger, and of the mesh of each hand.
 _FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))
-_MESH_COLORS = {
+#: RGB of the mesh of each hand, here and wherever else hands are shown.
+MESH_COLORS = {
     Handedness.UNKNOWN: (190, 190, 190),
     Handedness.LEFT: (255, 170, 90),
     Handedness.RIGHT: (90, 190, 235),
@@ -90,7 +91,7 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
     centers = corners.mean(axis=1)
     visible = np.flatnonzero((normals * centers).sum(axis=1) < 0)
     visible = visible[np.argsort(-centers[visible, 2])]
-    colors = _shades(normals, faces, centers)[:, None] * _MESH_COLORS[hand.handedness]
+    colors = shades(normals, faces, centers)[:, None] * MESH_COLORS[hand.handedness]
 
     pixels = camera.project(hand.vertices_m)
     low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, None)
@@ -105,7 +106,7 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
     cv2.addWeighted(layer, _MESH_OPACITY, window, 1 - _MESH_OPACITY, 0, dst=window)
 
 
-def _shades(normals: np.ndarray, faces: np.ndarray, centers: np.ndarray) -> np.ndarray:
+def shades(normals: np.ndarray, faces: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Return the brightness (F,) of faces lit by the camera, a little from above.
 
     Each face has the mean normal of its neighbourhood, which makes the hand look smooth.

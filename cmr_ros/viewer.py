@@ -9,16 +9,12 @@ import cv2
 import numpy as np
 
 from cmr_ros.camera import Camera
+from cmr_ros.drawing import MESH_COLORS
 from cmr_ros.errors import InputError
 from cmr_ros.hand import JOINT_PARENTS, Handedness
 from cmr_ros.playback import FoundHand, Frame
 
 _BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
-_COLORS = {
-    Handedness.LEFT: (70, 140, 230),
-    Handedness.RIGHT: (240, 140, 50),
-    Handedness.UNKNOWN: (150, 150, 150),
-}
 
 
 class RerunViewer:
@@ -60,7 +56,7 @@ class RerunViewer:
         for hand in hands:
             name = f"camera/hand_{hand.track_id}"
             shown.add(name)
-            color = _COLORS[hand.handedness]
+            color = MESH_COLORS[hand.handedness]
             outward = faces[:, ::-1] if hand.handedness is Handedness.LEFT else faces
             mesh = rr.Mesh3D(
                 vertex_positions=hand.vertices_m,

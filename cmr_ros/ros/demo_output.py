@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 from cmr_ros.files import write_picture, write_ply
 from cmr_ros.hand import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
+from cmr_ros.playback import IMAGE_TOPIC
 from cmr_ros.ros.bag import Sent, write_bag
 from cmr_ros.ros.demo import DEBUG_IMAGE, HANDS
 from cmr_ros.ros.pictures import to_rgb
@@ -26,52 +27,58 @@ def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray, rate_hz: fl
     sent: all that camera and node said, in the order of time.  faces: (F, 3) of the template.
     rate_hz: of the video.
     """
+    start_ns = next(message.time_ns for message in sent if message.topic == IMAGE_TOPIC)
     made = [write_bag(folder / "recording", sent)]
     drawn = [message for message in sent if message.topic == DEBUG_IMAGE]
     if drawn:
-        made.append(_write_sheet(folder / "contact_sheet.png", drawn))
+        made.append(_write_sheet(folder / "contact_sheet.png", drawn, start_ns))
         made += _write_video(folder / "overlay.mp4", drawn, rate_hz)
-    return made + _write_meshes(folder / "meshes", sent, faces)
+    return made + _write_meshes(folder / "meshes", sent, faces, start_ns)
 
 
-def _picture(message: Sent) -> np.ndarray:
-    return to_rgb(deserialize_message(message.data, Image))
+def _image(message: Sent) -> Image:
+    return deserialize_message(message.data, Image)
 
 
-def _write_sheet(path: Path, drawn: Sequence[Sent]) -> Path:
-    """Write twelve pictures, evenly spread over time."""
+def _write_sheet(path: Path, drawn: Sequence[Sent], start_ns: int) -> Path:
+    """Write twelve pictures, evenly spread over time, with the seconds since the start."""
     count = _SHEET_COLUMNS * _SHEET_ROWS
-    chosen = [drawn[i] for i in np.linspace(0, len(drawn) - 1, count).round().astype(int)]
+    width = _SHEET_WIDTH_PX // _SHEET_COLUMNS
     tiles = []
-    for message in chosen:
-        picture = _picture(message)
-        width = _SHEET_WIDTH_PX // _SHEET_COLUMNS
-        size = (width, width * picture.shape[0] // picture.shape[1])
-        tile = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        text = f"{(message.time_ns - drawn[0].time_ns) / 1e9:.1f} s"
+    for index in np.unique(np.linspace(0, len(drawn) - 1, count).round().astype(int)):
+        image = _image(drawn[index])
+        size = (width, width * image.height // image.width)
+        tile = cv2.resize(to_rgb(image), size, interpolation=cv2.INTER_AREA)
+        stamp = image.header.stamp
+        text = f"{stamp.sec + stamp.nanosec * 1e-9 - start_ns * 1e-9:.1f} s"
         place = (8, size[1] - 10)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 1, cv2.LINE_AA)
         tiles.append(tile)
-    rows = [np.hstack(tiles[i : i + _SHEET_COLUMNS]) for i in range(0, count, _SHEET_COLUMNS)]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _SHEET_COLUMNS)
+    rows = [np.hstack(tiles[i : i + _SHEET_COLUMNS]) for i in range(0, len(tiles), _SHEET_COLUMNS)]
     write_picture(path, np.vstack(rows))
     return path
 
 
 def _write_video(path: Path, drawn: Sequence[Sent], rate_hz: float) -> list[Path]:
     """Write the pictures as MP4; return nothing where this OpenCV has no encoder for it."""
-    height, width = _picture(drawn[0]).shape[:2]
+    first = _image(drawn[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate_hz, (width, height))
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate_hz, (first.width, first.height)
+    )
     if not writer.isOpened():
         return []
     for message in drawn:
-        writer.write(cv2.cvtColor(_picture(message), cv2.COLOR_RGB2BGR))
+        writer.write(cv2.cvtColor(to_rgb(_image(message)), cv2.COLOR_RGB2BGR))
     writer.release()
     return [path]
 
 
-def _write_meshes(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list[Path]:
+def _write_meshes(
+    folder: Path, sent: Sequence[Sent], faces: np.ndarray, start_ns: int
+) -> list[Path]:
     """Write the meshes of one picture per second as PLY."""
     for old in folder.glob("*.ply"):
         old.unlink()
@@ -79,7 +86,7 @@ def _write_meshes(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list
     for message in sent:
         if message.topic == HANDS:
             hands = deserialize_message(message.data, HandMeshArray).hands
-            second = (message.time_ns - sent[0].time_ns) // 1_000_000_000
+            second = (message.time_ns - start_ns) // 1_000_000_000
             if len(hands) >= len(seconds.get(second, ())):
                 seconds[second] = hands
     for second, hands in seconds.items():

@@ -10,14 +10,10 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from cmr_ros.drawing import MESH_COLORS
 from cmr_ros.hand import JOINT_PARENTS, Hand, Handedness
 
 _BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
-_COLORS = {
-    Handedness.LEFT: (0.20, 0.55, 0.90),
-    Handedness.RIGHT: (0.95, 0.55, 0.20),
-    Handedness.UNKNOWN: (0.60, 0.60, 0.60),
-}
 #: A node that dies leaves no hand hanging in the air.
 _LIFETIME = Duration(sec=1)
 
@@ -71,7 +67,7 @@ class _HandShape:
             self._mirrored = mirrored
         _move(self._vertices, hand.vertices_m)
         _move(self._joints, hand.joints_m)
-        red, green, blue = _COLORS[hand.handedness]
+        red, green, blue = (channel / 255 for channel in MESH_COLORS[hand.handedness])
         markers = [self._mesh, self._bones, self._dots]
         for marker in markers:
             marker.header = header
