@@ -14,6 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from cmr_ros.drawing import shades
 from cmr_ros.evaluation.measure import Columns
 from cmr_ros.evaluation.methods import Method
 from cmr_ros.evaluation.runs import answer_all
@@ -28,6 +29,9 @@ _SKIN = np.array([0.62, 0.75, 0.88])
 #: Points of the optical frame (x right, y down, z forward) seen from the hand's right.
 _FROM_THE_SIDE = np.array([[0, 0, -1.0], [0, 1, 0], [1, 0, 0]])
 _MARGIN = 0.25
+_FAR_M = 2.0
+#: The box around camera and hand is no narrower than this part of its length.
+_NARROWEST = 0.4
 
 
 def draw_panels(folder: Path, method: Method, samples: Sequence[Sample], columns: Columns) -> None:
@@ -139,29 +143,28 @@ def _bones(axis, joints: np.ndarray, colors: Sequence[str], width: float) -> Non
 
 
 def _mesh(axis, flat: np.ndarray, vertices: np.ndarray, faces: np.ndarray, opacity: float) -> None:
-    """Draw the faces of vertices (V, 3), towards the viewer at -z, at flat coordinates (V, 2)."""
+    """Draw the faces of vertices (V, 3), as a camera at the origin sees them, at flat (V, 2)."""
+    colors, facing, depths = _shaded(vertices, faces)
+    order = np.argsort(-depths)
+    order = order[facing[order]]
+    polygons = PolyCollection(flat[faces][order], facecolors=colors[order], alpha=opacity, lw=0.2)
+    polygons.set_edgecolor(colors[order])  # or the background shines through between them
+    axis.add_collection(polygons)
+
+
+def _shaded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return colours (F, 3), whether they face a camera at the origin (F,), and depths (F,)."""
     corners = vertices[faces]
+    centers = corners.mean(axis=1)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    order = np.argsort(-corners[..., 2].mean(axis=1))
-    colors = _shades(normals, np.array([0.2, -0.5, -1.0]))
-    colors = np.concatenate([colors, np.full((len(colors), 1), opacity)], axis=1)
-    towards = (normals * corners.mean(axis=1)).sum(axis=1) < 0 if opacity < 1 else normals[:, 2] < 0
-    order = order[towards[order]]
-    axis.add_collection(PolyCollection(flat[faces][order], facecolors=colors[order], lw=0))
-
-
-def _shades(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Return colours (F, 3) of faces lit from one side."""
-    length = np.linalg.norm(normals, axis=1) * np.linalg.norm(light)
-    lit = np.clip(normals @ light / np.maximum(length, 1e-15), 0, 1)
-    return (0.35 + 0.65 * lit)[:, None] * _SKIN
+    colors = shades(normals, faces, centers)[:, None] * _SKIN
+    return colors, (normals * centers).sum(axis=1) < 0, centers[:, 2]
 
 
 def _side_view(axis, answer: Answer, faces: np.ndarray) -> None:
-    """Draw the mesh seen from a quarter turn to the right; centimetres of grid."""
-    center = answer.vertices_m.mean(axis=0)
-    turned = (answer.vertices_m - center) @ _FROM_THE_SIDE.T
-    _mesh(axis, turned[:, :2], turned, faces, 1.0)
+    """Draw the mesh as seen from a quarter turn to its right, from far away."""
+    turned = (answer.vertices_m - answer.vertices_m.mean(axis=0)) @ _FROM_THE_SIDE.T
+    _mesh(axis, turned[:, :2], turned + [0, 0, _FAR_M], faces, 1.0)
     half = np.abs(turned[:, :2]).max() * 1.1
     axis.set(xlim=(-half, half), ylim=(half, -half), aspect="equal", xticks=[], yticks=[])
 
@@ -169,10 +172,8 @@ def _side_view(axis, answer: Answer, faces: np.ndarray) -> None:
 def _camera_space(axis, sample: Sample, answer: Answer, faces: np.ndarray) -> None:
     """Draw mesh, joints and camera; the axes are x, z (forward) and -y (up)."""
     vertices, joints = _upright(answer.vertices_m), _upright(answer.joints_m)
-    corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    light = np.array([0.4, -1.0, 0.7])
-    axis.add_collection3d(Poly3DCollection(corners, facecolors=_shades(normals, light), lw=0))
+    colors = _shaded(answer.vertices_m, faces)[0]
+    axis.add_collection3d(Poly3DCollection(vertices[faces], facecolors=colors, lw=0))
     _bones(axis, joints, _FINGER_COLORS, 1.0)
     camera, depth = sample.camera, 0.12 * answer.joints_m[0, 2]
     size = np.array([camera.width, camera.height]) - 0.5
@@ -186,13 +187,14 @@ def _camera_space(axis, sample: Sample, answer: Answer, faces: np.ndarray) -> No
     axis.plot([0, joints[0, 0]], [0, joints[0, 1]], [0, joints[0, 2]], ":", color="0.5", lw=0.8)
     everything = np.concatenate([vertices, base, np.zeros((1, 3))])
     low, high = everything.min(axis=0), everything.max(axis=0)
-    half = (high - low).max() / 2
-    for name, middle in zip("xyz", (low + high) / 2, strict=True):
-        axis.set(**{f"{name}lim": (middle - half, middle + half)})
-    axis.set_box_aspect((1, 1, 1), zoom=1.15)
+    slack = np.maximum(_NARROWEST * (high - low).max() - (high - low), 0) / 2
+    low, high = low - slack, high + slack
+    for name, start, end in zip("xyz", low, high, strict=True):
+        axis.set(**{f"{name}lim": (start, end)})
+    axis.set_box_aspect(high - low, zoom=1.1)
     axis.view_init(elev=18, azim=-55)
     axis.tick_params(labelsize=6, pad=-3)
-    axis.locator_params(nbins=4)
+    axis.locator_params(nbins=3)
 
 
 def _upright(points: np.ndarray) -> np.ndarray:
