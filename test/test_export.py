@@ -120,6 +120,7 @@ def save(path, config, template):
     state = {
         "average": build(config, template).state_dict(),
         "config": json.dumps(config.to_dict()),
+        "metrics": {"pa_mpjpe_mm": 9.87654},
     }
     save_checkpoint(path, state)
 
@@ -135,6 +136,7 @@ def test_command(template, tmp_path, capsys):
     assert "out: fp32, outputs vertices" in capsys.readouterr().out
     card = load_network(folder).card
     assert (card.name, card.variant, card.joint_cue) == ("out", "pg_mobile", "landmarks")
+    assert card.measured["held_out_renders"] == {"pa_mpjpe_mm": 9.877}
     assert NetworkConfig.from_dict(card.network) == config
     assert (card.input_size, card.mean, card.scale_m) == (64, (0, 0, 0), 0.2)
     names = {tensor.name for tensor in onnx.load(folder / "model.onnx").graph.initializer}
