@@ -278,3 +278,18 @@ def test_a_manifest_from_picture_to_table(tmp_path):
         figures = json.loads(path.read_text())
         assert (figures["images"], figures["misses"]) == (2, 0)
         assert figures["pa_mpjpe_mm"] < 20 and figures["cs_mpjpe_mm"] < 60
+
+
+def test_bodies_are_measured_by_predictions(tmp_path, capsys, monkeypatch):
+    body = replace(sample(), joints_m=true_hand(3, 17), handedness=Handedness.UNKNOWN)
+    monkeypatch.setattr("cmr_ros.commands.evaluate.read", lambda *_: [body])
+    assert main(["evaluate", "h36m"]) == 2
+    assert "17 joints are no hand's" in capsys.readouterr().err
+    path = tmp_path / "pred.json"
+    path.write_text(json.dumps([[(body.joints_m + [0, 0, 0.04]).tolist()], []]))
+    command = ["evaluate", "h36m", "--predictions", str(path), "--json", str(tmp_path / "o.json")]
+    assert main(command) == 0
+    figures = json.loads((tmp_path / "o.json").read_text())
+    assert figures["cs_mpjpe_mm"] == pytest.approx(40)
+    assert figures["rr_mpjpe_mm"] == pytest.approx(0, abs=1e-9)
+    assert "joint 16" in figures["by_joint"] and "handedness_accuracy" not in figures

@@ -12,6 +12,7 @@ from cmr_ros.evaluation.predictions import read_predictions, write_submission
 from cmr_ros.evaluation.report import tables, text, write_csv, write_json, write_markdown
 from cmr_ros.evaluation.runs import answer_all, measure_all
 from cmr_ros.evaluation.summary import summarise
+from cmr_ros.hand import JOINT_NAMES
 
 
 def add_arguments(parser) -> None:
@@ -74,6 +75,12 @@ def _measure(args, own: Method, samples) -> dict:
     else:
         measured, methods = {}, [own]
     methods += [Method(peer=args.peer)] if args.peer else []
+    joint_count = len(samples[0].joints_m)
+    if methods and joint_count != len(JOINT_NAMES):
+        raise InputError(
+            f"{args.dataset}: {joint_count} joints are no hand's, and the pipeline finds hands; "
+            "measure --predictions of a body network"
+        )
     for method in methods:
         folder = args.output / "parts" / method.name if args.output else None
         measured[method.name] = measure_all(method, samples, args.jobs, folder)

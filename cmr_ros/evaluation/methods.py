@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ros import weights
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Answer, Sample
-from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.hand import Handedness
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.template import HandTemplate
 from cmr_ros.tracking import region_from_joints
@@ -61,7 +61,7 @@ class Method:
 
     def fingerprint(self) -> dict[str, str]:
         """Return what makes the numbers what they are, the network's contents included."""
-        entries = {name: str(value) for name, value in asdict(self).items()}
+        entries = {"crops": self.crops, "peer": str(self.peer)}
         if self.peer is None:
             path = self.folder / "model.onnx"
             try:
@@ -85,10 +85,8 @@ def _in_true_crops(pipeline: HandPipeline) -> Finder:
     margin = pipeline.network.card.crop_margin
 
     def find(sample: Sample) -> list[Answer]:
-        if len(sample.joints_m) != len(JOINT_NAMES):
-            raise InputError(f"{sample.image}: {len(sample.joints_m)} joints are no hand's")
         joints_px = sample.camera.project(sample.joints_m)
-        region = region_from_joints(joints_px, sample.handedness.name == "LEFT", margin)
+        region = region_from_joints(joints_px, sample.handedness is Handedness.LEFT, margin)
         hand = pipeline.recover(sample.picture(), sample.camera, region, sample.handedness)
         return [] if hand is None else [Answer.of(hand, sample.camera)]
 

@@ -1,0 +1,39 @@
+"""Whole pictures of renders, written for `cmr evaluate`."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cmr_ros import weights
+from cmr_ros.evaluation import datasets
+from cmr_ros.hand import Handedness
+
+pytest.importorskip("moderngl")
+
+from cmr_ros.errors import InputError  # noqa: E402
+from cmr_ros.training import held_out  # noqa: E402
+from cmr_ros.training.renderer import Renderer  # noqa: E402
+from cmr_ros.training.rendering_jobs import Studio  # noqa: E402
+
+
+def test_manifest_of_renders(tmp_path, monkeypatch):
+    """Mesh, joints and mask lie on each other, in left hands as in right ones."""
+    try:
+        Renderer(32)
+        model = weights.find("hand_model.npz")
+    except InputError as error:
+        pytest.skip(str(error))
+    small = replace(held_out.FULL_FRAME, size_px=128, clutter_pictures=4, occluder=0, held=0)
+    monkeypatch.setattr(held_out, "FULL_FRAME", small)
+    held_out.write_manifest(Studio(model, seed=1), tmp_path, 2)
+    samples = datasets.read(tmp_path)
+    assert [sample.handedness for sample in samples] == [Handedness.RIGHT, Handedness.LEFT]
+    for sample in samples:
+        assert sample.picture().shape == (128, 128, 3)
+        mask = sample.true_mask()
+        pixels = np.rint(sample.camera.project(sample.vertices_m)).astype(int)
+        inside = ((pixels >= 0) & (pixels < 128)).all(axis=1)
+        column, row = pixels[inside].T
+        assert mask[row, column].mean() > 0.7
+        assert sample.joints_m[:, 2].min() > 0.1
