@@ -46,6 +46,6 @@ def _typestore():
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     store = get_typestore(Stores.ROS2_HUMBLE)
-    for path in share.find("msg").glob("*.msg"):
+    for path in share.find("msg", "HandMesh.msg").parent.glob("*.msg"):
         store.register(get_types_from_msg(path.read_text(), f"cmr_ros/msg/{path.stem}"))
     return store
