@@ -53,10 +53,19 @@ def make_hand(camera=PINHOLE, center=(300, 220), size=200.0, depth_m=0.5, **chan
 
 def expected_mask(hand, camera):
     """Return the pixels whose place in the hand's crop has a silhouette above one half."""
-    grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1)
+    corners = hand.region.corners_px()
+    low = np.clip(corners.min(axis=0) - 5, 0, None).astype(int)
+    high = np.clip(corners.max(axis=0) + 5, 0, (camera.width, camera.height)).astype(int)
+    grid = np.stack(
+        np.meshgrid(*(np.arange(*span) for span in zip(low, high, strict=True))), axis=-1
+    )
     cells = (hand.silhouette_camera.from_picture(grid) + 0.5) * 56 / 224 - 0.5
     x, y = np.moveaxis(cells.astype(np.float32), -1, 0)
-    return cv2.remap(hand.silhouette.astype(np.float32), x, y, cv2.INTER_LINEAR) > 0.5
+    mask = np.zeros((camera.height, camera.width), bool)
+    mask[low[1] : high[1], low[0] : high[0]] = (
+        cv2.remap(hand.silhouette.astype(np.float32), x, y, cv2.INTER_LINEAR) > 0.5
+    )
+    return mask
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, LENS])
@@ -66,13 +75,13 @@ def test_the_mask_is_the_silhouette_seen_by_the_picture(camera, handedness, hole
     silhouette = disc(hole=hole)
     silhouette[:28, :10] = 1  # not symmetric, so that mirrored hands show
     hand = make_hand(
-        camera, center=(480, 340), size=180.0, handedness=handedness, silhouette=silhouette
+        camera, center=(480, 340), size=90.0, handedness=handedness, silhouette=silhouette
     )
     mask, expected = hand_mask([hand], camera) > 0, expected_mask(hand, camera)
     # Outlines are true to half a pixel.
     tolerance = cv2.morphologyEx(expected.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3)))
     assert not ((mask != expected) & (tolerance == 0)).any()
-    assert (mask & expected).sum() / (mask | expected).sum() > 0.95
+    assert (mask & expected).sum() / (mask | expected).sum() > 0.9
     assert set(np.unique(hand_mask([hand], camera))) == {0, 1}
 
 
