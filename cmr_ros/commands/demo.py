@@ -22,17 +22,18 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("demo_out"), metavar="DIR")
     parser.add_argument(
         "--viewer",
-        choices=("none", "rerun"),
         default=os.environ.get("VIEWER") or "none",
-        help="show hands live (default: the environment's VIEWER)",
+        help="rerun: show the hands live (default: the environment's VIEWER, or none)",
     )
     parser.add_argument(
-        "--save", type=Path, metavar="RRD", help="write the viewer's data there, open no window"
+        "--save", type=Path, metavar="RRD", help="write what Rerun would show, open no window"
     )
 
 
 def run(args) -> int:
     """Print a line per second and a summary; 1 when no hand was found."""
+    if args.viewer not in ("none", "rerun"):
+        raise InputError(f"viewer {args.viewer!r}: there is only rerun")
     try:
         from cmr_ros.ros.demo import Demo
         from cmr_ros.ros.demo_output import write_all
@@ -43,7 +44,7 @@ def run(args) -> int:
         ) from error
 
     camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
-    viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" else None
+    viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" or args.save else None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
     print(f"Starting the node; {len(frames)} pictures of {camera.width}x{camera.height} follow.")
     print(HEADING)
@@ -55,7 +56,7 @@ def run(args) -> int:
     total = playback.summarise(demo.answers)
     print(_row("all", total))
 
-    for path in write_all(args.output, demo.sent, demo.faces, _rate_hz(frames)):
+    for path in write_all(args.output, demo.sent, demo.faces):
         print(f"wrote {path}")
     if not total.hands:
         print("No hand was found.")
@@ -73,7 +74,3 @@ def _row(label: str, s: playback.Summary) -> str:
         f"{label:>6} {s.hands:6d} {s.missed:6d} {s.extra:6d} {s.depth_m:8.3f} {s.error_mm:9.1f} "
         f"{s.latency_ms:8.1f} {s.latency_p90_ms:8.1f} {s.dropped:8d}"
     )
-
-
-def _rate_hz(frames) -> float:
-    return (len(frames) - 1) / max((frames[-1].stamp_ns - frames[0].stamp_ns) * 1e-9, 1e-3)

@@ -21,18 +21,17 @@ from cmr_ros.ros.pictures import to_rgb
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH_PX = 4, 3, 1920
 
 
-def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray, rate_hz: float) -> list[Path]:
+def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list[Path]:
     """Write what there is to show of a demonstration and return the files and folders made.
 
     sent: all that camera and node said, in the order of time.  faces: (F, 3) of the template.
-    rate_hz: of the video.
     """
     start_ns = next(message.time_ns for message in sent if message.topic == IMAGE_TOPIC)
     made = [write_bag(folder / "recording", sent)]
     drawn = [message for message in sent if message.topic == DEBUG_IMAGE]
     if drawn:
         made.append(_write_sheet(folder / "contact_sheet.png", drawn, start_ns))
-        made += _write_video(folder / "overlay.mp4", drawn, rate_hz)
+        made += _write_video(folder / "overlay.mp4", drawn)
     return made + _write_meshes(folder / "meshes", sent, faces, start_ns)
 
 
@@ -61,9 +60,11 @@ def _write_sheet(path: Path, drawn: Sequence[Sent], start_ns: int) -> Path:
     return path
 
 
-def _write_video(path: Path, drawn: Sequence[Sent], rate_hz: float) -> list[Path]:
+def _write_video(path: Path, drawn: Sequence[Sent]) -> list[Path]:
     """Write the pictures as MP4; return nothing where this OpenCV has no encoder for it."""
     first = _image(drawn[0])
+    duration_s = max((drawn[-1].time_ns - drawn[0].time_ns) * 1e-9, 0.1)
+    rate_hz = max((len(drawn) - 1) / duration_s, 1.0)  # that of the camera, less pictures skipped
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(
         str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate_hz, (first.width, first.height)

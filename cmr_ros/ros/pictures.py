@@ -1,7 +1,8 @@
-"""Pictures between ROS messages and arrays, by cv2 alone.
+"""Pictures between ROS messages and arrays.
 
-cv_bridge does the same where ROS is installed, but not with every numpy, not for nv12, and not in
-an environment of Python wheels.
+What cameras deliver is converted by cv2, which is the same in every environment.  cv_bridge, where
+ROS has brought it, takes care of rarer encodings; it does not know nv12, nor does it come as a
+Python wheel.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
+
+try:
+    from cv_bridge import CvBridge, CvBridgeError
+except ImportError:
+    CvBridge = None
 
 
 class _Encoding(NamedTuple):
@@ -58,10 +64,7 @@ def to_rgb(message: Image) -> np.ndarray:
     """
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise InputError(
-            f"picture encoding {message.encoding!r} is not supported; publish one of "
-            f"{', '.join(_ENCODINGS)}, or a compressed picture"
-        )
+        return _rare_to_rgb(message)
     width, height, step = message.width, message.height, message.step
     rows, row_bytes = int(height * encoding.rows), width * encoding.pixel_bytes
     data = np.frombuffer(message.data, np.uint8)
@@ -84,6 +87,18 @@ def to_rgb(message: Image) -> np.ndarray:
         raise InputError(
             f"picture of {width}x{height} {message.encoding!r} cannot be converted: {error.err}"
         ) from error
+
+
+def _rare_to_rgb(message: Image) -> np.ndarray:
+    if CvBridge is not None:
+        try:
+            return CvBridge().imgmsg_to_cv2(message, "rgb8")
+        except CvBridgeError:
+            pass  # no colour picture for cv_bridge either
+    raise InputError(
+        f"picture encoding {message.encoding!r} is not supported; publish one of "
+        f"{', '.join(_ENCODINGS)}, or a compressed picture"
+    )
 
 
 def decompress(message: CompressedImage) -> np.ndarray:
