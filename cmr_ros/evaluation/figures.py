@@ -41,7 +41,8 @@ def _pck(summaries: Sequence[Summary], measured: Mapping[str, Columns]) -> Figur
             axis.plot(THRESHOLDS_MM, summary.curves[name], color=color, label=label)
         axis.set(title=name, xlabel="error threshold [mm]", xlim=(0, 50), ylim=(0, 1))
         axis.grid(alpha=0.3)
-        axis.legend(loc="lower right", fontsize=8)
+        if axis.lines:
+            axis.legend(loc="lower right", fontsize=8)
     axes[0].set_ylabel("3D PCK of found hands")
     return figure
 
