@@ -25,7 +25,7 @@ class ModelCard:
     metres of one unit of the predicted vertices.  root_joint: the joint at the origin.
     crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
     placed by the palm.  joint_cue: output that the 2D joints are read from, see
-    `pipeline.read_cues`.  precision: of the file's weights.  network: how to build the network in
+    `cues.read_cues`.  precision: of the file's weights.  network: how to build the network in
     torch.  measured: numbers with their names.
     """
 

@@ -11,11 +11,11 @@ import numpy as np
 from cmr_ros import weights
 from cmr_ros.camera import Camera
 from cmr_ros.crop import CropCamera, Region
+from cmr_ros.cues import read_cues
 from cmr_ros.detection import PalmDetector
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues, Hand, Handedness
-from cmr_ros.heatmap import decode
-from cmr_ros.inference import Prediction, load_network
+from cmr_ros.inference import load_network
 from cmr_ros.registration import SCHEMES, HandSize, RootEstimate, hand_length_m, register
 from cmr_ros.tracking import Track, Tracker, palm_in_picture
 
@@ -262,22 +262,6 @@ class HandPipeline:
         self._tracker.keep(alive)
         hand_of = {track.id: hand for track, hand in hands}
         return [hand_of[track.id] for track in self._tracker.tracks]
-
-
-def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues]:
-    """Return the 2D findings in each crop of a prediction.
-
-    joint_cue names where the joints come from: "heatmaps", "landmarks" (the trunk's own output) or
-    the "mean" of both.  Where both exist, their distance adds to the spread.
-    """
-    joints, confidence, spread = decode(prediction.heatmaps, size_px)
-    if joint_cue != "heatmaps":
-        apart = prediction.landmarks_px - joints
-        spread = np.hypot(spread, np.linalg.norm(apart, axis=-1) / 2)
-        joints = joints + apart * (1.0 if joint_cue == "landmarks" else 0.5)
-    return [
-        Cues(*cue) for cue in zip(joints, confidence, spread, prediction.silhouettes, strict=True)
-    ]
 
 
 def _check(picture: np.ndarray, camera: Camera, depth_m: np.ndarray | None) -> None:

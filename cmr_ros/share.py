@@ -8,7 +8,7 @@ from cmr_ros.errors import InputError
 
 
 def find(*parts: str) -> Path:
-    """Return the path of a shared file or folder, such as find("config", "hand.yaml").
+    """Return the path of a shared file or folder, in parts such as "config", "hand.yaml".
 
     It lies beside the package in a checkout, and in share/cmr_ros of the prefix that the package
     was installed to by pip or colcon.  Raises InputError if it is not there.

@@ -11,8 +11,6 @@ from cmr_ros import HandPipeline
 from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Handedness
-from cmr_ros.inference import Prediction
-from cmr_ros.pipeline import read_cues
 from cmr_ros.registration import hand_length_m
 
 #: Mean joint error in camera space on the recording, in mm: what the weights are good for.
@@ -217,27 +215,3 @@ def test_pictures_that_do_not_fit_are_refused(pipeline, picture, message):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (900, 2, 3)])
 def test_odd_pictures_do_no_harm(pipeline, shape):
     assert pipeline(np.zeros(shape, np.uint8), Camera.from_fov(shape[1], shape[0], 60)) == []
-
-
-def prediction(landmarks_px):
-    heatmaps = np.zeros((1, 21, 56, 56), np.float32)
-    heatmaps[:, :, 20, 30] = 0.8
-    return Prediction(
-        np.zeros((1, 5, 3)), heatmaps, np.zeros((1, 56, 56)), np.full((1, 21, 2), landmarks_px)
-    )
-
-
-@pytest.mark.parametrize(
-    "joint_cue, x", [("heatmaps", 121.5), ("landmarks", 131.5), ("mean", 126.5)]
-)
-def test_2d_joints_come_from_where_the_card_says(joint_cue, x):
-    (cue,) = read_cues(prediction((131.5, 81.5)), 224, joint_cue)
-    np.testing.assert_allclose(cue.joints_px, np.tile([x, 81.5], (21, 1)))
-    np.testing.assert_allclose(cue.confidence, 0.8)
-
-
-def test_disagreement_of_maps_and_landmarks_widens_the_spread():
-    close, far = (
-        read_cues(prediction((121.5 + d, 81.5)), 224, "mean")[0].spread_px[0] for d in (0, 20)
-    )
-    assert far == pytest.approx(np.hypot(close, 10))
