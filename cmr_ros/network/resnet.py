@@ -5,6 +5,8 @@ Attribute names are those of the released checkpoints.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
@@ -95,7 +97,7 @@ def reduction(channels_in: int, width: int, channels_out: int) -> nn.Sequential:
     )
 
 
-class ResNet(nn.Module):
+class ResNet(nn.Module, ABC):
     """A residual encoder but for its stem; channels: those of the layers."""
 
     stem_channels = _STEM
@@ -115,9 +117,9 @@ class ResNet(nn.Module):
             self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
             self.channels.append(channels)
 
+    @abstractmethod
     def stem(self, x: torch.Tensor) -> torch.Tensor:
         """Return the stem's maps (N, 64, S/2, S/2)."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> Pyramid:
         """Return the maps of stem and layers."""
