@@ -215,3 +215,13 @@ def test_pictures_that_do_not_fit_are_refused(pipeline, picture, message):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (900, 2, 3)])
 def test_odd_pictures_do_no_harm(pipeline, shape):
     assert pipeline(np.zeros(shape, np.uint8), Camera.from_fov(shape[1], shape[0], 60)) == []
+
+
+def test_a_given_region_is_looked_at_without_memory(pipeline, scene):
+    camera, picture, _ = scene
+    (hand,) = pipeline(picture, camera)
+    again = pipeline.recover(picture, camera, hand.region, hand.handedness)
+    assert apart_mm(again.joints_m, hand.joints_m) < 5
+    assert pipeline.recover(np.zeros_like(picture), camera, hand.region, hand.handedness) is None
+    (same,) = pipeline(picture, camera)
+    assert same.track_id == hand.track_id

@@ -44,7 +44,8 @@ def run(args) -> None:
     measured = _measure(args, own, samples)
     summaries = [summarise(name, columns) for name, columns in measured.items()]
 
-    dataset = f"{_name(args.dataset)}, {args.crops} crops"
+    protocol = "predictions" if args.predictions else f"{args.crops} crops"
+    dataset = f"{_name(args.dataset)}, {protocol}"
     print("\n\n".join(map(text, tables(summaries))))
     if args.json:
         write_json(args.json, dataset, summaries)

@@ -32,7 +32,8 @@ def table(number: str, results: Sequence[Path] = (), runs: Sequence[Path] = ()) 
         resources.files("cmr_ros.evaluation").joinpath("published.json").read_text()
     )
     entry = content["tables"][number]
-    rows = [["paper", *map(_cell, row)] for row in entry["rows"]]
+    digits = 2 if number == "1" else 1
+    rows = [["paper", *(_cell(value, digits) for value in row)] for row in entry["rows"]]
     if number == "1":
         rows += _ablations(runs)
     else:
@@ -40,17 +41,18 @@ def table(number: str, results: Sequence[Path] = (), runs: Sequence[Path] = ()) 
     return f"Table {number}. {entry['title']} [mm]", ["source", *entry["columns"]], rows
 
 
-def _cell(value: str | float) -> str:
+def _cell(value: str | float, digits: int = 1) -> str:
+    """Return a text as it is, shares with three digits, millimetres with some."""
     if isinstance(value, str):
         return value
-    return f"{value:.3f}" if value < 1 else f"{value:g}"
+    return f"{value:.3f}" if value <= 1 else f"{value:.{digits}f}"
 
 
 def _measured(path: Path, keys: Sequence[str]) -> list[str]:
     try:
         figures = json.loads(path.read_text())
         where = f"{figures['dataset']}, {figures['images']} pictures, {figures['misses']} missed"
-        cells = [_cell(round(figures[key], 3)) if key in figures else "-" for key in keys]
+        cells = [_cell(figures[key]) if key in figures else "-" for key in keys]
         return [f"measured: {where}", figures["method"], "-", *cells]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; `cmr evaluate --json` writes it") from None
