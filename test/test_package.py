@@ -23,6 +23,7 @@ ROS_MODULES = re.compile(r"(rclpy|rosidl\w*|cv_bridge|tf2_\w+|launch\w*|\w+_(msg
 #: Distributions that are not called like the module they bring.
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
+    "mpl_toolkits": "matplotlib",
     "onnx_ir": "onnx-ir",
     "rerun": "rerun-sdk",
     "tensorflow": "tensorflow-cpu",
