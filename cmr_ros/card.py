@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ros.errors import InputError
+from cmr_ros.registration import Noise
 
 #: The outputs every network has, and those it may have besides.
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
@@ -26,7 +27,8 @@ class ModelCard:
     crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
     placed by the palm.  joint_cue: output that the 2D joints are read from, see
     `cues.read_cues`.  precision: of the file's weights.  network: how to build the network in
-    torch.  measured: numbers with their names.
+    torch.  noise: what registration is to assume of the meshes, entries of `registration.Noise`;
+    where there are none its defaults hold.  measured: numbers with their names.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ModelCard:
     joint_cue: str = "heatmaps"
     precision: str = "fp32"
     license: str = ""
+    noise: dict[str, float] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
 
@@ -86,11 +89,20 @@ class ModelCard:
             "scale_m": not _positive(self.scale_m),
             "mean": len(self.mean) != 3 or not all(map(_is_number, self.mean)),
             "std": len(self.std) != 3 or not all(map(_positive, self.std)),
+            "noise": not _is_noise(self.noise),
             "outputs": not set(REQUIRED_OUTPUTS) <= set(self.outputs),
         }
         for name, is_wrong in wrong.items():
             if is_wrong:
                 raise InputError(f"{path}: entry {name!r} is {getattr(self, name)!r}")
+
+
+def _is_noise(values: Any) -> bool:
+    known = {entry.name for entry in fields(Noise)}
+    return isinstance(values, dict) and all(
+        name in known and _is_number(value) and (value >= 0 or name == "growth")
+        for name, value in values.items()
+    )
 
 
 def _is_number(value: Any) -> bool:

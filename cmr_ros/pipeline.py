@@ -16,7 +16,7 @@ from cmr_ros.detection import PalmDetector
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues, Hand, Handedness
 from cmr_ros.inference import load_network
-from cmr_ros.registration import SCHEMES, HandSize, RootEstimate, hand_length_m, register
+from cmr_ros.registration import SCHEMES, HandSize, Noise, RootEstimate, register
 from cmr_ros.tracking import Track, Tracker, palm_in_picture
 
 #: A hand's length measured with a ruler is right to about a hundredth.
@@ -47,9 +47,9 @@ class HandPipeline:
     if it is known; otherwise the network tells left from right.  smoothing_hz: cut-off frequency
     at rest of the one-euro filters of depth and pose; 0 switches them off.  hand_length_m: of all
     hands, from the wrist to the tip of the middle finger along the bones; 0 if it is not known,
-    then it is learned while a hand is followed.  scheme: one of `registration.SCHEMES`.  engine,
-    providers, threads, half: see `inference.load_network`.  Raises InputError for files that
-    cannot be used.
+    then depth pictures, if there are some, tell it while a hand is followed.  scheme: one of
+    `registration.SCHEMES`.  engine, providers, threads, half: see `inference.load_network`.
+    Raises InputError for files that cannot be used.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class HandPipeline:
             half,
             batch_sizes=range(1, max_hands + 1),
         )
+        self._noise = Noise(**self.network.card.noise)
         self._detector = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
         self._tracker = Tracker()
         self.reset()
@@ -206,6 +207,7 @@ class HandPipeline:
             np.stack([crop.matrix for crop in crops]),
             self.network.input_size,
             scheme=self.scheme,
+            noise=self._noise,
             sizes=[self._size(glimpse.track) for glimpse in glimpses],
             edges=np.stack([crop.picture_edges() for crop in crops]),
             depths_m=None if depth_m is None else [crop.cut_depth(depth_m) for crop in crops],
@@ -218,7 +220,7 @@ class HandPipeline:
                     hands.append((glimpse.track, hand))
         return hands
 
-    def _size(self, track: Track) -> HandSize:
+    def _size(self, track: Track) -> HandSize | None:
         """Return what is known of the size of a track's hand."""
         if not self.hand_length_m:
             return track.size
@@ -227,8 +229,8 @@ class HandPipeline:
     def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
         """Take one hand from its crop's frame to the camera's."""
         track, crop = glimpse.track, glimpse.camera
-        length_m = estimate.scale * hand_length_m(self.template.joints(glimpse.vertices_m))
-        track.learn_size(float(length_m), estimate.scale_deviation)
+        if "depth" in estimate.cues:  # pixels alone tell nothing new about the same hand's size
+            track.learn_size(estimate.size, self._noise.pose)
         root = crop.to_camera(estimate.translation_m)
         vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
         if self.smoothing_hz > 0 and self._stamp_s is not None:

@@ -26,8 +26,7 @@ _FLESH = 1.1
 _SAME_PALM = 0.6
 #: A track whose crop differs from a detection's by more than this factor has gone astray.
 _ASTRAY = 1.5
-#: Doubt about a hand's size (see HandSize) that no number of pictures removes: a network errs in
-#: the same direction again and again.
+#: Doubt about a hand's size (see HandSize) that no number of pictures removes.
 _SIZE_DOUBT = 0.015
 #: The share of new evidence in a track's belief about its handedness, and how far the belief must
 #: be from a coin toss before a track changes sides.
@@ -100,15 +99,15 @@ class Track:
     """One hand followed over time.
 
     region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
-    size: what its pictures so far tell of the hand's size, at first that of adults.  right: belief
-    in [0, 1] that it is a right hand, after so many looks.  age: pictures it was seen in.
+    size: what depth pictures so far tell of the hand's size.  right: belief in [0, 1] that it is a
+    right hand, after so many looks.  age: pictures it was seen in.
     """
 
     id: int
     region: Region
     palm: Region
     handedness: Handedness = Handedness.UNKNOWN
-    size: HandSize = HandSize()
+    size: HandSize | None = None
     right: float = 0.5
     looks: int = 0
     age: int = 0
@@ -121,9 +120,13 @@ class Track:
         if margin is not None:
             self.region = region_from_joints(joints_px, left, margin)
 
-    def learn_size(self, length_m: float, deviation: float) -> None:
-        """Remember a hand's length and the deviation of its logarithm for the next picture."""
-        self.size = HandSize(length_m, max(deviation, _SIZE_DOUBT))
+    def learn_size(self, size: HandSize, doubt: float) -> None:
+        """Remember what a picture tells of the hand's size for the next one.
+
+        doubt: the part of its deviation that further pictures do not remove, because the network
+        errs in the same direction again and again.
+        """
+        self.size = HandSize(size.length_m, max(size.deviation, doubt, _SIZE_DOUBT))
 
     def believe(self, right: float) -> None:
         """Take in a new probability that this is a right hand.

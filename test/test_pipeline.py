@@ -174,13 +174,30 @@ def test_smoothing_calms_depth(scene):
     assert smooth < 0.7 * raw
 
 
-def test_a_known_length_sets_the_size(pipeline, scene):
+def test_a_known_length_sets_the_size(scene):
+    camera, picture, _ = scene
+    small, large = (
+        HandPipeline(hand_length_m=length_m)(picture, camera)[0] for length_m in (0.18, 0.198)
+    )
+    assert large.joints_m[0, 2] == pytest.approx(1.1 * small.joints_m[0, 2], rel=0.02)
+    assert hand_length_m(large.joints_m) == pytest.approx(
+        1.1 * hand_length_m(small.joints_m), rel=0.02
+    )
+
+
+def test_a_size_is_learned_from_depth_and_kept_without_it(pipeline, scene):
     camera, picture, _ = scene
     hand = one(pipeline, picture, camera)
-    length_m = 1.1 * hand_length_m(hand.joints_m)
-    larger = HandPipeline(hand_length_m=length_m)(picture, camera)[0]
-    assert 1.04 * hand.joints_m[0, 2] < larger.joints_m[0, 2] < 1.12 * hand.joints_m[0, 2]
-    assert hand_length_m(larger.joints_m) > 1.04 * hand_length_m(hand.joints_m)
+    (again,) = pipeline(picture, camera)
+    # The network errs in the same direction again and again: the same pixels make nothing surer.
+    assert again.root_covariance_m2[2, 2] > 0.8 * hand.root_covariance_m2[2, 2]
+    farther_m = 1.08 * np.median(hand.vertices_m[:, 2])
+    depth_m = np.full(picture.shape[:2], farther_m, np.float32)
+    (deep,) = pipeline(picture, camera, depth_m=depth_m)
+    (after,) = pipeline(picture, camera)
+    assert "depth" not in after.registration
+    assert hand.joints_m[0, 2] < after.joints_m[0, 2] < deep.joints_m[0, 2]
+    assert after.root_covariance_m2[2, 2] < hand.root_covariance_m2[2, 2]
 
 
 def test_a_depth_picture_settles_the_depth(pipeline, scene):

@@ -149,6 +149,45 @@ def test_ninety_percent_ellipsoids_hold_ninety_percent():
     assert 0.85 <= inside / count <= 0.96
 
 
+BLIND = Noise(size=0.08, growth=0.02, length_m=0.18, pose=0.05)
+
+
+def blind_hands(rng, count):
+    """Yield meshes of a network blind to size, with cues: `BLIND` says how wrong they are."""
+    for _ in range(count):
+        length_m = BLIND.length_m * np.exp(BLIND.growth + BLIND.size * rng.standard_normal())
+        vertices, joints, faces, matrix, root = placed(rng)
+        true = length_m / hand_length_m(joints)
+        drawn = true * BLIND.length_m / length_m * np.exp(BLIND.pose * rng.standard_normal())
+        noise_px = rng.uniform(1, 4)
+        seen = cues(true * vertices, true * joints, faces, matrix, root, noise_px, rng, False)
+        yield drawn * vertices, drawn * joints, seen, matrix, root, length_m
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_ellipsoids_are_honest_for_a_network_that_cannot_see_size(known):
+    rng, inside, bias = np.random.default_rng(29), [], []
+    for vertices, joints, seen, matrix, root, length_m in blind_hands(rng, 300):
+        size = HandSize(length_m, 0.01) if known else None
+        estimate = place(vertices, joints, seen, matrix, size, noise=BLIND)
+        error = estimate.translation_m - root
+        inside.append(error @ np.linalg.solve(estimate.covariance_m2, error) < 6.2514)
+        bias.append(error[2] / root[2])
+    assert 0.84 <= np.mean(inside) <= 0.96
+    assert abs(np.mean(bias)) < 0.02
+    assert np.std(bias) < (0.075 if known else 0.12)
+
+
+def test_no_prior_of_adults_where_the_mesh_stands_for_its_own_population():
+    vertices, joints, faces, matrix, root = placed(np.random.default_rng(31))
+    seen = cues(vertices, joints, faces, matrix, root, with_silhouette=False)
+    child = Noise(size=0.05, length_m=0.12)
+    estimate = place(vertices, joints, seen, matrix, None, noise=child)
+    assert estimate.scale == pytest.approx(1) and estimate.size == HandSize(0.12, 0.05)
+    adult = place(vertices, joints, seen, matrix, HandSize(), noise=child)
+    assert adult.scale > 1.1 and 0.12 < adult.size.length_m < 0.186
+
+
 CORRUPTIONS = {
     "NaN mesh": lambda v, j, s, k: (v * np.nan, j, s, k),
     "infinite joints": lambda v, j, s, k: (v, j + np.inf, s, k),
@@ -295,6 +334,7 @@ def test_a_known_size_sets_the_scale(seed, wrong):
     assert estimate.scale * wrong == pytest.approx(1, rel=1e-4)
     assert np.linalg.norm(estimate.translation_m - root) < 1e-4
     assert estimate.cues == "joints+size"
+    assert estimate.size.length_m == pytest.approx(size.length_m, rel=1e-4)
 
 
 def depth_picture(vertices, faces, matrix, root, background_m=1.5):

@@ -6,6 +6,7 @@ import pytest
 from cmr_ros.camera import Camera
 from cmr_ros.crop import CropCamera, Region
 from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.registration import HandSize
 from cmr_ros.tracking import (
     PALM_CENTER,
     PALM_SIDE,
@@ -158,7 +159,12 @@ def test_handedness_of_a_followed_hand_has_hysteresis():
     assert track.handedness is Handedness.LEFT
 
 
-def test_a_known_hand_size_is_never_known_too_well():
+def test_a_learned_hand_size_is_never_known_better_than_the_network_errs():
     (track,) = tracks_at(Tracker(), (0, 0))
-    track.learn_size(0.17, 0.001)
+    assert track.size is None
+    track.learn_size(HandSize(0.17, 0.001), 0.0)
     assert track.size.length_m == 0.17 and 0.01 < track.size.deviation < 0.02
+    track.learn_size(HandSize(0.17, 0.001), 0.06)
+    assert track.size.deviation == 0.06
+    track.learn_size(HandSize(0.18, 0.08), 0.06)
+    assert track.size == HandSize(0.18, 0.08)

@@ -8,6 +8,7 @@ from importlib import import_module
 PARTS = {
     "pipeline": "milliseconds per picture of the whole pipeline, stage by stage",
     "registration": "root error on cases with known roots, beside the published answers",
+    "noise": "errors of a model's roots on held-out renders, and what its card is to say of them",
     "network": "milliseconds of a network, onnxruntime beside plain torch",
 }
 

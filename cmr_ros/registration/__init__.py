@@ -44,7 +44,7 @@ def register(
     *,
     scheme: str = SCHEMES[0],
     noise: Noise | None = None,
-    sizes: Sequence[HandSize] | None = None,
+    sizes: Sequence[HandSize | None] | None = None,
     edges: np.ndarray | None = None,
     depths_m: Sequence[np.ndarray] | None = None,
 ) -> list[RootEstimate | RegistrationError]:
@@ -52,10 +52,11 @@ def register(
 
     vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  cues: B of them; spread_px may
     be None.  matrices: (B, 3, 3) of the crops' cameras.  size_px: side of the crops.  scheme: one
-    of `SCHEMES`.  sizes: what is known of each hand's size, by default that of adults.  edges:
-    (B, L, 3) lines a x + b y + c >= 0 in crop pixels where the picture ends
-    (`CropCamera.picture_edges`), besides the crop's own.  depths_m: depth pictures cut like the
-    crops (`CropCamera.cut_depth`): z in the crop's frame, 0 or NaN where unknown.
+    of `SCHEMES`.  noise: what is assumed of the meshes.  sizes: what is known of each hand's size;
+    None: that it is an adult's, or one of those that `noise` was measured on.  edges: (B, L, 3)
+    lines a x + b y + c >= 0 in crop pixels where the picture ends (`CropCamera.picture_edges`),
+    besides the crop's own.  depths_m: depth pictures cut like the crops (`CropCamera.cut_depth`):
+    z in the crop's frame, 0 or NaN where unknown.
 
     Raises InputError for arrays that do not fit together; what is wrong with one hand fails that
     hand alone.
@@ -105,8 +106,8 @@ def register(
             )
         results[index] = join(
             root_m, covariance_m2, joints_m[index], noise,
-            sizes[index] if sizes is not None else HandSize(),
-            depth, _cues_used(fit, at, scheme), fit.rms_px[at],
+            None if sizes is None else sizes[index], depth,
+            _cues_used(fit, at, scheme), fit.rms_px[at],
         )  # fmt: skip
     return results
 

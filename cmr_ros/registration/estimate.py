@@ -28,14 +28,20 @@ class HandSize:
 
 @dataclass(frozen=True)
 class Noise:
-    """What is assumed of the mesh; set it to what the network was measured at.
+    """What is assumed of the mesh; `cmr benchmark noise` measures it of a network.
 
-    size: standard deviation of the logarithm of the mesh's size.  shape: of its bending, as
-    strain.  root_m: of the root against the hand.  depth_m: of the depth picture's systematic
-    error.
+    size: standard deviation of the logarithm of a hand's length by the one its mesh stands for;
+    growth: mean of it.  length_m: the length of hand that all meshes stand for; None: each for its
+    own length.  pose: standard deviation of the logarithm of a mesh's scale when its length is
+    right: bent fingers and slanted palms that are misjudged look larger or smaller.  shape: of its
+    bending, as strain.  root_m: of the root against the hand.  depth_m: of the depth picture's
+    systematic error.
     """
 
     size: float = 0.023
+    growth: float = 0.0
+    length_m: float | None = None
+    pose: float = 0.0
     shape: float = 0.01
     root_m: float = 0.0008
     depth_m: float = 0.004
@@ -47,16 +53,16 @@ class RootEstimate:
 
     The hand's vertices in the crop's frame are `scale * vertices_m + translation_m`.
     translation_m: (3,).  covariance_m2: (3, 3) of the translation, doubt about the hand's size
-    included.  scale: factor by which the root-relative hand grows; scale_deviation: standard
-    deviation of its logarithm.  rms_px: root mean square distance between seen and projected
-    joints, weighted by confidence, in crop pixels.  cues: those that contributed, joined by '+':
-    joints, silhouette, depth, size.
+    included.  scale: factor by which the root-relative hand grows.  size: what is now known of
+    the hand's size.  rms_px: root mean square distance between seen and projected joints, weighted
+    by confidence, in crop pixels.  cues: those that contributed, joined by '+': joints,
+    silhouette, depth, size.
     """
 
     translation_m: np.ndarray
     covariance_m2: np.ndarray
     scale: float
-    scale_deviation: float
+    size: HandSize
     rms_px: float
     cues: str
 
@@ -72,40 +78,45 @@ def join(
     covariance_m2: np.ndarray,
     joints_m: np.ndarray,
     noise: Noise,
-    size: HandSize,
+    size: HandSize | None,
     depth: DepthCue | None,
     cues: Sequence[str],
     rms_px: float,
 ) -> RootEstimate:
     """Return the estimate from a fitted root (3,) and its covariance (3, 3) at the mesh's size.
 
-    State: the root as fitted, and the logarithm of the hand's growth, which scales hand and root
-    together and changes no pixel.  Size and depth are linear in it: a Kalman update each.
+    State: the root as fitted; the logarithm of the hand's length by the mesh's; and that of the
+    mesh's error by its pose.  Hand and root grow together by the sum of the two, which changes no
+    pixel.  Size and depth are linear in it: a Kalman update each.
     """
     names = list(cues)
-    state = np.array([*root_m, 0.0])
-    covariance = np.zeros((4, 4))
+    state = np.array([*root_m, noise.growth, 0.0])
+    covariance = np.zeros((5, 5))
     covariance[:3, :3] = covariance_m2 + noise.root_m**2 * np.eye(3)
-    covariance[3, 3] = noise.size**2
+    covariance[3, 3], covariance[4, 4] = noise.size**2, noise.pose**2
     if depth is not None:
-        row = np.array([0, 0, 1, depth.distance_m])
+        row = np.array([0, 0, 1, depth.distance_m, depth.distance_m])
+        surprise = depth.offset_m - row[3:] @ state[3:]
         deviation = np.hypot(depth.deviation_m, noise.depth_m)
-        state, covariance = _update(state, covariance, row, depth.offset_m, deviation)
+        state, covariance = _update(state, covariance, row, surprise, deviation)
         names.append("depth")
-    if np.isfinite(size.deviation):
-        row = np.array([0.0, 0, 0, 1])
-        surprise = np.log(size.length_m / hand_length_m(joints_m)) - state[3]
-        state, covariance = _update(state, covariance, row, surprise, size.deviation)
+    length_m = noise.length_m or float(hand_length_m(joints_m))
+    if size is None and noise.length_m is None:
+        size = HandSize()  # else the spread of the population is in `noise.size` already
+    if size is not None and np.isfinite(size.deviation):
+        row = np.array([0.0, 0, 0, 1, 0])
+        surprise = np.log(size.length_m / length_m) - state[3]
         if size.deviation < noise.size:
             names.append("size")
-    scale = np.exp(state[3])
+        state, covariance = _update(state, covariance, row, surprise, size.deviation)
+    scale = np.exp(state[3] + state[4])
     root_m = scale * state[:3]
-    grown = np.concatenate([scale * np.eye(3), root_m[:, None]], axis=1)
+    grown = np.column_stack([scale * np.eye(3), root_m, root_m])
     return RootEstimate(
         root_m,
         grown @ covariance @ grown.T,
         float(scale),
-        float(np.sqrt(covariance[3, 3])),
+        HandSize(float(length_m * np.exp(state[3])), float(np.sqrt(covariance[3, 3]))),
         float(rms_px),
         "+".join(names),
     )

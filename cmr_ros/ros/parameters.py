@@ -84,7 +84,7 @@ class Parameters:
     hand_length_m: float = _parameter(
         0.0,
         "Length of the hands in metres, from the wrist to the tip of the middle finger along the "
-        "bones; 0: not known, learned while a hand is followed",
+        "bones; 0: not known, learned from depth pictures while a hand is followed",
         limits=(0.0, 0.3),
     )
     registration: str = _parameter(

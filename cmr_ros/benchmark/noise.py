@@ -1,0 +1,171 @@
+"""What the registration is to assume of a network's meshes, measured on held-out renders.
+
+One half of the pictures is measured, the other half tells what that is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ros import weights
+from cmr_ros.card import ModelCard
+from cmr_ros.cues import read_cues
+from cmr_ros.errors import InputError
+from cmr_ros.hand import Cues
+from cmr_ros.inference import HandNetwork, load_network
+from cmr_ros.registration import HandSize, Noise, RootEstimate, register
+from cmr_ros.training.hand_model import hand_length_m
+from cmr_ros.training.shards import Shards
+
+_BATCH = 20
+_FEWEST = 100
+#: Radius that holds 90 % of a Gaussian of unit deviation, in one, two and three dimensions.
+_RADIUS_90 = (1.6449, 2.1460, 2.5003)
+_UNKNOWN, _MEASURED_DEVIATION = HandSize(deviation=np.inf), 0.01
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument(
+        "--renders", type=Path, required=True, metavar="DIR",
+        help="set of `cmr synth render` that the model was not trained on",
+    )  # fmt: skip
+    parser.add_argument("--count", type=int, default=1000, help="pictures (default: 1000)")
+    parser.add_argument("--write", action="store_true", help="write the noise to the model's card")
+
+
+def run(args) -> None:
+    """Measure, print, and write to the card if asked to."""
+    folder = args.model or weights.find(weights.HAND_NETWORK)
+    network = load_network(folder)
+    views = look(network, Shards(args.renders), args.count)
+    half = len(views.cues) // 2
+    noise, rest = measure_noise(views[:half]), views[half:]
+    known = [HandSize(length, _MEASURED_DEVIATION) for length in rest.lengths_m]
+    report = {
+        "card so far": check(rest, Noise(**network.card.noise)),
+        "measured": check(rest, noise),
+        "lengths known": check(rest, noise, known),
+    }
+    entries = {name: round(value, 5) for name, value in asdict(noise).items()}
+    print(f"noise measured on {half} pictures: {entries}")
+    for name, row in report.items():
+        print(f"{name:14s}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+    if args.write:
+        path = Path(folder) / "model.json"
+        card = ModelCard.load(path)
+        measured = card.measured | {"registration": report["measured"]}
+        replace(card, noise=entries, measured=measured).save(path)
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a network says of B rendered hands, and the truth.
+
+    vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  matrices: (B, 3, 3).
+    roots_m: (B, 3) true wrists.  lengths_m: (B,) true lengths as `HandSize` defines them.
+    """
+
+    vertices_m: np.ndarray
+    joints_m: np.ndarray
+    cues: Sequence[Cues]
+    matrices: np.ndarray
+    roots_m: np.ndarray
+    lengths_m: np.ndarray
+    size_px: int
+
+    def __getitem__(self, part: slice) -> Views:
+        arrays = ("vertices_m", "joints_m", "cues", "matrices", "roots_m", "lengths_m")
+        return replace(self, **{name: getattr(self, name)[part] for name in arrays})
+
+
+def look(network: HandNetwork, shards: Shards, count: int) -> Views:
+    """Show a network the first pictures of a set; InputError if they are too few to measure."""
+    count = min(count, len(shards))
+    if count < _FEWEST:
+        raise InputError(f"{count} pictures: at least {_FEWEST} are needed to measure the noise")
+    vertices, cues, samples = [], [], []
+    for first in range(0, count, _BATCH):
+        batch = [shards[index] for index in range(first, min(first + _BATCH, count))]
+        prediction = network(np.stack([sample.picture for sample in batch]))
+        vertices.append(prediction.vertices_m)
+        cues += read_cues(prediction, network.input_size, network.card.joint_cue)
+        samples += [(s.matrix, s.joints[0], hand_length_m(s.joints)) for s in batch]
+    meshes = np.concatenate(vertices)
+    truth = map(np.array, zip(*samples, strict=True))
+    return Views(meshes, network.template.joints(meshes), cues, *truth, network.input_size)
+
+
+def measure_noise(views: Views) -> Noise:
+    """Return the noise that explains the 90th percentiles of the errors of fitted roots.
+
+    Not their variances: a few meshes that are all wrong would make all others doubtful.
+    """
+    plain = replace(Noise(), size=0.0, root_m=0.0)
+    answers = _place(views, plain, [_UNKNOWN] * len(views.cues))
+    found = np.array([isinstance(answer, RootEstimate) for answer in answers])
+    placed = [answer for answer in answers if isinstance(answer, RootEstimate)]
+    fitted_m = np.array([answer.translation_m for answer in placed])
+    covariance_m2 = np.array([answer.covariance_m2 for answer in placed])
+    roots_m = views.roots_m[found]
+    depth_m = roots_m[:, 2:]
+    growth = np.log(depth_m / fitted_m[:, 2:])[:, 0]
+    across_m = np.linalg.norm((roots_m / depth_m - fitted_m / fitted_m[:, 2:])[:, :2], axis=1)
+    across_m *= depth_m[:, 0]
+    across_fit_m2 = np.median(covariance_m2[:, [0, 1], [0, 1]])
+    fit = np.median(covariance_m2[:, 2, 2] / fitted_m[:, 2] ** 2)
+    # The network sees shape and pose but not size: what is left of growth beside the true length.
+    stands_for = np.log(views.lengths_m[found]) - growth
+    pose = _beyond(np.abs(stands_for - np.median(stands_for)), 1, fit)
+    return replace(
+        plain,
+        size=_beyond(np.abs(growth - np.median(growth)), 1, fit + pose**2),
+        growth=float(np.mean(growth)),
+        length_m=float(np.exp(np.median(stands_for))),
+        pose=pose,
+        root_m=_beyond(across_m, 2, across_fit_m2),
+    )
+
+
+def _beyond(distances: np.ndarray, dimensions: int, variance: float) -> float:
+    """Return the deviation that explains distances besides a variance that is known."""
+    deviation = np.percentile(distances, 90) / _RADIUS_90[dimensions - 1]
+    return float(np.sqrt(max(deviation**2 - variance, 0.0)))
+
+
+def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -> dict:
+    """Return failures, root errors, the relative bias of depth, and the 90 % ellipsoids' share."""
+    answers = _place(views, noise, sizes)
+    pairs = [
+        (answer.translation_m - root_m, answer.covariance_m2, root_m[2])
+        for answer, root_m in zip(answers, views.roots_m, strict=True)
+        if isinstance(answer, RootEstimate)
+    ]
+    error_m, covariance_m2, depth_m = map(np.array, zip(*pairs, strict=True))
+    length_mm = 1e3 * np.linalg.norm(error_m, axis=1)
+    squared = (error_m * np.linalg.solve(covariance_m2, error_m[..., None])[..., 0]).sum(1)
+    return {
+        "pictures": len(answers),
+        "failures": len(answers) - len(pairs),
+        "root_mean_mm": float(length_mm.mean()),
+        "root_median_mm": float(np.median(length_mm)),
+        "root_p90_mm": float(np.percentile(length_mm, 90)),
+        "depth_bias": float((error_m[:, 2] / depth_m).mean()),
+        "coverage_90": float((squared <= _RADIUS_90[2] ** 2).mean()),
+    }
+
+
+def _place(views: Views, noise: Noise, sizes: Sequence[HandSize] | None) -> list:
+    answers = []
+    for first in range(0, len(views.cues), _BATCH):
+        part = slice(first, first + _BATCH)
+        answers += register(
+            views.vertices_m[part], views.joints_m[part], views.cues[part], views.matrices[part],
+            views.size_px, noise=noise, sizes=None if sizes is None else sizes[part],
+        )  # fmt: skip
+    return answers

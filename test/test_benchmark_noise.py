@@ -1,0 +1,70 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from registration_hands import SIZE_PX
+from test_registration import BLIND, blind_hands
+
+from cmr_ros import weights
+from cmr_ros.benchmark.noise import Views, check, measure_noise
+from cmr_ros.card import ModelCard
+from cmr_ros.cli import main
+from cmr_ros.errors import InputError
+from cmr_ros.registration import HandSize, Noise
+
+
+@pytest.fixture(scope="module")
+def views():
+    """600 hands of a network that cannot see size; their true roots are off by 3 mm."""
+    rng = np.random.default_rng(37)
+    vertices, joints, cues, matrices, roots, lengths = zip(*blind_hands(rng, 600), strict=True)
+    roots = np.array(roots) + 0.003 * rng.standard_normal((600, 3))
+    arrays = map(np.array, (vertices, joints))
+    return Views(*arrays, cues, np.array(matrices), roots, np.array(lengths), SIZE_PX)
+
+
+def test_measures_the_noise_that_was_put_in(views):
+    noise = measure_noise(views[:300])
+    assert noise.size == pytest.approx(BLIND.size, rel=0.2)
+    assert noise.pose == pytest.approx(BLIND.pose, rel=0.2)
+    assert noise.growth == pytest.approx(BLIND.growth, abs=0.015)
+    assert noise.length_m == pytest.approx(BLIND.length_m, rel=0.02)
+    assert noise.root_m == pytest.approx(0.003, rel=0.3)
+
+
+def test_what_was_measured_makes_other_hands_honest(views):
+    rest, noise = views[300:], measure_noise(views[:300])
+    known = check(rest, noise, [HandSize(length, 0.01) for length in rest.lengths_m])
+    assert check(rest, Noise())["coverage_90"] < 0.6
+    for row in (check(rest, noise), known):
+        assert 0.84 <= row["coverage_90"] <= 0.96 and abs(row["depth_bias"]) < 0.02
+        assert row["pictures"] == 300 and row["failures"] == 0
+    assert known["root_mean_mm"] < 0.8 * check(rest, noise)["root_mean_mm"]
+
+
+def test_too_few_pictures_are_refused(tmp_path, capsys):
+    arguments = ["benchmark", "noise", "--renders", str(tmp_path)]
+    assert main(arguments) == 2
+    assert "no shard_" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "noise", [[], {"length": 0.18}, {"size": -0.1}, {"size": "large"}, {"pose": float("nan")}]
+)
+def test_a_card_with_impossible_noise_is_refused(tmp_path, noise):
+    card = ModelCard("hand", "mobile", "hand")
+    path = tmp_path / "model.json"
+    replace(card, noise={"size": 0.1, "growth": -0.01}).save(path)
+    assert ModelCard.load(path).noise == {"size": 0.1, "growth": -0.01}
+    path.write_text(json.dumps(asdict(card) | {"noise": noise}))
+    with pytest.raises(InputError, match="entry 'noise'"):
+        ModelCard.load(path)
+
+
+def test_the_shipped_card_says_how_wrong_its_meshes_are():
+    card = ModelCard.load(weights.find(weights.HAND_NETWORK) / "model.json")
+    noise = Noise(**card.noise)
+    assert 0.05 < noise.size < 0.2 and 0.15 < noise.length_m < 0.2
+    assert 0.85 <= card.measured["registration"]["coverage_90"] <= 0.95
+    assert abs(card.measured["registration"]["depth_bias"]) < 0.02
