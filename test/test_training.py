@@ -118,14 +118,13 @@ def test_what_a_run_leaves_behind(plan_file, tmp_path, capsys):
 
 
 def test_training_lowers_the_error(plan_file):
-    training = Training(load_plan(plan_file, epochs=12, learning_rate=3e-3), ALONE)
+    training = Training(load_plan(plan_file, epochs=15, learning_rate=3e-3), ALONE)
     training._train_epoch(None)
     training.epoch += 1
     first = validate(training.network, training.held_out, training.template)
     last = training.run()
     assert last["rr_mpjpe_mm"] < 0.9 * first["rr_mpjpe_mm"]
-    assert last["pa_mpjpe_mm"] < 0.95 * first["pa_mpjpe_mm"]
-    assert last["px"] < 0.9 * first["px"]
+    assert last["mask_iou"] > first["mask_iou"] + 0.3
 
 
 def test_kept_features_equal_computed_ones(data, tmp_path):
