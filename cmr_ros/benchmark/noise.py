@@ -55,7 +55,7 @@ def run(args) -> None:
     entries = {name: round(value, 5) for name, value in asdict(noise).items()}
     print(f"noise measured on {half} pictures: {entries}")
     for name, row in report.items():
-        print(f"{name:14s}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+        print(f"{name:14s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
     if args.write:
         path = Path(folder) / "model.json"
         card = ModelCard.load(path)
@@ -102,9 +102,10 @@ def look(network: HandNetwork, shards: Shards, count: int) -> Views:
 
 
 def measure_noise(views: Views) -> Noise:
-    """Return the noise that explains the 90th percentiles of the errors of fitted roots.
+    """Return the noise with which depths are right on the average, and errors as large as seen.
 
-    Not their variances: a few meshes that are all wrong would make all others doubtful.
+    Deviations are those that explain the 90th percentiles, not the variances: a few meshes that
+    are all wrong would make all others doubtful.
     """
     plain = replace(Noise(), size=0.0, root_m=0.0)
     answers = _place(views, plain, [_UNKNOWN] * len(views.cues))
@@ -125,8 +126,8 @@ def measure_noise(views: Views) -> Noise:
     return replace(
         plain,
         size=_beyond(np.abs(growth - np.median(growth)), 1, fit + pose**2),
-        growth=float(np.mean(growth)),
-        length_m=float(np.exp(np.median(stands_for))),
+        growth=-float(np.log(np.exp(-growth).mean())),
+        length_m=float(np.exp(stands_for).mean()),
         pose=pose,
         root_m=_beyond(across_m, 2, across_fit_m2),
     )
