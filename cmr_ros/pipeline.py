@@ -220,10 +220,10 @@ class HandPipeline:
                     hands.append((glimpse.track, hand))
         return hands
 
-    def _size(self, track: Track) -> HandSize | None:
-        """Return what is known of the size of a track's hand."""
+    def _size(self, track: Track) -> HandSize:
+        """Return what is known of the size of a track's hand: at least that it is an adult's."""
         if not self.hand_length_m:
-            return track.size
+            return track.size or HandSize()
         return HandSize(self.hand_length_m, _MEASURED_DEVIATION)
 
     def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:

@@ -178,14 +178,15 @@ def test_ellipsoids_are_honest_for_a_network_that_cannot_see_size(known):
     assert np.std(bias) < (0.075 if known else 0.12)
 
 
-def test_no_prior_of_adults_where_the_mesh_stands_for_its_own_population():
+def test_what_is_known_of_the_size_replaces_the_population_a_blind_mesh_stands_for():
     vertices, joints, faces, matrix, root = placed(np.random.default_rng(31))
     seen = cues(vertices, joints, faces, matrix, root, with_silhouette=False)
     child = Noise(size=0.05, length_m=0.12)
     estimate = place(vertices, joints, seen, matrix, None, noise=child)
     assert estimate.scale == pytest.approx(1) and estimate.size == HandSize(0.12, 0.05)
     adult = place(vertices, joints, seen, matrix, HandSize(), noise=child)
-    assert adult.scale > 1.1 and 0.12 < adult.size.length_m < 0.186
+    assert adult.scale == pytest.approx(0.186 / 0.12)
+    assert adult.size.length_m == pytest.approx(0.186) and adult.cues == "joints"
 
 
 CORRUPTIONS = {

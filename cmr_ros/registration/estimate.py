@@ -94,21 +94,25 @@ def join(
     covariance = np.zeros((5, 5))
     covariance[:3, :3] = covariance_m2 + noise.root_m**2 * np.eye(3)
     covariance[3, 3], covariance[4, 4] = noise.size**2, noise.pose**2
+    length_m = noise.length_m or float(hand_length_m(joints_m))
+    if size is None and noise.length_m is None:
+        size = HandSize()
+    sized = size is not None and np.isfinite(size.deviation)
+    if sized and noise.length_m is not None:
+        # The mesh says nothing of the size: what is known of it takes the population's place.
+        state[3], covariance[3, 3] = np.log(size.length_m / length_m), size.deviation**2
     if depth is not None:
         row = np.array([0, 0, 1, depth.distance_m, depth.distance_m])
         surprise = depth.offset_m - row[3:] @ state[3:]
         deviation = np.hypot(depth.deviation_m, noise.depth_m)
         state, covariance = _update(state, covariance, row, surprise, deviation)
         names.append("depth")
-    length_m = noise.length_m or float(hand_length_m(joints_m))
-    if size is None and noise.length_m is None:
-        size = HandSize()  # else the spread of the population is in `noise.size` already
-    if size is not None and np.isfinite(size.deviation):
+    if sized and noise.length_m is None:
         row = np.array([0.0, 0, 0, 1, 0])
         surprise = np.log(size.length_m / length_m) - state[3]
-        if size.deviation < noise.size:
-            names.append("size")
         state, covariance = _update(state, covariance, row, surprise, size.deviation)
+    if sized and size.deviation < HandSize.deviation:
+        names.append("size")
     scale = np.exp(state[3] + state[4])
     root_m = scale * state[:3]
     grown = np.column_stack([scale * np.eye(3), root_m, root_m])
