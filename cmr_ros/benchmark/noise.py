@@ -50,6 +50,7 @@ def run(args) -> None:
     report = {
         "card so far": check(rest, Noise(**network.card.noise)),
         "measured": check(rest, noise),
+        "as adults'": check(rest, noise, [HandSize()] * len(rest.cues)),
         "lengths known": check(rest, noise, known),
     }
     entries = {name: round(value, 5) for name, value in asdict(noise).items()}
