@@ -4,6 +4,7 @@ import trimesh
 
 from cmr_ros import weights
 from cmr_ros.errors import InputError
+from cmr_ros.hand import TIPS
 from cmr_ros.template import HandTemplate
 
 hierarchy = pytest.importorskip("cmr_ros.training.hierarchy", reason="needs trimesh")
@@ -62,13 +63,16 @@ def test_spirals_start_at_their_vertex_and_go_on_with_its_neighbours(template):
             assert set(spiral[vertex, 1 : 1 + len(ring)].tolist()) == ring
 
 
-def test_joints_lie_inside_the_hand(template):
+def test_joints_lie_inside_the_hand_and_tips_on_its_skin(template):
     assert np.allclose(template.joint_regressor.sum(axis=1), 1, atol=1e-4)
     mesh = trimesh.Trimesh(template.vertices[0], template.faces[0], process=False)
     joints = template.joints(template.vertices[0])
     direction = np.array([0.13, 0.21, 0.97])
     origins = mesh.triangles
-    for joint in joints:
+    tips = list(TIPS)
+    to_skin = np.linalg.norm(joints[tips, None] - template.vertices[0], axis=2).min(axis=1)
+    assert (to_skin < 0.003).all()
+    for joint in np.delete(joints, tips, axis=0):
         # A ray from the inside leaves a closed surface an odd number of times.
         a, b, c = origins[:, 0] - joint, origins[:, 1] - joint, origins[:, 2] - joint
         signs = np.stack([np.cross(p, q) @ direction for p, q in ((a, b), (b, c), (c, a))])

@@ -17,8 +17,7 @@ from cmr_ros.cues import read_cues
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues
 from cmr_ros.inference import HandNetwork, load_network
-from cmr_ros.registration import HandSize, Noise, RootEstimate, register
-from cmr_ros.training.hand_model import hand_length_m
+from cmr_ros.registration import HandSize, Noise, RootEstimate, hand_length_m, register
 from cmr_ros.training.shards import Shards
 
 _BATCH = 20

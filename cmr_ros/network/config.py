@@ -75,7 +75,7 @@ def _tuples(value: Any) -> Any:
 
 
 #: The mobile decoder's size; the mobile encoder takes RGB in [0, 1].
-_MOBILE_DECODER = {"latent": 256, "widths": (64, 32, 16, 8)}
+_MOBILE_DECODER = {"latent": 256, "widths": (64, 32, 16, 8), "start": 512}
 
 
 def _presets() -> dict[str, NetworkConfig]:

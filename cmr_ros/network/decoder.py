@@ -25,7 +25,8 @@ class DecoderConfig:
     latent: length of the input vector.  widths: channels of the levels, coarse to fine.
     inception: inception spiral modules instead of plain spiral convolutions.  multi_scale: every
     level predicts a mesh, not the finest alone.  self_regression: each level refines the coarser
-    one's prediction.  attention: self-attention over the latent vector.
+    one's prediction.  attention: self-attention over the latent vector.  start: hidden units of a
+    plain MLP from the latent vector to a mesh that the levels then correct; 0: none, as published.
     """
 
     latent: int = 1000
@@ -34,6 +35,7 @@ class DecoderConfig:
     multi_scale: bool = True
     self_regression: bool = True
     attention: bool = True
+    start: int = 0
 
     def __post_init__(self):
         if self.self_regression and not self.multi_scale:
@@ -140,6 +142,34 @@ class SelfAttention(nn.Module):
         return self.gamma * (attention @ value[:, :, None])[:, :, 0] + latent
 
 
+class Start(nn.Module):
+    """Latent vector (N, latent) -> meshes (N, V_i, 3) of the predicted levels, coarse to fine.
+
+    One mesh at all its resolutions.  What a plain MLP can say of a mesh, spiral convolutions need
+    not learn: with few channels they are slow to.
+    """
+
+    def __init__(self, config: DecoderConfig, template: HandTemplate):
+        super().__init__()
+        finest = len(template.vertices[0])
+        self.layers = nn.Sequential(
+            nn.Linear(config.latent, config.start), nn.ReLU(), nn.Linear(config.start, 3 * finest)
+        )
+        self.down = nn.ModuleList(
+            UpSampling(matrix, len(coarse))
+            for matrix, coarse in zip(template.down[:-1], template.vertices[1:-1], strict=True)
+        )
+
+    def forward(self, latent: torch.Tensor) -> list[torch.Tensor]:
+        """Return the meshes of latent vectors (N, latent)."""
+        # Half precision would round a coordinate of 0.2 m by half a millimetre.
+        with torch.autocast(latent.device.type, enabled=False):
+            meshes = [self.layers(latent.float()).unflatten(1, (-1, 3))]
+            for down in self.down:
+                meshes.append(down(meshes[-1]))
+        return meshes[::-1]
+
+
 class SpiralDecoder(nn.Module):
     """Latent vector (N, latent) -> root-relative meshes, fine to coarse, in units of the scale.
 
@@ -157,6 +187,7 @@ class SpiralDecoder(nn.Module):
         self.config = config
         self.coarsest_count = len(template.vertices[-1])
         self.attention = SelfAttention(config.latent) if config.attention else nn.Identity()
+        self.start = Start(config, template) if config.start else None
         first_width = config.widths[0]
         layers = [nn.Linear(config.latent, self.coarsest_count * first_width)]
         convolution = InceptionSpiralModule if config.inception else SpiralConv
@@ -179,8 +210,11 @@ class SpiralDecoder(nn.Module):
 
     def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the meshes (N, V_i, 3), fine to coarse, of latent vectors (N, latent)."""
-        features = self.de_layers[0](self.attention(latent)).unflatten(1, (self.coarsest_count, -1))
+        latent = self.attention(latent)
+        features = self.de_layers[0](latent).unflatten(1, (self.coarsest_count, -1))
+        starts = self.start(latent) if self.start else None
         meshes: list[torch.Tensor] = []
+        before = None
         for level, (up, convolution) in enumerate(zip(self.up, self.de_layers[1:], strict=True)):
             spiral = getattr(self, f"spiral{level}")
             if self.config.self_regression and meshes:
@@ -191,10 +225,11 @@ class SpiralDecoder(nn.Module):
                 continue
             # Half precision would round a coordinate of 0.2 m by half a millimetre.
             with torch.autocast(features.device.type, enabled=False):
-                mesh = self.heads[len(meshes)](features.float(), spiral)
+                found = self.heads[len(meshes)](features.float(), spiral)
             if self.config.self_regression and meshes:
-                mesh = (mesh + up(meshes[-1])) / 2
-            meshes.append(mesh)
+                found = (found + up(before)) / 2
+            before = found
+            meshes.append(found if starts is None else starts[level] + found)
         return tuple(reversed(meshes))
 
 

@@ -2,7 +2,8 @@
 
 Trunk pyramid -> top-down decoder -> silhouette and heatmaps, a stage or two -> semantic
 aggregation -> second encoder, fused with the trunk's deeper maps -> latent -> spiral decoder.
-The trunk's summary of the picture is the latent's starting point; what the maps tell is added.
+The trunk's summary of the picture is the latent's starting point; what the maps tell, and where
+their peaks are, is added.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmr_ros.hand import TIPS
 from cmr_ros.network.aggregation import Aggregation
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.decoder import SpiralDecoder
@@ -29,6 +31,9 @@ _CODE_WIDTHS = (32, 64, 96)
 #: Channels that are flattened, position by position, into the latent.
 _CODE_CHANNELS = 24
 _HIDDEN = 384
+#: Last bones by those that end under the nail, where the released heads have their tips, thumb to
+#: little finger: this package's tips lie where the flesh ends (`training.hand_build`).
+_TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
 _DROPOUT = 0.2
 #: The variants' 2D stages: whether each predicts pose maps and a silhouette.
 _STAGES = {
@@ -53,6 +58,7 @@ class MobileMeshRecovery(nn.Module):
         # Never trained here: nothing of what they say can be learnt from renders.
         heads = LandmarkHeads().requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
+        self.register_buffer("to_tips", _to_tips(), persistent=False)
         self.top_down = TopDown()
         self.stages = nn.ModuleList()
         map_count = 0
@@ -77,7 +83,7 @@ class MobileMeshRecovery(nn.Module):
         heatmaps, silhouette = maps[-1].split((joint_count, 1), dim=1)
         context = torch.cat([x, self.aggregation(heatmaps), silhouette], dim=1)
         return Recovery(
-            meshes=self.decoder(self.encoder(context, features)),
+            meshes=self.decoder(self.encoder(context, heatmaps, features)),
             heatmaps=heatmaps,
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
@@ -92,7 +98,16 @@ class MobileMeshRecovery(nn.Module):
         says = self.landmark_heads(pooled)
         # The heads count pixels from the crop's edge, this package from its first centre.
         landmarks = (says.landmarks[..., :2] - 0.5) / self.config.input_size
+        landmarks = self.to_tips @ landmarks
         return {"landmarks": landmarks, "presence": says.presence, "handedness": says.handedness}
+
+
+def _to_tips() -> Tensor:
+    """Return the matrix (21, 21) that lengthens the last bones of joints (21, 2)."""
+    matrix = torch.eye(21)
+    for tip, reach in zip(TIPS, _TIP_REACH, strict=True):
+        matrix[tip, tip], matrix[tip, tip - 1] = reach, 1 - reach
+    return matrix
 
 
 class TopDown(nn.Module):
@@ -139,7 +154,7 @@ class MapStage(nn.Module):
 
 
 class MapEncoder(nn.Module):
-    """Features, maps and groups (N, 32 + C, S/4, S/4) and the trunk's features -> latent."""
+    """Features, maps and groups (N, 32 + C, S/4, S/4), heatmaps, trunk's features -> latent."""
 
     def __init__(self, map_count: int, config: NetworkConfig):
         super().__init__()
@@ -164,13 +179,36 @@ class MapEncoder(nn.Module):
             nn.ReLU(),
             nn.Linear(_HIDDEN, config.decoder.latent),
         )
+        self.peaks = nn.Sequential(
+            nn.Linear(3 * config.joint_count, _HIDDEN),
+            nn.ReLU(),
+            nn.Linear(_HIDDEN, config.decoder.latent),
+        )
 
-    def forward(self, x: Tensor, features: TrunkFeatures) -> Tensor:
+    def forward(self, x: Tensor, heatmaps: Tensor, features: TrunkFeatures) -> Tensor:
         """Return the latent (N, latent)."""
         x = self.down[0](x)
         x = self.down[1](torch.cat([x, features.x8], dim=1))
         x = self.down[2](torch.cat([x, features.x16], dim=1))
-        return self.start(features.pooled) + self.last(torch.cat([x, features.x32], dim=1))
+        latent = self.last(torch.cat([x, features.x32], dim=1))
+        return latent + self.start(features.pooled) + self.peaks(_peaks(heatmaps))
+
+
+def _peaks(heatmaps: Tensor) -> Tensor:
+    """Return columns, rows and heights (N, 3 J) of the peaks of heatmaps (N, J, h, w).
+
+    Columns and rows are means of the squared maps, -1 to 1.  No gradient: what a mesh would like
+    best of its maps would spoil them.
+    """
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        maps = heatmaps.detach().float()
+        share = maps * maps
+        share = share / share.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+        column, row = (
+            (share.sum(dim=along) * torch.linspace(-1, 1, cells, device=maps.device)).sum(dim=2)
+            for along, cells in ((2, maps.shape[3]), (3, maps.shape[2]))
+        )
+        return torch.cat([column, row, maps.amax(dim=(2, 3))], dim=1)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

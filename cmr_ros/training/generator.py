@@ -12,7 +12,7 @@ from cmr_ros.training import scene
 from cmr_ros.training.augment import inside_borders, photograph
 from cmr_ros.training.backgrounds import Clutter, add_shapes, palette_of_things
 from cmr_ros.training.environment import Environment, load_environments, procedural_environment
-from cmr_ros.training.hand_model import HandModel
+from cmr_ros.training.hand_model import HandModel, with_tips_inside
 from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.training.poses import sample_pose
@@ -80,7 +80,7 @@ class Generator:
             inside = inside_borders(joints_px, settings.size_px, rng)
         picture = photograph(picture, settings, rng) * inside[..., None]
         mask = (layers.parts[..., HAND] > 0.5) & inside
-        visible = _visible(hand.joints, joints_px, layers, inside)
+        visible = _visible(with_tips_inside(hand.joints), matrix, layers, inside)
         if visible.sum() < 7 or mask.sum() < 0.03 * mask.size:
             return None
         return Sample(
@@ -205,9 +205,10 @@ def _composite(layers: Layers, background: np.ndarray, rng: np.random.Generator)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.7))
 
 
-def _visible(joints, joints_px, layers: Layers, inside: np.ndarray) -> np.ndarray:
+def _visible(joints, matrix, layers: Layers, inside: np.ndarray) -> np.ndarray:
     """Return which joints (21,) are inside the picture and not hidden."""
     size = inside.shape[0]
+    joints_px = project(joints, matrix)
     column, row = np.clip(np.rint(joints_px), 0, size - 1).astype(int).T
     within = ((joints_px > -0.5) & (joints_px < size - 0.5)).all(axis=1) & inside[row, column]
     own = layers.parts[row, column, HAND] + layers.parts[row, column, ARM] > 0.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.hand import JOINT_PARENTS, TIPS
 from cmr_ros.template import HandTemplate
 from cmr_ros.training.hand_model import HandModel
 from cmr_ros.training.hierarchy import build_template, decimate
@@ -21,6 +21,7 @@ TEMPLATE_VERTICES = 800
 #: Joint centres on the mean MPFB2 hand, in its frame, millimetres.  Found by triangulating a
 #: landmark network's joints over 400 renders of the hand at rest; the finger bases were then moved
 #: along the finger to the published lengths of the proximal phalanges (Buryanov and Kotiuk 2010).
+#: That network's finger tips lie under the nail: only the direction of the last bones is theirs.
 _JOINTS_MM = np.array(
     [
         [15.6, -1.8, -0.9],
@@ -42,7 +43,7 @@ _FIT_POSES = 60
 
 def build_hand(arm: ArmMesh) -> tuple[HandModel, HandTemplate]:
     """Return the parametric hand and its closed template; the same for the same arm."""
-    joints = _JOINTS_MM / 1000
+    joints = _with_tips(_JOINTS_MM / 1000, arm)
     faces = _triangles(arm.quads)
     hand_faces = (arm.vertices[faces][..., 0] > joints[0, 0] - _CUFF_M).all(axis=1)
     hand_faces = _largest_part(faces, hand_faces)
@@ -74,6 +75,21 @@ def build_hand(arm: ArmMesh) -> tuple[HandModel, HandTemplate]:
     regressor = _joint_regressor(model)
     template = build_template(TEMPLATE_NAME, rest.template_vertices, template_faces, regressor)
     return model, template
+
+
+def _with_tips(joints: np.ndarray, arm: ArmMesh) -> np.ndarray:
+    """Return joints (21, 3) with each tip moved along its bone to where the flesh ends.
+
+    That is how hand lengths are measured (to the dactylion), where meshes of the field have their
+    tip vertices, and what touches things.
+    """
+    joints = joints.copy()
+    for finger, tip in enumerate(TIPS):
+        last = joints[tip] - joints[tip - 1]
+        last /= np.linalg.norm(last)
+        flesh = arm.vertices[arm.membership[:, finger] > 0.5]
+        joints[tip] = joints[tip - 1] + last * ((flesh - joints[tip - 1]) @ last).max()
+    return joints
 
 
 def _triangles(corners: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.hand import JOINT_PARENTS, TIPS
+from cmr_ros.registration import hand_length_m
 
 #: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
 MEN_LENGTH_M, WOMEN_LENGTH_M = (0.193, 0.010), (0.178, 0.009)
@@ -28,9 +29,9 @@ _TRAITS = {
     "finger_diameter": 0.49,
     "finger_distance": 0.35,
 }
+#: From a finger's tip back to the middle of its end's flesh, as a share of its last bone.
+_INTO_FLESH = 0.2
 _ANCESTRIES = ("african", "asian", "caucasian")
-#: From the middle finger's tip joint to the end of the flesh, as a share of the hand's length.
-_TIP_END = 0.03
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def forward(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.n
     return turns, moved
 
 
-def hand_length_m(joints: np.ndarray) -> float:
-    """Return the length from wrist to middle finger end, stretched out, of joints (21, 3)."""
-    middle = joints[[0, 9, 10, 11, 12]]
-    return float(np.linalg.norm(np.diff(middle, axis=0), axis=1).sum() / (1 - _TIP_END))
+def with_tips_inside(joints: np.ndarray) -> np.ndarray:
+    """Return joints (..., 21, 3) with each tip, which lies on the skin, moved into the flesh."""
+    joints, tips = np.array(joints), np.array(TIPS)
+    joints[..., tips, :] += _INTO_FLESH * (joints[..., tips - 1, :] - joints[..., tips, :])
+    return joints

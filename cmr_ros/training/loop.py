@@ -190,9 +190,28 @@ def _new_network(plan: TrainingPlan, config, template: HandTemplate) -> nn.Modul
         network.trunk.load_state_dict(trunk)
         if network.landmark_heads is not None:
             network.landmark_heads.load_state_dict(heads)
+    if plan.init:
+        _start_from(network, plan.init, plan.fresh)
     if plan.frozen:
         network.trunk.requires_grad_(False)
     return network
+
+
+def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) -> None:
+    """Take over the averaged weights of another run that fit; InputError if none does."""
+    unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
+    if unknown:
+        raise InputError(f"fresh: {unknown[0]!r} is no part of the network")
+    own, weights = network.state_dict(), load_checkpoint(checkpoint, _STATE)["average"]
+    taken = {
+        name: values
+        for name, values in weights.items()
+        if name.split(".")[0] not in fresh and name in own and own[name].shape == values.shape
+    }
+    if not taken:
+        raise InputError(f"{checkpoint}: nothing in it fits the network")
+    network.load_state_dict(own | taken)
+    print(f"{len(taken)} of {len(own)} arrays start from {checkpoint}", file=sys.stderr)
 
 
 class _Log:

@@ -27,6 +27,8 @@ class TrainingPlan:
     Network: preset: its name; network: entries that differ from the preset.  trunk:
     landmark_full.onnx, where a mobile network starts.  frozen: keep that trunk as it is.  cache:
     folder for the frozen trunk's features, computed once; without it they are computed each time.
+    init: checkpoint of another run whose averaged weights to start from; parts named in fresh
+    (encoder, decoder, ...), and what does not fit, start anew.
     Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
     Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
     warmup_steps: the rate rises linearly, then falls by schedule `cosine`, or by ten at each of
@@ -45,6 +47,8 @@ class TrainingPlan:
     trunk: Path | None = None
     frozen: bool = False
     cache: Path | None = None
+    init: Path | None = None
+    fresh: tuple[str, ...] = ()
     sigma_px: float = 3.5
     losses: LossWeights = LossWeights()
     epochs: int = 38

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_ros.hand import JOINT_PARENTS
-from cmr_ros.training.hand_model import HandModel, forward
+from cmr_ros.training.hand_model import HandModel, forward, with_tips_inside
 
 _BASES = (5, 9, 13, 17)
 #: Closest that bones of different fingers may come, metres, on a hand of 0.185 m.
@@ -49,7 +49,7 @@ def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
     while True:
         angles = draw(_TRIES, rng)
         rotations = _rotations(rest, angles)
-        _, joints = forward(rest, rotations)
+        joints = with_tips_inside(forward(rest, rotations)[1])
         good = np.flatnonzero(clear(joints))
         if draw is _pinch and len(good):
             finger = 8 if rng.random() < 0.6 else 12
@@ -60,7 +60,7 @@ def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
 
 
 def clear(joints: np.ndarray) -> np.ndarray:
-    """Return which hands (N,), given as joints (N, 21, 3), keep their fingers apart."""
+    """Return which hands (N,) keep their fingers apart; joints (N, 21, 3), tips in the flesh."""
     points = np.concatenate(
         [joints[:, 4 * f + 2 : 4 * f + 5] for f in range(5)]
         + [
