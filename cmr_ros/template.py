@@ -6,18 +6,16 @@ that MANO, a body, or any other mesh may take the hand's place.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.untrusted import read_npz
 
 #: A sparse matrix as row indices, column indices and values, each (nonzeros,).
 Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-_MAX_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -77,15 +75,9 @@ class HandTemplate:
     @classmethod
     def load(cls, path: Path | str) -> HandTemplate:
         """Read a template.npz; InputError when it is missing, damaged or incomplete."""
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected a template.npz")
+        arrays = read_npz(path, "`cmr template build` makes a template.npz")
+        levels = sum(name.startswith("vertices") for name in arrays)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if sum(info.file_size for info in file.zip.infolist()) > _MAX_BYTES:
-                    raise InputError(f"{path}: too large for a template")
-                arrays = {name: file[name] for name in file.files}
-            levels = sum(name.startswith("vertices") for name in arrays)
             return cls(
                 name=str(arrays["name"]),
                 vertices=tuple(arrays[f"vertices{i}"] for i in range(levels)),
@@ -99,8 +91,6 @@ class HandTemplate:
             raise InputError(
                 f"{path}: the array {error} is missing; rebuild the template"
             ) from None
-        except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a template.npz ({error})") from None
 
     def save(self, path: Path | str) -> None:
         """Write the template as a compressed .npz."""

@@ -1,4 +1,4 @@
-"""Reads pickles of strangers without running anything in them.
+"""Reads files of strangers without running anything in them: numpy's archives, and pickles.
 
 The published template (`transform.pkl`) and MANO (`MANO_RIGHT.pkl`) come as pickles.  Only numpy's
 arrays are made real; objects of scipy and chumpy become stand-ins that keep their state, so neither
@@ -10,6 +10,8 @@ from __future__ import annotations
 import _codecs
 import copyreg
 import pickle
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 
-#: Larger than any template: a file that big is none.
+#: Larger than any template, case file or shard: a file that big is none.
 _MAX_BYTES = 256 << 20
 _RECONSTRUCT = np.ndarray(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -93,6 +95,29 @@ class _Unpickler(pickle.Unpickler):
         if module.startswith("chumpy"):
             return StandIn
         raise InputError(f"it asks for {module}.{name}, which a template does not need")
+
+
+def read_npz(
+    path: Path | str, remedy: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return all arrays of an .npz file, or those of the given names.
+
+    Raises InputError, which ends with the remedy, for a file that is missing, damaged, too large,
+    holds objects instead of numbers, or lacks one of the names.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: a single array, not an .npz of several; {remedy}")
+            if sum(info.file_size for info in file.zip.infolist()) > _MAX_BYTES:
+                raise InputError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; {remedy}")
+            return {name: file[name] for name in (file.files if names is None else names)}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}") from None
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]}; {remedy}") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable .npz ({error}); {remedy}") from None
 
 
 def read_pickle(path: Path | str) -> dict[str, Any]:

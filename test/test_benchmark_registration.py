@@ -83,7 +83,7 @@ def test_unusable_files_are_one_clear_error(tmp_path, capsys):
         load_cases(broken)
     np.savez(tmp_path / "empty.npz", verts=np.zeros(3))
     assert main(["benchmark", "registration", "--cases", str(tmp_path / "empty.npz")]) == 2
-    assert "are missing" in capsys.readouterr().err
+    assert "not a file of cases" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason=f"{GOLDEN} is not there")

@@ -7,13 +7,15 @@ import pytest
 import torch
 from networks import sphere_template
 
+from cmr_ros.hand import TIPS
 from cmr_ros.inference import load_network
 from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import LossWeights
+from cmr_ros.network.mobile import _TIP_REACH, _peaks
 from cmr_ros.training.batches import Batch
-from cmr_ros.training.objective import Objective
+from cmr_ros.training.objective import Objective, gaussians
 
 SIZE = 64
 
@@ -66,6 +68,30 @@ def test_aggregated_maps_reach_the_mesh():
         net.stages[0].head.bias += 2
     after = net.recover(features)
     assert (before.meshes[0] - after.meshes[0]).abs().max() > 1e-5
+
+
+def test_the_encoder_is_told_where_the_peaks_are():
+    joints_px = torch.rand(2, 21, 2) * 40 + 12
+    maps = gaussians(joints_px, SIZE, SIZE // 4, sigma_px=5.0).requires_grad_()
+    peaks = _peaks(maps)
+    columns, rows, heights = peaks.unflatten(1, (3, 21)).unbind(1)
+    span = SIZE - 4  # from the first cell's centre to the last one's
+    for found, true in ((columns, joints_px[..., 0]), (rows, joints_px[..., 1])):
+        assert torch.allclose((found + 1) / 2 * span + 1.5, true, atol=0.3)
+    assert heights.min() > 0.8 and heights.max() <= 1
+    assert not peaks.requires_grad
+    assert torch.isfinite(_peaks(torch.zeros(1, 21, 16, 16))).all()
+
+
+def test_landmarks_reach_to_the_ends_of_the_fingers():
+    net = network().eval()
+    with torch.no_grad():
+        released = net.landmark_heads(pooled := torch.rand(3, 1152)).landmarks[..., :2]
+        ours = net._released(pooled)["landmarks"] * SIZE + 0.5
+    bones = [points[:, TIPS] - points[:, [t - 1 for t in TIPS]] for points in (released, ours)]
+    assert torch.allclose(bones[1], bones[0] * torch.tensor(_TIP_REACH)[:, None], atol=1e-3)
+    others = [joint for joint in range(21) if joint not in TIPS]
+    assert torch.allclose(ours[:, others], released[:, others], atol=1e-3)
 
 
 def test_without_landmark_heads_there_is_nothing_to_read_from_them():

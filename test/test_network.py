@@ -80,6 +80,24 @@ def test_self_regression_averages_with_the_coarser_mesh(template):
     assert values == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1])
 
 
+def test_levels_correct_a_start_that_is_one_mesh(template):
+    decoder = SpiralDecoder(replace(LIGHT, start=16), template)
+    latent = torch.randn(2, 32)
+    starts = decoder.start(latent)
+    for head in decoder.heads:
+        torch.nn.init.zeros_(head.layer.weight)
+        torch.nn.init.zeros_(head.layer.bias)
+    meshes = decoder(latent)
+    assert all(map(torch.equal, meshes, reversed(starts)))
+    row, column, value = template.down[0]
+    coarser = np.zeros((2, len(template.vertices[1]), 3), np.float32)
+    np.add.at(coarser, (slice(None), row), value[:, None] * meshes[0].detach().numpy()[:, column])
+    assert np.allclose(meshes[1].detach().numpy(), coarser, atol=1e-6)
+    torch.nn.init.ones_(decoder.heads[0].layer.bias)
+    corrected = [float((a - b).detach().mean()) for a, b in zip(decoder(latent), meshes, strict=True)]
+    assert corrected == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1], abs=1e-6)
+
+
 def test_attention_starts_switched_off(template):
     with_attention = SpiralDecoder(LIGHT, template)
     without = SpiralDecoder(replace(LIGHT, attention=False), template)

@@ -54,12 +54,14 @@ def test_ablations_are_means_over_seeds(tmp_path):
         folder = tmp_path / str(index)
         folder.mkdir()
         decoder = {"inception": ism, "multi_scale": ism, "self_regression": ism}
+        decoder["start"] = 16 if ism else 0
         metrics = {"pa_mpjpe_mm": error, "pa_mpvpe_mm": error + 1}
         state = {"config": json.dumps({"decoder": decoder}), "metrics": metrics, "epoch": 1}
         torch.save(state, folder / "last.pt")
     plain, full = rows_of("1", runs=[tmp_path / str(i) for i in range(3)])[4:]
     assert (plain["ISM"], plain["PA-MPJPE"]) == ("", "9.00")
     assert (full["ISM"], full["PA-MPJPE"]) == ("x", "7.50 +- 0.71")
-    assert full["source"] == "measured: renders, 2 runs"
+    assert plain["source"] == "measured: renders, 1 runs"
+    assert full["source"] == "measured: renders, 2 runs, from a start"
     with pytest.raises(InputError, match="no such checkpoint"):
         table("1", runs=[tmp_path / "none"])

@@ -1,5 +1,6 @@
 """The training loop: resumed runs, several processes, kept features, damaged files."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -227,6 +228,19 @@ def test_checkpoint_that_holds_code_does_not_run_it(tmp_path):
         load_checkpoint(tmp_path / "last.pt", ("network", "epoch"))
 
 
+def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
+    before = Training(load_plan(plan_file, epochs=1), ALONE)
+    before.run()
+    plan = load_plan(plan_file, output=str(tmp_path / "next"), init=str(before.checkpoint))
+    same(Training(plan, ALONE).network.state_dict(), before.average.network.state_dict())
+    network = Training(dataclasses.replace(plan, fresh=("decoder",)), ALONE).network
+    same(network.encoder.state_dict(), before.average.network.encoder.state_dict())
+    own, other = (net.decoder.de_layers[0].weight for net in (network, before.average.network))
+    assert not torch.equal(own, other)
+    with pytest.raises(InputError, match="'head' is no part"):
+        Training(dataclasses.replace(plan, fresh=("head",)), ALONE)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -239,6 +253,7 @@ def test_checkpoint_that_holds_code_does_not_run_it(tmp_path):
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
         ({"network": {"depth": 1}}, "unknown entry 'depth'"),
         ({"train": "/nowhere"}, "/nowhere"),
+        ({"init": "/nowhere.pt"}, "no such checkpoint"),
         ({"batch_size": 1000}, "do not fill a batch"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues
+from cmr_ros.untrusted import read_npz
 
 #: What is wrong with the cues of each kind of case.
 KINDS = (
@@ -56,14 +56,9 @@ class Cases:
 
 def load_cases(path: str | Path) -> Cases:
     """Return the cases of an .npz file laid out like the golden registration cases."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz file of cases ({error})") from error
-    missing = [name for name in _FIELDS if name not in arrays]
-    if missing:
-        raise InputError(f"{path}: arrays {', '.join(missing)} are missing")
+    arrays = read_npz(path, "give a file like the golden registration cases")
+    if missing := [name for name in _FIELDS if name not in arrays]:
+        raise InputError(f"{path}: not a file of cases, {', '.join(missing)} missing")
     count = len(arrays["t_true"])
     vertex_count = arrays["joint_regressor"].shape[-1]
     shapes = {

@@ -70,7 +70,7 @@ def _ablations(runs: Sequence[Path]) -> list[list[str]]:
         decoder, metrics = json.loads(state["config"])["decoder"], state["metrics"]
         if not metrics:
             raise InputError(f"{run}: not validated yet; let `cmr train` finish an epoch")
-        switches = tuple(bool(decoder[name]) for name in _SWITCHES)
+        switches = tuple(bool(decoder[name]) for name in (*_SWITCHES, "start"))
         errors = (metrics["pa_mpjpe_mm"], metrics["pa_mpvpe_mm"])
         groups.setdefault(switches, []).append(errors)
     rows = []
@@ -83,6 +83,7 @@ def _ablations(runs: Sequence[Path]) -> list[list[str]]:
                 ("", "vertices"), errors.mean(axis=0), spread, strict=True
             )
         ]
-        marks = ["x" if switch else "" for switch in switches]
-        rows.append([f"measured: renders, {len(errors)} runs", *marks, *map(str.strip, cells)])
+        *marks, start = ("x" if switch else "" for switch in switches)
+        source = f"measured: renders, {len(errors)} runs" + (", from a start" if start else "")
+        rows.append([source, *marks, *map(str.strip, cells)])
     return rows

@@ -21,6 +21,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.evaluation.measure import Columns, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
+from cmr_ros.untrusted import read_npz
 
 #: Pictures in a part: what an interruption costs.
 PART = 16
@@ -116,7 +117,11 @@ def _finished(
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: not a folder of results ({error})") from None
     parts = ((index, folder / f"{index:05d}.npz") for index in range(count))
-    return {index: _load(path) for index, path in parts if path.exists()}
+    return {
+        index: read_npz(path, "delete it to measure it again")
+        for index, path in parts
+        if path.exists()
+    }
 
 
 def _write(path: Path, columns: Columns) -> None:
@@ -125,11 +130,3 @@ def _write(path: Path, columns: Columns) -> None:
     with open(unfinished, "wb") as file:
         np.savez(file, **columns)
     unfinished.replace(path)
-
-
-def _load(path: Path) -> Columns:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it to measure it again") from None

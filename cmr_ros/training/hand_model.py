@@ -6,7 +6,6 @@ back of the hand, y towards the thumb; a right hand, metres.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.errors import InputError
 from cmr_ros.hand import JOINT_PARENTS, TIPS
 from cmr_ros.registration import hand_length_m
+from cmr_ros.untrusted import read_npz
 
 #: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
 MEN_LENGTH_M, WOMEN_LENGTH_M = (0.193, 0.010), (0.178, 0.009)
@@ -71,16 +70,8 @@ class HandModel:
     @classmethod
     def load(cls, path: Path | str) -> HandModel:
         """Read a hand_model.npz; InputError when it is missing, damaged or incomplete."""
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; `cmr template build` makes hand_model.npz")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {field.name: file[field.name] for field in fields(cls)}
-        except KeyError as error:
-            raise InputError(f"{path}: {error.args[0]}; run `cmr template build`") from None
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a hand_model.npz ({error})") from None
+        names = [field.name for field in fields(cls)]
+        arrays = read_npz(path, "`cmr template build` makes a hand_model.npz", names)
         return cls(
             **{
                 name: array.astype(np.float64) if array.dtype == np.float16 else array

@@ -185,13 +185,13 @@ class Training:
 
 def _new_network(plan: TrainingPlan, config, template: HandTemplate) -> nn.Module:
     network = build(config, template)
+    if plan.init:
+        _start_from(network, plan.init, plan.fresh)
     if plan.trunk:
         trunk, heads = load_mediapipe(plan.trunk)
         network.trunk.load_state_dict(trunk)
         if network.landmark_heads is not None:
             network.landmark_heads.load_state_dict(heads)
-    if plan.init:
-        _start_from(network, plan.init, plan.fresh)
     if plan.frozen:
         network.trunk.requires_grad_(False)
     return network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,14 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.training.sample import Sample
+from cmr_ros.untrusted import read_npz
 
 #: High enough that only the camera's own JPEG, which the generator applies, can be seen.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 97,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 ]  # fmt: skip
+_REMEDY = "delete the file and render again"
 _ARRAYS = ("pictures", "offsets", "vertices", "joints", "matrices", "masks", "visible", "seed")
 
 
@@ -97,11 +98,11 @@ class Shards:
 
 def _count(path: Path) -> int:
     """Return the number of samples in a shard without reading its pictures."""
-    return len(_load(path, ("offsets",))["offsets"]) - 1
+    return len(read_npz(path, _REMEDY, ("offsets",))["offsets"]) - 1
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    shard = _load(path, _ARRAYS)
+    shard = read_npz(path, _REMEDY, _ARRAYS)
     count = len(shard["offsets"]) - 1
     for name in ("vertices", "joints", "matrices", "masks", "visible"):
         if len(shard[name]) != count:
@@ -109,13 +110,3 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if shard["offsets"][-1] != len(shard["pictures"]):
         raise InputError(f"{path}: pictures are cut off; delete the file and render again")
     return shard
-
-
-def _load(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: not a complete shard ({error}); delete the file and render again"
-        ) from error
