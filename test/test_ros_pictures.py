@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
-from cmr_ros.ros.pictures import decompress, to_image, to_rgb
+from cmr_ros.ros.pictures import decompress, to_depth, to_image, to_rgb
 
 WIDTH, HEIGHT = 64, 48
 
@@ -151,3 +151,40 @@ def test_to_image_is_the_inverse_of_to_rgb():
     np.testing.assert_array_equal(to_rgb(message), scene())
     mask = to_image(scene()[..., 1], header)
     assert (mask.encoding, mask.step, len(mask.data)) == ("mono8", WIDTH, WIDTH * HEIGHT)
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("padding", [0, 6])
+def test_depth_in_millimetres_and_metres(is_bigendian, padding):
+    depth_m = np.linspace(0, 65.535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
+    order = ">" if is_bigendian else "<"
+    for encoding, data in {
+        "16UC1": np.round(1000 * depth_m).astype(f"{order}u2"),
+        "32FC1": depth_m.astype(f"{order}f4"),
+    }.items():
+        rows = np.ascontiguousarray(data).view(np.uint8).reshape(HEIGHT, -1)
+        padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=255)
+        found = to_depth(image(encoding, padded, is_bigendian=is_bigendian))
+        assert found.dtype == np.float32 and found.dtype.isnative
+        np.testing.assert_allclose(found, depth_m, atol=0.00051, err_msg=encoding)
+
+
+def test_unknown_depth_stays_unknown():
+    depth_m = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    assert np.isnan(to_depth(image("32FC1", depth_m))).all()
+    assert not to_depth(image("16UC1", np.zeros((HEIGHT, WIDTH), np.uint16))).any()
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "mono16", "", "32FC3"])
+def test_what_is_no_depth_is_named(encoding):
+    with pytest.raises(InputError, match=f"{encoding!r}.*16UC1.*32FC1"):
+        to_depth(image(encoding, scene()))
+
+
+@pytest.mark.parametrize("fields", [{"height": 49}, {"step": 127}, {"width": 65}, {"width": 0}])
+def test_depth_sizes_that_do_not_fit_are_named(fields):
+    message = image("16UC1", np.zeros((HEIGHT, WIDTH), np.uint16))
+    for name, value in fields.items():
+        setattr(message, name, value)
+    with pytest.raises(InputError, match=f"{message.width}x{message.height} '16UC1'"):
+        to_depth(message)

@@ -54,6 +54,8 @@ _ENCODINGS = {
     "bayer_gbrg8": _Encoding(1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": _Encoding(1, cv2.COLOR_BayerGB2RGB),
 }
+#: REP 118: the type of a pixel, and its unit in metres.
+_DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "32FC1": ("f4", 1.0)}
 
 
 def to_rgb(message: Image) -> np.ndarray:
@@ -65,15 +67,9 @@ def to_rgb(message: Image) -> np.ndarray:
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
         return _rare_to_rgb(message)
-    width, height, step = message.width, message.height, message.step
-    rows, row_bytes = int(height * encoding.rows), width * encoding.pixel_bytes
-    data = np.frombuffer(message.data, np.uint8)
-    if not rows or not row_bytes or step < row_bytes or data.size < rows * step:
-        raise InputError(
-            f"picture of {width}x{height} {message.encoding!r} with step {step} cannot have "
-            f"{data.size} bytes; the camera driver fills the message wrongly"
-        )
-    packed = data[: rows * step].reshape(rows, step)[:, :row_bytes]
+    width, height = message.width, message.height
+    rows = int(height * encoding.rows)
+    packed = _unpadded(message, rows, width * encoding.pixel_bytes)
     if message.encoding == "mono16":
         packed = packed[:, 0 if message.is_bigendian else 1 :: 2]
     elif encoding.pixel_bytes > 1:
@@ -87,6 +83,34 @@ def to_rgb(message: Image) -> np.ndarray:
         raise InputError(
             f"picture of {width}x{height} {message.encoding!r} cannot be converted: {error.err}"
         ) from error
+
+
+def to_depth(message: Image) -> np.ndarray:
+    """Return z (height, width) float32 in metres of a depth Image (REP 118); rows may be padded.
+
+    0 or NaN where unknown.  Raises InputError for encodings that are no depth picture, and for data
+    that do not fill the size the message claims.
+    """
+    if message.encoding not in _DEPTH_ENCODINGS:
+        raise InputError(
+            f"encoding {message.encoding!r} is no depth; publish 16UC1 (millimetres) or 32FC1 "
+            "(metres)"
+        )
+    kind, unit_m = _DEPTH_ENCODINGS[message.encoding]
+    pixel = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
+    packed = _unpadded(message, message.height, message.width * pixel.itemsize)
+    return np.ascontiguousarray(packed).view(pixel).astype(np.float32) * np.float32(unit_m)
+
+
+def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
+    """Return the bytes (rows, row_bytes) of a picture; InputError if it does not have them."""
+    step, data = message.step, np.frombuffer(message.data, np.uint8)
+    if not rows or not row_bytes or step < row_bytes or data.size < rows * step:
+        raise InputError(
+            f"picture of {message.width}x{message.height} {message.encoding!r} with step {step} "
+            f"cannot have {data.size} bytes; the camera driver fills the message wrongly"
+        )
+    return data[: rows * step].reshape(rows, step)[:, :row_bytes]
 
 
 def _rare_to_rgb(message: Image) -> np.ndarray:
