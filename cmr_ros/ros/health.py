@@ -19,7 +19,7 @@ _SILENCE_GRACE_S = 5.0
 class _Trouble:
     text: str = ""
     lasts: bool = False
-    since_s: float = 0.0
+    due_s: float = 0.0
     logged_text: str = ""
     logged_s: float = -_WARNING_PERIOD_S
 
@@ -51,14 +51,14 @@ class Health:
         self._hands = hands
 
     def trouble(self, subject: str, text: str, grace_s: float = 0.0):
-        """Warn of a trouble, once as long as it says the same, if it lasts longer than grace_s."""
+        """Tell of a trouble if it lasts longer than grace_s; log it once while it says the same."""
         now = time.monotonic()
         trouble = self._troubles.setdefault(subject, _Trouble())
         if not trouble.lasts:
-            trouble.lasts, trouble.since_s, trouble.logged_text = True, now, ""
+            trouble.lasts, trouble.due_s, trouble.logged_text = True, now + grace_s, ""
         trouble.text = text
         quiet = now - trouble.logged_s >= _WARNING_PERIOD_S
-        if quiet and now - trouble.since_s >= grace_s and text != trouble.logged_text:
+        if quiet and now >= trouble.due_s and text != trouble.logged_text:
             trouble.logged_text, trouble.logged_s = text, now
             self._node.get_logger().warning(text)
 
@@ -79,7 +79,7 @@ class Health:
             message=f"{self._hands} hands",
             hardware_id=self._topic,
         )
-        troubles = [trouble.text for trouble in self._troubles.values() if trouble.lasts]
+        troubles = [t.text for t in self._troubles.values() if t.lasts and now >= t.due_s]
         if troubles:
             status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
         values = {
