@@ -1,5 +1,6 @@
 """The other end of the wire: starts nodes as processes, plays pictures to them, hears them out."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -19,6 +20,10 @@ from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.parameter_client import AsyncParameterClient  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+
+from cmr_ros.msg import HandMeshArray  # noqa: E402
+from cmr_ros.ros.pictures import decompress, to_image  # noqa: E402
 
 #: Discovery takes half a second, now and then four, and a busy machine multiplies both.
 PATIENCE_S = 60.0
@@ -111,6 +116,58 @@ class Peer:
         return answer.result().results[0]
 
 
+class Camera:
+    """Plays the camera driver, and asks the node about one picture at a time."""
+
+    def __init__(self, namespace, recording, image_type=Image, reliable=True):
+        self.peer = Peer(namespace)
+        self.pictures, self.info = copy.deepcopy(recording)
+        topic = "image_raw" if image_type is Image else "image_raw/compressed"
+        self.images = self.peer.publisher(image_type, topic, reliable)
+        self.infos = self.peer.publisher(CameraInfo, "camera_info", reliable)
+        self.hands = self.peer.listen(HandMeshArray, "hand_node/hands")
+        self.picture = to_image(decompress(self.pictures[0]), self.pictures[0].header)
+        self.stamp = 1000
+
+    def wait_for_node(self):
+        self.peer.spin_until(
+            lambda: (
+                self.images.get_subscription_count()
+                and self.infos.get_subscription_count()
+                and self.peer.node.count_publishers("hand_node/hands")
+            ),
+            "the node",
+        )
+        self.peer.spin_for(0.3)  # both ends must have noticed
+
+    def send(self, picture=None, info=True):
+        """Publish a picture under a new stamp; `info` may be False or another camera_info."""
+        self.stamp += 1
+        picture = copy.deepcopy(self.picture) if picture is None else picture
+        picture.header.stamp.sec, picture.header.stamp.nanosec = self.stamp, 7 * self.stamp
+        picture.header.frame_id = "camera_optical"
+        if info:
+            info = self.info if info is True else info
+            info.header = picture.header
+            self.infos.publish(info)
+            self.peer.spin_for(0.05)
+        self.images.publish(picture)
+        return self.stamp
+
+    def ask(self, picture=None, info=True) -> HandMeshArray:
+        """Publish a picture until the node answers it: a best-effort one may get lost."""
+        sent = []
+
+        def answered():
+            if len(sent) < 5 * (1 + self.waited // 20) and self.waited % 20 == 0:
+                sent.append(self.send(copy.deepcopy(picture), info))
+            self.waited += 1
+            return next((m for m in self.hands if m.header.stamp.sec in sent), None)
+
+        self.waited = 0
+        return self.peer.spin_until(answered, "hands")
+
+
 def environment() -> dict:
     """Return the environment of a process that finds this checkout's package first."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -119,8 +176,6 @@ def environment() -> dict:
 
 def played_pictures():
     """Return the JPEG pictures and a camera_info of the recording the package comes with."""
-    from sensor_msgs.msg import CameraInfo, CompressedImage
-
     from cmr_ros import weights
 
     rosbags = pytest.importorskip("rosbags.highlevel", reason="rosbags is not installed")

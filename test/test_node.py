@@ -11,66 +11,14 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from peer import NodeProcess, Peer, environment, played_pictures
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from peer import Camera, NodeProcess, environment, played_pictures
+from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.hand import JOINT_NAMES
-from cmr_ros.msg import HandMeshArray, HandTopology
-from cmr_ros.ros.pictures import decompress, to_image, to_rgb
-
-
-class Camera:
-    """Plays the camera driver, and asks the node about one picture at a time."""
-
-    def __init__(self, namespace, recording, image_type=Image, reliable=True):
-        self.peer = Peer(namespace)
-        self.pictures, self.info = copy.deepcopy(recording)
-        topic = "image_raw" if image_type is Image else "image_raw/compressed"
-        self.images = self.peer.publisher(image_type, topic, reliable)
-        self.infos = self.peer.publisher(CameraInfo, "camera_info", reliable)
-        self.hands = self.peer.listen(HandMeshArray, "hand_node/hands")
-        self.picture = to_image(decompress(self.pictures[0]), self.pictures[0].header)
-        self.stamp = 1000
-
-    def wait_for_node(self):
-        self.peer.spin_until(
-            lambda: (
-                self.images.get_subscription_count()
-                and self.infos.get_subscription_count()
-                and self.peer.node.count_publishers("hand_node/hands")
-            ),
-            "the node",
-        )
-        self.peer.spin_for(0.3)  # both ends must have noticed
-
-    def send(self, picture=None, info=True):
-        """Publish a picture under a new stamp; `info` may be False or another camera_info."""
-        self.stamp += 1
-        picture = copy.deepcopy(self.picture) if picture is None else picture
-        picture.header.stamp.sec, picture.header.stamp.nanosec = self.stamp, 7 * self.stamp
-        picture.header.frame_id = "camera_optical"
-        if info:
-            info = self.info if info is True else info
-            info.header = picture.header
-            self.infos.publish(info)
-            self.peer.spin_for(0.05)
-        self.images.publish(picture)
-        return self.stamp
-
-    def ask(self, picture=None, info=True) -> HandMeshArray:
-        """Publish a picture until the node answers it: a best-effort one may get lost."""
-        sent = []
-
-        def answered():
-            if len(sent) < 5 * (1 + self.waited // 20) and self.waited % 20 == 0:
-                sent.append(self.send(copy.deepcopy(picture), info))
-            self.waited += 1
-            return next((m for m in self.hands if m.header.stamp.sec in sent), None)
-
-        self.waited = 0
-        return self.peer.spin_until(answered, "hands")
+from cmr_ros.msg import HandTopology
+from cmr_ros.ros.pictures import to_image, to_rgb
 
 
 @pytest.fixture(scope="module")
