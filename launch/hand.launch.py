@@ -1,6 +1,7 @@
 """Start hand_node for one camera, and RViz if asked for.
 
 ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+For RGB-D cameras: depth:=/camera/aligned_depth_to_color/image_raw
 """
 
 import os
@@ -17,6 +18,7 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 ARGUMENTS = {
     "image": ("image_raw", "topic of the pictures, without /compressed"),
     "camera_info": ("camera_info", "topic of the camera's calibration"),
+    "depth": ("", "topic of depth pictures aligned with the pictures; empty: none"),
     "namespace": ("", "namespace of the node, one per camera"),
     "transport": ("", "raw or compressed"),
     "engine": ("", "onnxruntime or torch"),
@@ -34,12 +36,16 @@ def start(context):
     overrides = {name: given[name] for name in ("transport", "engine", "model") if given[name]}
     if given["providers"]:
         overrides["providers"] = [name.strip() for name in given["providers"].split(",")]
+    remappings = [("image_raw", given["image"]), ("camera_info", given["camera_info"])]
+    if given["depth"]:
+        overrides["use_depth"] = True
+        remappings.append(("depth", given["depth"]))
     node = Node(
         package="cmr_ros",
         executable="hand_node",
         namespace=given["namespace"],
         parameters=[given["params_file"], overrides],
-        remappings=[("image_raw", given["image"]), ("camera_info", given["camera_info"])],
+        remappings=remappings,
         output="screen",
     )
     if given["rviz"].lower() not in ("true", "1"):

@@ -83,6 +83,12 @@ def test_topics_and_parameters_reach_the_node(launch_file):
     assert overrides == {"engine": "torch", "providers": ["cuda", "cpu"]}
 
 
+def test_a_depth_topic_switches_depth_on(launch_file):
+    (node,) = started(launch_file, depth="/cam/aligned_depth_to_color/image_raw")
+    assert dict(node.remappings)["depth"] == "/cam/aligned_depth_to_color/image_raw"
+    assert node.parameters[1] == {"use_depth": True}
+
+
 def test_rviz_is_started_on_demand(launch_file):
     assert len(started(launch_file)) == 1
     _, rviz = started(launch_file, rviz="true", fixed_frame="cam")

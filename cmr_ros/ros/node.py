@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+import numpy as np
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
@@ -23,22 +24,23 @@ from cmr_ros.hand import Handedness
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros import messages, pictures
+from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.parameters import Parameters, declare
 from cmr_ros.ros.subscription import NewestSubscription
 
-#: How long camera_info may be later than the first picture.
-_CAMERA_INFO_GRACE_S = 2.0
+#: How long camera_info and depth may be later than the first picture.
+_GRACE_S = 2.0
 
 
 class HandNode(Node):
     """Feeds a camera's pictures to the pipeline and publishes the hands it finds.
 
-    Subscriptions: image_raw or image_raw/compressed, camera_info.  Publications: ~/hands,
-    ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.  Everything about a picture has
-    its stamp, and its frame_id, an optical frame.  Parameters: see `cmr_ros.ros.parameters`.
-    Raises InputError for a model that cannot be used.
+    Subscriptions: image_raw or image_raw/compressed, camera_info, and depth if wanted.
+    Publications: ~/hands, ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.
+    Everything about a picture has its stamp, and its frame_id, an optical frame.  Parameters: see
+    `cmr_ros.ros.parameters`.  Raises InputError for a model that cannot be used.
     """
 
     def __init__(self):
@@ -50,12 +52,11 @@ class HandNode(Node):
         )
         self._on_change(p)
         self._advertise()
-        self._subscribe(compressed=p.transport == "compressed")
+        self._subscribe(compressed=p.transport == "compressed", depth=p.use_depth)
         self._health = Health(self, self._images.topic, self._pipeline.network.serving)
-        self.get_logger().info(
-            f"{self._pipeline.network.serving}; waiting for {self._images.topic} and "
-            f"{self._infos.topic}"
-        )
+        sources = [self._images, self._infos, *([self._depths] if self._depths else [])]
+        topics = " and ".join(source.topic for source in sources)
+        self.get_logger().info(f"{self._pipeline.network.serving}; waiting for {topics}")
 
     def _advertise(self):
         advertise = partial(
@@ -72,16 +73,18 @@ class HandNode(Node):
         self._topology.publish(messages.to_topology(self._pipeline.template))
         self._make_markers = HandMarkers(self._pipeline.template.faces[0])
 
-    def _subscribe(self, compressed: bool):
+    def _subscribe(self, compressed: bool, depth: bool):
         # Like image_transport: one remapping of image_raw serves every transport.
         base = self.resolve_topic_name("image_raw")
         self._infos = NewestSubscription(self, CameraInfo, "camera_info", self._on_info)
+        self._depths = DepthInput(self, self._answer) if depth else None
         if compressed:
-            self._images = NewestSubscription(
-                self, CompressedImage, f"{base}/compressed", self._on_compressed
-            )
+            self._read_picture = pictures.decompress
+            kind, topic = CompressedImage, f"{base}/compressed"
         else:
-            self._images = NewestSubscription(self, Image, base, self._on_image)
+            self._read_picture = pictures.to_rgb
+            kind, topic = Image, base
+        self._images = NewestSubscription(self, kind, topic, self._on_picture)
 
     def _on_change(self, parameters: Parameters):
         self._settings = parameters
@@ -96,23 +99,24 @@ class HandNode(Node):
     def _on_info(self, info: CameraInfo):
         self._info = info
 
-    def _on_image(self, message: Image):
-        self._answer(message.header, partial(pictures.to_rgb, message))
-
-    def _on_compressed(self, message: CompressedImage):
-        self._answer(message.header, partial(pictures.decompress, message))
-
-    def _answer(self, header, read_picture):
-        """Publish the hands of one picture, or warn why they cannot be found."""
+    def _on_picture(self, message: Image | CompressedImage):
         self._health.received()
+        if self._depths is None:
+            self._answer(message)
+        else:
+            self._depths.pair(message)
+
+    def _answer(self, message: Image | CompressedImage, depth: Image | None = None):
+        """Publish the hands of one picture, or warn why they cannot be found."""
         start_s = time.monotonic()
+        header = message.header
         stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
         try:
-            picture = read_picture()
+            picture = self._read_picture(message)
             camera = self._camera(*picture.shape[1::-1])
             if camera is None:
                 return
-            hands = self._pipeline(picture, camera, stamp_s)
+            hands = self._pipeline(picture, camera, stamp_s, self._depth_m(depth, camera, header))
         except InputError as error:
             self._health.trouble("picture", str(error))
             return
@@ -131,7 +135,7 @@ class HandNode(Node):
         remedy = "calibrate the camera, or set assume_hfov_deg to its horizontal field of view"
         if self._info is None:
             text = f"no camera_info on {topic}, so no hands: remap camera_info, {remedy}"
-            self._health.trouble("camera_info", text, grace_s=_CAMERA_INFO_GRACE_S)
+            self._health.trouble("camera_info", text, grace_s=_GRACE_S)
             return None
         self._health.clear("camera_info")
         try:
@@ -144,6 +148,19 @@ class HandNode(Node):
                 f"{topic} is for {camera.width}x{camera.height}: they must come from one camera"
             )
         return camera
+
+    def _depth_m(self, depth: Image | None, camera: Camera, header) -> np.ndarray | None:
+        """Return z of each of a picture's pixels; None, and a warning, where it is not known."""
+        if self._depths is None:
+            return None
+        try:
+            depth_m = self._depths.read(depth, camera, header.frame_id)
+        except InputError as error:
+            text = f"hands are placed without depth: {error}"
+            self._health.trouble("depth", text, grace_s=_GRACE_S)
+            return None
+        self._health.clear("depth")
+        return depth_m
 
     def _publish(self, hands, picture, camera: Camera, header):
         """Publish one picture's results; the expensive ones only where somebody listens."""

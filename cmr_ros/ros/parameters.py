@@ -53,6 +53,11 @@ class Parameters:
         choices=("raw", "compressed"),
         fixed=True,
     )
+    use_depth: bool = _parameter(
+        False,
+        "Subscribe to depth, too: pictures of z that are aligned with the pictures, pixel by pixel",
+        fixed=True,
+    )
     rectified: bool = _parameter(
         False, "Pictures are rectified: use camera_info's P without distortion instead of K and D"
     )

@@ -1,4 +1,4 @@
-"""A subscription that understands every publisher and holds only the newest message."""
+"""A subscription that understands every publisher and holds only the newest messages."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ class NewestSubscription:
     Reliability and durability can be overridden (parameters qos_overrides.<topic>.subscription.*).
     """
 
-    def __init__(self, node: Node, message_type: type, topic: str, callback: Callable):
+    def __init__(
+        self, node: Node, message_type: type, topic: str, callback: Callable, history: int = 1
+    ):
+        self._history = history
         self._node, self._type, self._topic, self._callback = node, message_type, topic, callback
         self._subscription = self._subscribe(
-            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE),
+            QoSProfile(depth=history, reliability=ReliabilityPolicy.RELIABLE),
             QoSOverridingOptions((QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)),
         )
 
@@ -48,7 +51,7 @@ class NewestSubscription:
         policy = event.last_policy_kind
         if policy == QoSPolicyKind.RELIABILITY:
             qos = self._subscription.qos_profile
-            qos.reliability, qos.depth = ReliabilityPolicy.BEST_EFFORT, 1
+            qos.reliability, qos.depth = ReliabilityPolicy.BEST_EFFORT, self._history
             self._node.get_logger().info(
                 f"{self.topic} is published best-effort: subscribing likewise; should large "
                 "pictures get lost, give their publisher share/cmr_ros/config/fastdds.xml"

@@ -1,0 +1,285 @@
+"""Depth pictures: which belongs to which picture, and what a node makes of them over DDS."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from peer import Camera as Driver
+from peer import NodeProcess, played_pictures
+from sensor_msgs.msg import Image
+
+from cmr_ros.camera import Camera
+from cmr_ros.errors import InputError
+from cmr_ros.ros.depth import DepthInput
+
+
+class Timer:
+    """Stands in for a ROS timer; it expires when the test says so."""
+
+    def __init__(self, callback):
+        self.callback, self.runs = callback, True
+
+    def cancel(self):
+        self.runs = False
+
+    def reset(self):
+        self.runs = True
+
+    def is_canceled(self):
+        return not self.runs
+
+    def expire(self):
+        if self.runs:
+            self.callback()
+
+
+class StandIn:
+    """Stands in for a node, so that arrivals have an order.  answers: (picture, depth) in ms."""
+
+    def __init__(self):
+        self.answers = []
+        self.input = DepthInput(self, lambda *pair: self.answers.append(tuple(map(ms, pair))))
+
+    def create_subscription(self, kind, topic, callback, qos, **_):
+        self.on_depth = callback
+        return SimpleNamespace(topic_name=f"/camera/{topic}", qos_profile=qos)
+
+    def create_timer(self, period_s, callback, clock):
+        self.timer = Timer(callback)
+        return self.timer
+
+    def picture(self, *stamps_ms):
+        for stamp_ms in stamps_ms:
+            self.input.pair(stamped(stamp_ms))
+
+    def depth(self, *stamps_ms):
+        for stamp_ms in stamps_ms:
+            self.on_depth(stamped(stamp_ms))
+
+
+def stamped(stamp_ms: int) -> Image:
+    image = Image()
+    image.header.stamp.sec = 1_700_000_000 + stamp_ms // 1000
+    image.header.stamp.nanosec = stamp_ms % 1000 * 1_000_000
+    return image
+
+
+def ms(image):
+    if image is None:
+        return None
+    stamp = image.header.stamp
+    return (stamp.sec - 1_700_000_000) * 1000 + stamp.nanosec // 1_000_000
+
+
+def test_either_may_come_first():
+    node = StandIn()
+    node.depth(1000)
+    node.picture(1000)
+    assert node.answers == [(1000, 1000)], "at once"
+    node.picture(1033)
+    assert len(node.answers) == 1
+    node.depth(1033)
+    node.timer.expire()
+    assert node.answers[1:] == [(1033, 1033)], "once"
+
+
+def test_depth_ahead_of_slow_pictures_is_kept():
+    node = StandIn()
+    node.depth(1000, 1033, 1067, 1100)
+    node.picture(1000, 1033)
+    assert node.answers == [(1000, 1000), (1033, 1033)]
+
+
+def test_a_picture_waits_for_its_own_depth_though_the_last_one_is_near():
+    node = StandIn()
+    node.depth(1000)
+    node.picture(1017)
+    assert not node.answers
+    node.depth(1017)
+    assert node.answers == [(1017, 1017)]
+
+
+def test_sensors_that_run_freely_get_the_nearest():
+    node = StandIn()
+    node.depth(1000)
+    node.picture(1012)
+    node.depth(1033)
+    assert node.answers == [(1012, 1000)]
+    node.picture(1045)
+    node.timer.expire()
+    assert node.answers[1:] == [(1045, 1033)]
+
+
+def test_what_is_missing_or_far_is_waited_for_once():
+    node = StandIn()
+    node.picture(1000)
+    assert not node.answers
+    node.timer.expire()
+    assert node.answers == [(1000, None)]
+    node.timer.expire()
+    assert len(node.answers) == 1
+    node.picture(1033)
+    node.depth(1100)
+    assert node.answers[1:] == [(1033, None)], "nothing nearer can come any more"
+
+
+def test_the_newest_picture_takes_the_place_of_one_that_waits_but_no_longer_wait():
+    node = StandIn()
+    node.picture(1000)
+    node.timer.reset = lambda: pytest.fail("a new wait: with fast pictures it would never end")
+    node.picture(1017)
+    node.timer.expire()
+    assert node.answers == [(1017, None)]
+
+
+def test_depth_that_has_gone_is_not_waited_for_until_it_is_back():
+    node = StandIn()
+    for stamp_ms in range(1000, 2000, 33):
+        node.picture(stamp_ms)
+        waits = not node.timer.is_canceled()
+        node.timer.expire()
+    assert not waits and {depth for _, depth in node.answers} == {None}
+    with pytest.raises(InputError, match="nothing comes on /camera/depth"):
+        node.input.read(None, CAMERA, "optical")
+    node.depth(2000)
+    node.picture(2033)
+    assert not node.timer.is_canceled()
+    node.depth(2033)
+    assert node.answers[-1] == (2033, 2033)
+
+
+CAMERA = Camera.from_fov(4, 3, 60.0)
+
+
+def depth_image(width=4, height=3, frame="optical", encoding="16UC1", depth_mm=1500) -> Image:
+    data = np.full((height, width), depth_mm, "<u2").tobytes()
+    image = Image(width=width, height=height, step=2 * width, encoding=encoding, data=data)
+    image.header.frame_id = frame
+    return image
+
+
+def test_an_aligned_depth_picture_is_read_in_metres():
+    depth_m = StandIn().input.read(depth_image(), CAMERA, "optical")
+    assert depth_m.shape == (3, 4) and depth_m == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"width": 8}, "8x3.*4x3.*aligned.*align_depth.enable"),
+        ({"frame": "infrared"}, "'infrared'.*'optical'.*aligned.*align_depth.enable"),
+        ({"encoding": "rgb8"}, "'rgb8'.*16UC1.*32FC1"),
+    ],
+)
+def test_depth_that_is_not_aligned_is_named(fields, words):
+    with pytest.raises(InputError, match=f"/camera/depth.*{words}"):
+        StandIn().input.read(depth_image(**fields), CAMERA, "optical")
+
+
+def test_depth_that_never_fits_is_named():
+    node = StandIn()
+    node.depth(1000)
+    node.picture(1500)
+    node.timer.expire()
+    assert node.answers == [(1500, None)]
+    with pytest.raises(InputError, match="/camera/depth has a stamp within 20 ms.*enable_sync"):
+        node.input.read(None, CAMERA, "optical")
+
+
+class RgbdDriver(Driver):
+    """Sends `depth` (height, width) with each picture, before or after it; None: no depth."""
+
+    def __init__(self, namespace, recording):
+        super().__init__(namespace, recording)
+        self.depths = self.peer.publisher(Image, "depth")
+        self.depth, self.depth_first = None, False
+        self.diagnostics = self.peer.listen(DiagnosticArray, "/diagnostics")
+
+    def send(self, picture=None, info=True):
+        if self.depth_first:
+            self._send_depth(self.stamp + 1)
+        stamp = super().send(picture, info)
+        if not self.depth_first:
+            self._send_depth(stamp)
+        return stamp
+
+    def _send_depth(self, stamp):
+        if self.depth is None:
+            return
+        height, width = self.depth.shape
+        encoding = {"uint16": "16UC1", "float32": "32FC1"}[self.depth.dtype.name]
+        message = Image(
+            width=width, height=height, encoding=encoding, step=width * self.depth.itemsize
+        )
+        message.data.frombytes(self.depth.tobytes())
+        message.header.stamp.sec, message.header.stamp.nanosec = stamp, 7 * stamp
+        message.header.frame_id = "camera_optical"
+        self.depths.publish(message)
+
+    def ask_until(self, condition, what):
+        """Ask until the condition holds for the first hand, which there must always be."""
+
+        def answered():
+            hand = self.ask().hands[0]
+            return hand if condition(hand) else None
+
+        return self.peer.spin_until(answered, what)
+
+    def says(self, *words) -> bool:
+        message = self.diagnostics and self.diagnostics[-1].status[0]
+        return (
+            message
+            and message.level == DiagnosticStatus.ERROR
+            and all(word in message.message for word in words)
+        )
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nodes")
+    node = NodeProcess("rgbd", folder, "-p", "use_depth:=true")
+    driver = RgbdDriver("rgbd", played_pictures())
+    try:
+        driver.peer.spin_until(driver.depths.get_subscription_count, "the subscription to depth")
+        driver.wait_for_node()
+        yield driver
+    finally:
+        driver.peer.close()
+        node.stop()
+    assert "Traceback" not in node.log, node.log
+
+
+@pytest.fixture(scope="module")
+def without_depth(driver):
+    """The first hand while no depth comes."""
+    words = ("nothing comes on /rgbd/depth", "align_depth.enable")
+    return driver.ask_until(lambda hand: driver.says(*words), "diagnostics of missing depth")
+
+
+def test_missing_depth_is_told_and_hands_come_without(without_depth):
+    assert without_depth.registration and "depth" not in without_depth.registration
+
+
+@pytest.mark.parametrize("depth_first", [False, True])
+@pytest.mark.parametrize("unit", ["millimetres", "metres"])
+def test_depth_places_the_hand(driver, without_depth, unit, depth_first):
+    # A plane through the hand, 6 % farther than the picture alone says.
+    distance_m = 1.06 * np.median(np.reshape(without_depth.vertices, (-1, 3))[:, 2])
+    plane_m = np.full((driver.info.height, driver.info.width), distance_m, np.float32)
+    driver.depth = (1000 * plane_m).astype(np.uint16) if unit == "millimetres" else plane_m
+    driver.depth_first = depth_first
+    hand = driver.ask_until(lambda hand: "depth" in hand.registration, "a hand placed by depth")
+    assert hand.joints[0].z == pytest.approx(1.06 * without_depth.joints[0].z, rel=0.025)
+    assert hand.root_covariance[8] < 0.2 * without_depth.root_covariance[8]
+    driver.ask_until(lambda hand: not driver.says("without depth"), "the all-clear")
+
+
+def test_depth_of_another_size_is_told_and_hands_come_without(driver, without_depth):
+    driver.depth = np.full((240, 320), 500, np.uint16)
+    words = ("/rgbd/depth is 320x240", "the picture 640x480", "align_depth.enable")
+    hand = driver.ask_until(lambda hand: driver.says(*words), "diagnostics of the size")
+    assert "depth" not in hand.registration
