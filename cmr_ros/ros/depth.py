@@ -19,7 +19,9 @@ from cmr_ros.ros.subscription import NewestSubscription
 #: freely at 30 Hz, the nearest is within 17 ms; a hand moves at most a few centimetres meanwhile.
 _APART_NS = 20_000_000
 #: How long a picture waits for its depth picture: less than until the next one comes, at 30 Hz.
-_PATIENCE_S = 0.03
+#: In ticks, because timers go first: on a busy machine a single one would fire, too late itself,
+#: before the depth picture is read that has come long since.
+_TICK_S, _TICKS = 0.01, 3
 #: Depth pictures held: those that may come before their picture, or while another is worked on.
 _HELD = 5
 #: After so many pictures without any depth picture none is waited for.
@@ -43,8 +45,9 @@ class DepthInput:
         self._depths = NewestSubscription(node, Image, "depth", self._on_depth, history=_HELD)
         # Not simulated time: a paused simulation must not keep a picture.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._patience = node.create_timer(_PATIENCE_S, self._pass_on, clock=steady)
-        self._patience.cancel()
+        self._timer = node.create_timer(_TICK_S, self._on_tick, clock=steady)
+        self._timer.cancel()
+        self._ticks_left = 0
 
     @property
     def topic(self) -> str:
@@ -57,8 +60,9 @@ class DepthInput:
         self._pictures_since_depth += 1
         if self._pictures_since_depth > _LOST or self._is_decided():
             self._pass_on()
-        elif self._patience.is_canceled():
-            self._patience.reset()
+        elif self._timer.is_canceled():
+            self._ticks_left = _TICKS
+            self._timer.reset()
 
     def read(self, depth: Image | None, camera: Camera, frame_id: str) -> np.ndarray:
         """Return z (height, width) in metres of each pixel of a picture of `camera`.
@@ -89,13 +93,18 @@ class DepthInput:
         if self._waiting is not None and self._is_decided():
             self._pass_on()
 
+    def _on_tick(self):
+        self._ticks_left -= 1
+        if not self._ticks_left:
+            self._pass_on()
+
     def _is_decided(self) -> bool:
         """Whether no depth picture still to come can be nearer to the waiting picture's stamp."""
         now = _stamp_ns(self._waiting)
         return any(_stamp_ns(depth) >= now for depth in self._held)
 
     def _pass_on(self):
-        self._patience.cancel()
+        self._timer.cancel()
         picture, self._waiting = self._waiting, None
         stamp_ns = _stamp_ns(picture)
         near = [d for d in self._held if abs(_stamp_ns(d) - stamp_ns) <= _APART_NS]
@@ -110,7 +119,7 @@ class DepthInput:
             )
         return (
             f"no picture on {self.topic} has a stamp within {_APART_NS / 1e6:g} ms of the colour "
-            f"picture's and comes within {1000 * _PATIENCE_S:g} ms of it: take both from one "
+            f"picture's and comes within {1000 * _TICK_S * _TICKS:g} ms of it: take both from one "
             "camera, and synchronise them (RealSense: enable_sync:=true)"
         )
 
