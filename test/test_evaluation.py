@@ -13,6 +13,7 @@ from scenes import frames_of, needs_weights
 from cmr_ros.camera import Camera
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
+from cmr_ros.evaluation.datasets import read
 from cmr_ros.evaluation.measure import measure, stack
 from cmr_ros.evaluation.methods import Method
 from cmr_ros.evaluation.predictions import write_submission
@@ -278,6 +279,15 @@ def test_a_manifest_from_picture_to_table(tmp_path):
         figures = json.loads(path.read_text())
         assert (figures["images"], figures["misses"]) == (2, 0)
         assert figures["pa_mpjpe_mm"] < 20 and figures["cs_mpjpe_mm"] < 60
+    picture = read(tmp_path)[0]
+    near, far = (
+        Method(hand_length_m=length_m).start()(picture)[0].joints_m[0, 2]
+        for length_m in (0.17, 0.187)
+    )
+    assert far / near == pytest.approx(1.1, rel=0.02)
+    assert main([*command, "--hand-length", "0.187"]) in (0, None)
+    assert json.loads(path.read_text())["dataset"].endswith("hand length 0.187 m")
+    assert main([*command, "--hand-length", "187"]) == 2
 
 
 def test_bodies_are_measured_by_predictions(tmp_path, capsys, monkeypatch):

@@ -25,6 +25,10 @@ def add_arguments(parser) -> None:
     who.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     who.add_argument("--predictions", type=Path, metavar="FILE", help="measure [joints, vertices]")
     parser.add_argument("--crops", choices=CROPS, default=CROPS[0], help="who places the crops")
+    parser.add_argument(
+        "--hand-length", type=float, default=0.0, metavar="METRES",
+        help="of all hands, wrist to middle tip; told to the model alone (default: adults')",
+    )  # fmt: skip
     parser.add_argument("--peer", choices=PEERS, help="measure it, too")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -39,12 +43,16 @@ def run(args) -> None:
     """Measure, print the tables and write what was asked for."""
     if args.limit is not None and args.limit < 1:
         raise InputError(f"--limit {args.limit}: at least one picture is needed")
+    if args.hand_length and not 0.05 < args.hand_length < 0.3:
+        raise InputError(f"--hand-length {args.hand_length:g}: no hand's length in metres")
     samples = read(args.dataset, args.layout, args.split)[: args.limit]
-    own = Method(args.model, args.crops)
+    own = Method(args.model, args.crops, hand_length_m=args.hand_length)
     measured = _measure(args, own, samples)
     summaries = [summarise(name, columns) for name, columns in measured.items()]
 
     protocol = "predictions" if args.predictions else f"{args.crops} crops"
+    if args.hand_length:
+        protocol += f", hand length {args.hand_length:g} m"
     dataset = f"{_name(args.dataset)}, {protocol}"
     print("\n\n".join(map(text, tables(summaries))))
     if args.json:

@@ -28,12 +28,14 @@ class Method:
     """What answers; all that a process needs to start it.
 
     model: folder, by default the package's own.  crops: one of CROPS.  peer: one of PEERS, which
-    then answers in place of the model, with a detector of its own.
+    then answers in place of the model, with a detector of its own.  hand_length_m: of all hands,
+    where it is known; 0: they are taken for adults'.
     """
 
     model: Path | None = None
     crops: str = "detector"
     peer: str | None = None
+    hand_length_m: float = 0.0
 
     @property
     def name(self) -> str:
@@ -47,8 +49,10 @@ class Method:
 
             return MediaPipe()
         if self.crops == "truth":
-            return _in_true_crops(HandPipeline(self.model, min_score=0.0))
-        return _in_whole_pictures(HandPipeline(self.model))
+            return _in_true_crops(
+                HandPipeline(self.model, min_score=0.0, hand_length_m=self.hand_length_m)
+            )
+        return _in_whole_pictures(HandPipeline(self.model, hand_length_m=self.hand_length_m))
 
     @property
     def folder(self) -> Path:
@@ -62,6 +66,7 @@ class Method:
     def fingerprint(self) -> dict[str, str]:
         """Return what makes the numbers what they are, the network's contents included."""
         entries = {"crops": self.crops, "peer": str(self.peer)}
+        entries["hand_length_m"] = str(self.hand_length_m)
         if self.peer is None:
             path = self.folder / "model.onnx"
             try:
