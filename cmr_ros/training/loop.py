@@ -48,7 +48,8 @@ class Training:
         torch.manual_seed(plan.seed)
         self.config = plan.network_config
         self.template = HandTemplate.load(plan.template)
-        self.network = _new_network(plan, self.config, self.template).to(processes.device)
+        self.network = _new_network(plan, self.config, self.template, processes.leads)
+        self.network.to(processes.device)
         self.average = Average(self.network, plan.ema)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -183,10 +184,12 @@ class Training:
         return samples
 
 
-def _new_network(plan: TrainingPlan, config, template: HandTemplate) -> nn.Module:
+def _new_network(plan: TrainingPlan, config, template: HandTemplate, tell: bool) -> nn.Module:
     network = build(config, template)
     if plan.init:
-        _start_from(network, plan.init, plan.fresh)
+        taken, count = _start_from(network, plan.init, plan.fresh), len(network.state_dict())
+        if tell:
+            tqdm.write(f"{taken} of {count} arrays start from {plan.init}", file=sys.stderr)
     if plan.trunk:
         trunk, heads = load_mediapipe(plan.trunk)
         network.trunk.load_state_dict(trunk)
@@ -197,8 +200,11 @@ def _new_network(plan: TrainingPlan, config, template: HandTemplate) -> nn.Modul
     return network
 
 
-def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) -> None:
-    """Take over the averaged weights of another run that fit; InputError if none does."""
+def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) -> int:
+    """Take over those averaged weights of another run that fit, and return how many do.
+
+    Raises InputError if none does.
+    """
     unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
     if unknown:
         raise InputError(f"fresh: {unknown[0]!r} is no part of the network")
@@ -211,7 +217,7 @@ def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) ->
     if not taken:
         raise InputError(f"{checkpoint}: nothing in it fits the network")
     network.load_state_dict(own | taken)
-    print(f"{len(taken)} of {len(own)} arrays start from {checkpoint}", file=sys.stderr)
+    return len(taken)
 
 
 class _Log:
