@@ -49,7 +49,7 @@ def _write_sheet(path: Path, drawn: Sequence[Sent], start_ns: int) -> Path:
         size = (width, width * image.height // image.width)
         tile = cv2.resize(to_rgb(image), size, interpolation=cv2.INTER_AREA)
         stamp = image.header.stamp
-        text = f"{stamp.sec + stamp.nanosec * 1e-9 - start_ns * 1e-9:.1f} s"
+        text = f"{(stamp.sec * 10**9 + stamp.nanosec - start_ns) / 1e9:.1f} s"
         place = (8, size[1] - 10)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 1, cv2.LINE_AA)
