@@ -19,7 +19,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 
-#: Larger than any template, case file or shard: a file that big is none.
+#: Larger than any template: a file that big is none.
 _MAX_BYTES = 256 << 20
 _RECONSTRUCT = np.ndarray(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -102,15 +102,17 @@ def read_npz(
 ) -> dict[str, np.ndarray]:
     """Return all arrays of an .npz file, or those of the given names.
 
-    Raises InputError, which ends with the remedy, for a file that is missing, damaged, too large,
-    holds objects instead of numbers, or lacks one of the names.
+    Raises InputError, which ends with the remedy, for a file that is missing, damaged, unpacks to
+    far more than itself, holds objects instead of numbers, or lacks one of the names.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError(f"{path}: a single array, not an .npz of several; {remedy}")
-            if sum(info.file_size for info in file.zip.infolist()) > _MAX_BYTES:
-                raise InputError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; {remedy}")
+            # What is not compressed is as large as its file: no small file unpacks to it.
+            allowed = max(_MAX_BYTES, Path(path).stat().st_size)
+            if sum(info.file_size for info in file.zip.infolist()) > allowed:
+                raise InputError(f"{path}: unpacks to over {_MAX_BYTES >> 20} MiB; {remedy}")
             return {name: file[name] for name in (file.files if names is None else names)}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}") from None

@@ -6,6 +6,7 @@ from cmr_ros import weights
 from cmr_ros.errors import InputError
 from cmr_ros.hand import TIPS
 from cmr_ros.template import HandTemplate
+from cmr_ros.untrusted import read_npz
 
 hierarchy = pytest.importorskip("cmr_ros.training.hierarchy", reason="needs trimesh")
 
@@ -119,6 +120,15 @@ def test_damaged_files_are_refused(egg, tmp_path):
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="not a readable .npz.*template.npz"):
         HandTemplate.load(tmp_path / "x.npy")
+
+
+def test_archives_that_unpack_to_far_more_than_themselves_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("cmr_ros.untrusted._MAX_BYTES", 1 << 16)
+    np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(1 << 16))
+    with pytest.raises(InputError, match="unpacks to over.*render it again"):
+        read_npz(tmp_path / "bomb.npz", "render it again")
+    np.savez(tmp_path / "large.npz", zeros=np.zeros(1 << 16))
+    assert len(read_npz(tmp_path / "large.npz", "render it again")["zeros"]) == 1 << 16
 
 
 def test_indices_beyond_the_mesh_are_refused(egg):

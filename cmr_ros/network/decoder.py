@@ -142,7 +142,7 @@ class SelfAttention(nn.Module):
         return self.gamma * (attention @ value[:, :, None])[:, :, 0] + latent
 
 
-class Start(nn.Module):
+class StartMesh(nn.Module):
     """Latent vector (N, latent) -> meshes (N, V_i, 3) of the predicted levels, coarse to fine.
 
     One mesh at all its resolutions.  What a plain MLP can say of a mesh, spiral convolutions need
@@ -187,7 +187,7 @@ class SpiralDecoder(nn.Module):
         self.config = config
         self.coarsest_count = len(template.vertices[-1])
         self.attention = SelfAttention(config.latent) if config.attention else nn.Identity()
-        self.start = Start(config, template) if config.start else None
+        self.start = StartMesh(config, template) if config.start else None
         first_width = config.widths[0]
         layers = [nn.Linear(config.latent, self.coarsest_count * first_width)]
         convolution = InceptionSpiralModule if config.inception else SpiralConv
