@@ -96,8 +96,60 @@ def test_landmarks_reach_to_the_ends_of_the_fingers():
 
 def test_without_landmark_heads_there_is_nothing_to_read_from_them():
     config = replace(preset("g_mobile"), input_size=SIZE, landmark_heads=False)
-    recovery = build(config, sphere_template()).eval()(torch.rand(1, 3, SIZE, SIZE))
-    assert recovery.landmarks is recovery.presence is recovery.handedness is None
+    net = build(config, sphere_template()).eval()
+    recovery = net(torch.rand(1, 3, SIZE, SIZE))
+    assert recovery.landmarks is recovery.presence is recovery.handedness is net.nudge is None
+
+
+def test_a_nudge_starts_the_decoder_nearer_to_what_the_released_head_says():
+    net = network().eval()
+    with torch.no_grad():
+        features = net.trunk(torch.rand(2, 3, SIZE, SIZE))
+        first = net.recover(features)
+    before, heatmaps = first.meshes[0], first.heatmaps
+    joints = before[:, :21]  # the sphere's regressor picks its first vertices
+    apart = torch.linspace(-0.05, 0.05, 21)[:, None] * torch.tensor([0.0, 1, 0])
+    said = joints + apart + 0.7  # wherever it is centred
+    assert torch.equal(net.recover(features, said).meshes[0], before)  # untrained: no move
+
+    optimizer = torch.optim.Adam(net.nudge.parameters(), 1e-2)
+    for _ in range(60):
+        move = net.nudge(said, before, heatmaps)
+        loss = (move[:, :21] - apart).abs().mean() + move[:, 21:].abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    after = net.recover(features, said).meshes[0]
+    left = (after[:, :21] - before[:, :21] - apart).abs().mean()
+    assert left < 0.5 * apart.abs().mean()
+    own = net.recover(features).meshes[0]  # what this head says by itself is something else
+    assert (own - after).abs().max() > 1e-4
+
+
+def test_a_nudge_learns_apart_from_the_decoder():
+    net = network()
+    recovery = net(torch.rand(2, 3, SIZE, SIZE))
+    recovery.nudged.abs().sum().backward()
+    assert net.nudge.layers[-1].bias.grad.abs().max() > 0
+    others = [p for name, p in net.named_parameters() if not name.startswith("nudge")]
+    assert all(p.grad is None for p in others)
+
+
+@pytest.mark.parametrize("head_error", [0.0, 0.5, 1.0])
+def test_training_brings_what_the_head_says_nearer_to_the_truth(head_error):
+    net, batch_ = network(), batch(64)
+    objective = Objective(net, sphere_template(), LossWeights(), 4.0, head_error)
+    pooled = torch.rand(64, 1152)
+    says = net.said_joints(pooled)
+    true = batch_.joints / net.config.scale_m
+    error, left = (
+        (x - x.mean(dim=1, keepdim=True)).norm(dim=(1, 2))
+        for x in (says - true, objective._said(pooled, batch_) - true)
+    )
+    share = left / error
+    assert head_error - 1e-4 <= share.min() and share.max() <= 1 + 1e-4
+    if head_error < 1:
+        assert share.max() - share.min() > 0.5 * (1 - head_error)
 
 
 def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
@@ -113,9 +165,9 @@ def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
         sum(losses.values()).backward()
         optimizer.step()
     assert set(losses) == {
-        "mesh", "heatmap", "silhouette", "normal", "edge", "location", "joint"
+        "mesh", "heatmap", "silhouette", "normal", "edge", "location", "nudge", "joint"
     }  # fmt: skip
-    for name in ("mesh", "heatmap", "silhouette", "location", "joint"):
+    for name in ("mesh", "heatmap", "silhouette", "location", "nudge", "joint"):
         assert losses[name] < first[name], name
     for name, value in net.landmark_heads.state_dict().items():
         assert torch.equal(value, heads[name])

@@ -250,6 +250,7 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"frozen": False}, "frozen"),
         ({"frozen": False, "cache": None}, "landmark_heads"),
         ({"preset": "sg_resnet18"}, "no trunk"),
+        ({"head_error": 1.5}, "head_error 1.5"),
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
         ({"network": {"depth": 1}}, "unknown entry 'depth'"),
         ({"train": "/nowhere"}, "/nowhere"),

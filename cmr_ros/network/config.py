@@ -22,7 +22,8 @@ class NetworkConfig:
     mesh; the release trained on more data) or P (PG without groups).  groups: joints whose maps
     are aggregated.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].
     scale_m: metres of one unit of the predicted meshes.  landmark_heads: let a mobile trunk's
-    released heads speak too; they are true only to the released trunk.
+    released heads speak too; they are true only to the released trunk.  nudge: hidden units of the
+    MLP by which their joints in 3D move the mesh that the decoder starts from; 0: none.
     """
 
     variant: Variant = "SG"
@@ -35,6 +36,7 @@ class NetworkConfig:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     scale_m: float = 0.20
     landmark_heads: bool = True
+    nudge: int = 0
 
     def __post_init__(self):
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
@@ -76,6 +78,7 @@ def _tuples(value: Any) -> Any:
 
 #: The mobile decoder's size; the mobile encoder takes RGB in [0, 1].
 _MOBILE_DECODER = {"latent": 256, "widths": (64, 32, 16, 8), "start": 512}
+_MOBILE_NUDGE = 256
 
 
 def _presets() -> dict[str, NetworkConfig]:
@@ -96,7 +99,9 @@ def _presets() -> dict[str, NetworkConfig]:
     for variant, change in changes.items():
         decoder = replace(change.get("decoder", DecoderConfig()), **_MOBILE_DECODER)
         change = change | {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "decoder": decoder}
-        presets[f"{variant}_mobile"] = NetworkConfig(variant.upper(), "mobile", **change)
+        presets[f"{variant}_mobile"] = NetworkConfig(
+            variant.upper(), "mobile", nudge=_MOBILE_NUDGE, **change
+        )
     body = {"joint_count": 17, "groups": BODY_GROUPS, "input_size": 256, "scale_m": 3.5}
     return presets | {"pg_resnet18_body": NetworkConfig("PG", "resnet18", **body)}
 

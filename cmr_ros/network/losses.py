@@ -110,6 +110,7 @@ def recovery_losses(
     heatmaps = (recovery.heatmaps, *recovery.prior_heatmaps)
     silhouettes = (recovery.silhouette, *recovery.prior_silhouettes)
     fine = recovery.meshes[0], targets.meshes[0], faces
+    nudged = () if recovery.nudged is None else (recovery.nudged,)
     terms = {
         "mesh": weights.mesh * mesh_loss(recovery.meshes, targets.meshes),
         "heatmap": weights.heatmap * sum(map_loss(maps, targets.heatmaps) for maps in heatmaps),
@@ -121,7 +122,10 @@ def recovery_losses(
     if weights.location:
         location = sum(location_loss(maps, targets.heatmaps) for maps in heatmaps)
         terms["location"] = weights.location * location
+    if nudged:
+        terms["nudge"] = weights.mesh * mesh_loss(nudged, targets.meshes[:1])
     if weights.joint:
-        joints = regressor @ recovery.meshes[0]
-        terms["joint"] = weights.joint * functional.l1_loss(joints, targets.joints)
+        meshes = (recovery.meshes[0], *nudged)
+        joint = sum(functional.l1_loss(regressor @ mesh, targets.joints) for mesh in meshes)
+        terms["joint"] = weights.joint * joint
     return terms

@@ -3,13 +3,15 @@
 Trunk pyramid -> top-down decoder -> silhouette and heatmaps, a stage or two -> semantic
 aggregation -> second encoder, fused with the trunk's deeper maps -> latent -> spiral decoder.
 The trunk's summary of the picture is the latent's starting point; what the maps tell, and where
-their peaks are, is added.
+their peaks are, is added.  The decoder's first answer is compared with what the trunk's released
+head says of the joints in 3D, and it starts a second time from where that moves it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +37,8 @@ _HIDDEN = 384
 #: little finger: this package's tips lie where the flesh ends (`training.hand_build`).
 _TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
 _DROPOUT = 0.2
+#: What the nudge is told and says is a tenth of a mesh's size: brings it near one.
+_DISTANCE_UNIT = 0.1
 #: The variants' 2D stages: whether each predicts pose maps and a silhouette.
 _STAGES = {
     "SG": ((False, True), (True, True)),
@@ -68,13 +72,18 @@ class MobileMeshRecovery(nn.Module):
         self.aggregation = Aggregation(config.joint_count, config.groups)
         self.encoder = MapEncoder(map_count + len(config.groups), config)
         self.decoder = SpiralDecoder(config.decoder, template)
+        can_nudge = config.landmark_heads and config.decoder.start
+        self.nudge = Nudge(config, template) if config.nudge and can_nudge else None
 
     def forward(self, images: Tensor) -> Recovery:
         """Return the recovery of RGB pictures (N, 3, S, S) in [0, 1]."""
         return self.recover(self.trunk(images))
 
-    def recover(self, features: TrunkFeatures) -> Recovery:
-        """Return the recovery of what the trunk makes of pictures."""
+    def recover(self, features: TrunkFeatures, said: Tensor | None = None) -> Recovery:
+        """Return the recovery of what the trunk makes of pictures.
+
+        said: (N, J, 3) what to take for `said_joints`; by default just that.
+        """
         x, maps = self.top_down(features), []
         for stage in self.stages:
             x, stage_maps = stage(x, maps[-1:])
@@ -82,14 +91,32 @@ class MobileMeshRecovery(nn.Module):
         joint_count = self.config.joint_count
         heatmaps, silhouette = maps[-1].split((joint_count, 1), dim=1)
         context = torch.cat([x, self.aggregation(heatmaps), silhouette], dim=1)
+        latent = self.encoder(context, heatmaps, features)
+        meshes, nudged = self.decoder(latent), None
+        if self.nudge is not None:
+            said = self.said_joints(features.pooled) if said is None else said
+            move = self.nudge(said, meshes[0], heatmaps)
+            if self.training:  # apart, so that the decoder learns from its own mistakes alone
+                nudged = meshes[0].detach() + move
+            else:
+                meshes = self.decoder(latent, move)
         return Recovery(
-            meshes=self.decoder(self.encoder(context, heatmaps, features)),
+            meshes=meshes,
+            nudged=nudged,
             heatmaps=heatmaps,
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
             prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
             **self._released(features.pooled),
         )
+
+    def said_joints(self, pooled: Tensor) -> Tensor:
+        """Return the joints (N, J, 3) that the released head says, in the meshes' units and axes.
+
+        Where they are centred is of no account.
+        """
+        with torch.autocast(pooled.device.type, enabled=False):
+            return self.to_tips @ self.landmark_heads(pooled.float()).world / self.config.scale_m
 
     def _released(self, pooled: Tensor) -> dict[str, Tensor]:
         """Return what the trunk's released heads say."""
@@ -209,6 +236,40 @@ def _peaks(heatmaps: Tensor) -> Tensor:
             for along, cells in ((2, maps.shape[3]), (3, maps.shape[2]))
         )
         return torch.cat([column, row, maps.amax(dim=(2, 3))], dim=1)
+
+
+class Nudge(nn.Module):
+    """Where the released head would move a mesh: (N, V_0, 3), nothing as long as untrained.
+
+    The head has seen photographs, which the rest of the network has not, so its errors are others.
+    It is not told of the latent: that knows what the head says, and how wrong that is of renders.
+    """
+
+    def __init__(self, config: NetworkConfig, template: HandTemplate):
+        super().__init__()
+        regressor = torch.from_numpy(np.asarray(template.joint_regressor, np.float32))
+        self.register_buffer("regressor", regressor, persistent=False)
+        joint_count, vertex_count = regressor.shape
+        self.layers = nn.Sequential(
+            nn.Linear(7 * joint_count, config.nudge),
+            nn.GELU(),
+            nn.Linear(config.nudge, 3 * vertex_count),
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, said: Tensor, mesh: Tensor, heatmaps: Tensor) -> Tensor:
+        """Return the move for joints said (N, J, 3), a mesh (N, V_0, 3) and heatmaps."""
+        with torch.autocast(mesh.device.type, enabled=False):
+            joints = _centered(self.regressor @ mesh.float())
+            apart = (_centered(said.float()) - joints) / _DISTANCE_UNIT
+            heights = heatmaps.float().amax(dim=(2, 3))
+            told = torch.cat([apart.flatten(1), joints.flatten(1), heights], dim=1).detach()
+            return _DISTANCE_UNIT * self.layers(told).unflatten(1, (-1, 3))
+
+
+def _centered(points: Tensor) -> Tensor:
+    return points - points.mean(dim=1, keepdim=True)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

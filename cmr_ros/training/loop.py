@@ -57,7 +57,9 @@ class Training:
         )
         on_gpu = processes.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=on_gpu and plan.precision == "fp16")
-        objective = Objective(self.network, self.template, plan.losses, plan.sigma_px)
+        objective = Objective(
+            self.network, self.template, plan.losses, plan.sigma_px, plan.head_error
+        )
         self.objective: nn.Module = objective.to(processes.device)
         if processes.count > 1:
             self.objective = DistributedDataParallel(

@@ -30,6 +30,7 @@ class TrainingPlan:
     init: checkpoint of another run whose averaged weights to start from; parts named in fresh
     (encoder, decoder, ...), and what does not fit, start anew.
     Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
+    head_error: least share of the released head's error in 3D that a nudge is taught with.
     Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
     warmup_steps: the rate rises linearly, then falls by schedule `cosine`, or by ten at each of
     step_epochs.  ema: decay of the averaged weights, which are what is validated and exported.
@@ -51,6 +52,7 @@ class TrainingPlan:
     fresh: tuple[str, ...] = ()
     sigma_px: float = 3.5
     losses: LossWeights = LossWeights()
+    head_error: float = 0.5
     epochs: int = 38
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -71,6 +73,8 @@ class TrainingPlan:
         for name in ("epochs", "batch_size", "learning_rate", "threads", "clip_norm", "sigma_px"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} {getattr(self, name)}: must be positive")
+        if not 0 <= self.head_error <= 1:
+            raise InputError(f"head_error {self.head_error}: must lie in 0 to 1")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema {self.ema}: must lie in 0 to 1, 1 excluded")
         is_mobile = self.network_config.encoder == "mobile"
