@@ -113,7 +113,7 @@ class MobileMeshRecovery(nn.Module):
     def said_joints(self, pooled: Tensor) -> Tensor:
         """Return the joints (N, J, 3) that the released head says, in the meshes' units and axes.
 
-        Where they are centred is of no account.
+        Where they are centred, and how large they are, is of no account.
         """
         with torch.autocast(pooled.device.type, enabled=False):
             return self.to_tips @ self.landmark_heads(pooled.float()).world / self.config.scale_m
@@ -243,6 +243,7 @@ class Nudge(nn.Module):
 
     The head has seen photographs, which the rest of the network has not, so its errors are others.
     It is not told of the latent: that knows what the head says, and how wrong that is of renders.
+    Nor of the size the head says: that is the same for hands large and small.
     """
 
     def __init__(self, config: NetworkConfig, template: HandTemplate):
@@ -262,7 +263,8 @@ class Nudge(nn.Module):
         """Return the move for joints said (N, J, 3), a mesh (N, V_0, 3) and heatmaps."""
         with torch.autocast(mesh.device.type, enabled=False):
             joints = _centered(self.regressor @ mesh.float())
-            apart = (_centered(said.float()) - joints) / _DISTANCE_UNIT
+            said = _centered(said.float())
+            apart = (said * (_size(joints) / _size(said)) - joints) / _DISTANCE_UNIT
             heights = heatmaps.float().amax(dim=(2, 3))
             told = torch.cat([apart.flatten(1), joints.flatten(1), heights], dim=1).detach()
             return _DISTANCE_UNIT * self.layers(told).unflatten(1, (-1, 3))
@@ -270,6 +272,10 @@ class Nudge(nn.Module):
 
 def _centered(points: Tensor) -> Tensor:
     return points - points.mean(dim=1, keepdim=True)
+
+
+def _size(centered: Tensor) -> Tensor:
+    return centered.norm(dim=(1, 2), keepdim=True).clamp_min(1e-6)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -77,10 +77,10 @@ class Objective(nn.Module):
         )
 
 
-def recover(network: nn.Module, batch: Batch, said=None) -> Recovery:
+def recover(network: nn.Module, batch: Batch, say=None) -> Recovery:
     """Return what a network says about a batch, from its features if it has some.
 
-    said: function of pooled features and the batch, that replaces a nudge's `said_joints`.
+    say: function of pooled features and the batch, in place of the mobile network's `said_joints`.
     """
     if batch.features is not None:
         features = TrunkFeatures(*(x.float() for x in batch.features))
@@ -92,9 +92,9 @@ def recover(network: nn.Module, batch: Batch, said=None) -> Recovery:
         if config.encoder != "mobile":
             return network(images)
         features = network.trunk(images)
-    if said is None or network.nudge is None:
+    if say is None or network.nudge is None:
         return network.recover(features)
-    return network.recover(features, said(features.pooled, batch))
+    return network.recover(features, say(features.pooled, batch))
 
 
 def gaussians(joints_px: Tensor, size_px: int, cells: int, sigma_px: float) -> Tensor:
