@@ -101,7 +101,7 @@ def test_without_landmark_heads_there_is_nothing_to_read_from_them():
     assert recovery.landmarks is recovery.presence is recovery.handedness is net.nudge is None
 
 
-def test_a_nudge_starts_the_decoder_nearer_to_what_the_released_head_says():
+def test_a_nudge_moves_the_mesh_nearer_to_what_the_released_head_says():
     net = network().eval()
     with torch.no_grad():
         features = net.trunk(torch.rand(2, 3, SIZE, SIZE))
@@ -110,7 +110,7 @@ def test_a_nudge_starts_the_decoder_nearer_to_what_the_released_head_says():
     joints = before[:, :21]  # the sphere's regressor picks its first vertices
     apart = torch.linspace(-0.05, 0.05, 21)[:, None] * torch.tensor([0.0, 1, 0])
     said = 1.3 * (joints + apart) + 0.7  # however large, and wherever it is centred
-    assert torch.equal(net.recover(features, said).meshes[0], before)  # untrained: no move
+    assert torch.equal(net.recover(features, said).mesh, before)  # untrained: no move
 
     optimizer = torch.optim.Adam(net.nudge.parameters(), 1e-2)
     for _ in range(60):
@@ -119,10 +119,10 @@ def test_a_nudge_starts_the_decoder_nearer_to_what_the_released_head_says():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    after = net.recover(features, said).meshes[0]
+    after = net.recover(features, said).mesh
     left = (after[:, :21] - before[:, :21] - apart).abs().mean()
     assert left < 0.5 * apart.abs().mean()
-    own = net.recover(features).meshes[0]  # what this head says by itself is something else
+    own = net.recover(features).mesh  # what this head says by itself is something else
     assert (own - after).abs().max() > 1e-4
 
 
@@ -185,7 +185,7 @@ def test_onnx_computes_what_torch_computes(tmp_path, precision):
         recovery = net.eval()(torch.from_numpy(crops).permute(0, 3, 1, 2) / 255)
     tolerance = {"fp32": 1e-6, "compact": 2e-3}[precision]
     for ours, theirs in (
-        (prediction.vertices_m, recovery.meshes[0] * 0.2),
+        (prediction.vertices_m, recovery.mesh * 0.2),
         (prediction.heatmaps, recovery.heatmaps),
         (prediction.landmarks_px / SIZE, recovery.landmarks),
         (prediction.presence, recovery.presence[:, 0]),

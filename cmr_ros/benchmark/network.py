@@ -64,7 +64,7 @@ def measure(
     @torch.inference_mode()
     def eager():
         images = torch.from_numpy(engines[0].normalised(crops)).to(device)
-        return plain(images).meshes[0].cpu()
+        return plain(images).mesh.cpu()
 
     calls = [lambda: engines[0](crops), lambda: engines[1](crops), eager]
     onnxruntime_ms, torch_engine_ms, torch_ms = _medians_ms(calls, runs)

@@ -160,13 +160,11 @@ class StartMesh(nn.Module):
             for matrix, coarse in zip(template.down[:-1], template.vertices[1:-1], strict=True)
         )
 
-    def forward(self, latent: torch.Tensor, move: torch.Tensor | None = None) -> list[torch.Tensor]:
-        """Return the meshes of latent vectors (N, latent), the finest moved by (N, V_0, 3)."""
+    def forward(self, latent: torch.Tensor) -> list[torch.Tensor]:
+        """Return the meshes of latent vectors (N, latent)."""
         # Half precision would round a coordinate of 0.2 m by half a millimetre.
         with torch.autocast(latent.device.type, enabled=False):
             meshes = [self.layers(latent.float()).unflatten(1, (-1, 3))]
-            if move is not None:
-                meshes[0] = meshes[0] + move
             for down in self.down:
                 meshes.append(down(meshes[-1]))
         return meshes[::-1]
@@ -210,16 +208,11 @@ class SpiralDecoder(nn.Module):
             index = torch.from_numpy(np.asarray(spiral, np.int64))
             self.register_buffer(f"spiral{level}", index, persistent=False)
 
-    def forward(
-        self, latent: torch.Tensor, move: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, ...]:
-        """Return the meshes (N, V_i, 3), fine to coarse, of latent vectors (N, latent).
-
-        move: (N, V_0, 3) by which the mesh that the levels start from is moved.
-        """
+    def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the meshes (N, V_i, 3), fine to coarse, of latent vectors (N, latent)."""
         latent = self.attention(latent)
         features = self.de_layers[0](latent).unflatten(1, (self.coarsest_count, -1))
-        starts = self.start(latent, move) if self.start else None
+        starts = self.start(latent) if self.start else None
         meshes: list[torch.Tensor] = []
         before = None
         for level, (up, convolution) in enumerate(zip(self.up, self.de_layers[1:], strict=True)):

@@ -3,8 +3,8 @@
 Trunk pyramid -> top-down decoder -> silhouette and heatmaps, a stage or two -> semantic
 aggregation -> second encoder, fused with the trunk's deeper maps -> latent -> spiral decoder.
 The trunk's summary of the picture is the latent's starting point; what the maps tell, and where
-their peaks are, is added.  The decoder's first answer is compared with what the trunk's released
-head says of the joints in 3D, and it starts a second time from where that moves it.
+their peaks are, is added.  The mesh that the decoder starts from is moved by what the trunk's
+released head says of the joints in 3D; what the decoder's levels correct stays.
 """
 
 from __future__ import annotations
@@ -95,11 +95,8 @@ class MobileMeshRecovery(nn.Module):
         meshes, nudged = self.decoder(latent), None
         if self.nudge is not None:
             said = self.said_joints(features.pooled) if said is None else said
-            move = self.nudge(said, meshes[0], heatmaps)
-            if self.training:  # apart, so that the decoder learns from its own mistakes alone
-                nudged = meshes[0].detach() + move
-            else:
-                meshes = self.decoder(latent, move)
+            # Apart: the decoder learns from its own mistakes alone.
+            nudged = meshes[0].detach() + self.nudge(said, meshes[0], heatmaps)
         return Recovery(
             meshes=meshes,
             nudged=nudged,
@@ -239,7 +236,7 @@ def _peaks(heatmaps: Tensor) -> Tensor:
 
 
 class Nudge(nn.Module):
-    """Where the released head would move a mesh: (N, V_0, 3), nothing as long as untrained.
+    """How far the released head would move a mesh (N, V_0, 3); not at all as long as untrained.
 
     The head has seen photographs, which the rest of the network has not, so its errors are others.
     It is not told of the latent: that knows what the head says, and how wrong that is of renders.

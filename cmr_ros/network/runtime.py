@@ -20,7 +20,7 @@ class RuntimeNetwork(nn.Module):
         """Return the outputs by name; the maps as (N, J, h, w) and (N, 1, h, w)."""
         recovery: Recovery = self.network(image)
         outputs = {
-            "vertices": recovery.meshes[0],
+            "vertices": recovery.mesh,
             "heatmaps": recovery.heatmaps,
             "silhouette": recovery.silhouette,
         }

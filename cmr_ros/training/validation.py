@@ -50,7 +50,7 @@ def validate(
 
 
 def _measure(recovery: Recovery, batch: Batch, config, template, f_scores: int) -> dict:
-    vertices = recovery.meshes[0].float().cpu().numpy() * config.scale_m
+    vertices = recovery.mesh.float().cpu().numpy() * config.scale_m
     joints = template.joints(vertices)
     truth = batch.joints.numpy()
     true_joints = truth - truth[:, :1]
@@ -104,7 +104,7 @@ def pictures(network: nn.Module, samples: RenderedSamples, template: HandTemplat
 
 def _panels(recovery: Recovery, batch: Batch, matrices, config, template) -> Iterator[list]:
     size = config.input_size
-    vertices = recovery.meshes[0].float().cpu().numpy() * config.scale_m
+    vertices = recovery.mesh.float().cpu().numpy() * config.scale_m
     heatmaps = recovery.heatmaps.float().cpu().numpy()
     silhouettes = recovery.silhouette[:, 0].float().cpu().numpy()
     joints_px, confidence, _ = decode(heatmaps, size)
