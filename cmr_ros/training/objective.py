@@ -16,7 +16,10 @@ from cmr_ros.training.batches import Batch
 
 
 class Objective(nn.Module):
-    """A network and its losses: Batch -> weighted loss terms by name."""
+    """A network and its losses: Batch -> weighted loss terms by name.
+
+    head_error: least share of the released head's error that a nudge is taught with.
+    """
 
     def __init__(
         self,
