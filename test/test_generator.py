@@ -1,5 +1,6 @@
 """Training pictures: the truth belongs to the picture, samples repeat, shards survive the disk."""
 
+import gc
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,23 @@ def generator(renderer):
 @pytest.fixture(scope="module")
 def samples(generator):
     return [generator.sample(i) for i in range(24)]
+
+
+def test_renderers_leave_each_other_alone(renderer):
+    meshes = [board(0.5, 0.1, (200, 90, 40), HAND)]
+    first = renderer.render(meshes, MATRIX, LIGHT)
+    assert first.parts.any()
+    for size in (64, 128):
+        other = Renderer(size)
+        other.render(meshes, MATRIX, LIGHT)
+        other.itself = other  # not freed before the collector comes
+        del other
+        newest = Renderer(224)
+        gc.collect()
+        for each in (renderer, newest):
+            again = each.render(meshes, MATRIX, LIGHT)
+            assert np.array_equal(again.color, first.color)
+            assert np.array_equal(again.parts, first.parts)
 
 
 def board(depth_m: float, half_m: float, color, part: int, at=(0.0, 0.0)) -> Mesh:

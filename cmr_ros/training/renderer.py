@@ -7,8 +7,10 @@ tint where light creeps into shadow.  Colours are computed in linear light and e
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -22,11 +24,11 @@ _NEAR_M, _FAR_M = 0.02, 20.0
 
 
 class Renderer:
-    """Draws meshes with one OpenGL context.  Raises InputError where EGL is not installed."""
+    """Draws meshes by OpenGL.  Raises InputError where EGL is not installed."""
 
     def __init__(self, width_px: int, height_px: int | None = None):
         self.size_px = width_px, height_px or width_px
-        self._context = context = _open_context()
+        self._context = context = _open_context(os.getpid())
         context.front_face = "cw"  # pictures are drawn upside down, see `_projection`
         self._program = _program(context, "surface")
         self._shadow_program = _program(context, "shadow")
@@ -177,7 +179,13 @@ def _program(context, name: str):
     )
 
 
-def _open_context():
+@cache
+def _open_context(process: int):
+    """Return the one OpenGL context of this process.
+
+    Renderers share it: what belongs to one is freed whenever Python collects it, by its number and
+    in whichever context is current, where another renderer's things have the same numbers.
+    """
     try:
         import moderngl
 
