@@ -2,7 +2,7 @@
 # On a robot with ROS, use colcon instead; nothing here is needed there.
 
 PYTHON ?= python3
-# What the tests take where .venv has no torch yet.  It may carry pip options.
+# What tests and training take where .venv has no torch yet.  It may carry pip options.
 TORCH ?= torch==2.13.0
 
 # Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
@@ -22,13 +22,24 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint clean
+# What `make weights` divides its numbers of pictures by: 1 for weights, 30 to try all its steps.
+DIVISOR ?= 1
+# Both optional; without them skins and rooms are made up.
+SKINS ?=
+HDRI ?=
+RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $(HDRI),--hdri $(HDRI))
+TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
+resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
+
+.PHONY: help setup demo test weights lint clean
 
 help:
 	@echo 'make demo    play a recording through the real node; pictures and meshes in demo_out/'
 	@echo '             (VIEWER=rerun make demo opens the Rerun viewer)'
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
 	@echo 'make test    install what the tests need and run them'
+	@echo 'make weights train the shipped weights from nothing into runs/hand_mobile, in hours'
+	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
 	@echo 'make lint    check style'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
@@ -41,6 +52,27 @@ demo: setup $(if $(filter rerun,$(VIEWER)),$(VENV)/.rerun)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# weights/README.md tells what each part is for.
+weights: $(VENV)/.train data/landmark_full.onnx
+	$(RENDER) --seed 901 --count $$((36000 / $(DIVISOR))) -o data/train
+	$(RENDER) --seed 903 --count $$((66000 / $(DIVISOR))) -o data/more
+	$(RENDER) --seed 902 --count $$((2000 / $(DIVISOR) > 200 ? 2000 / $(DIVISOR) : 200)) \
+	  -o data/validation
+	$(TRAIN) $(call resumed,mobile_cpu)
+	$(TRAIN) $(call resumed,mobile_cpu_more)
+	mkdir -p data/both
+	for shard in data/train/shard_*; do ln -sf ../../$$shard data/both/shard_0$${shard##*_}; done
+	for shard in data/more/shard_*; do ln -sf ../../$$shard data/both/shard_1$${shard##*_}; done
+	$(TRAIN) $(call resumed,mobile_cpu_last)
+	$(BIN)/cmr export runs/mobile_cpu_last/last.pt --template weights/hand_mobile/template.npz \
+	  -o runs/hand_mobile --precision compact --joint-cue mean \
+	  --pictures data/validation --picture-count 32
+	$(BIN)/cmr benchmark noise --model runs/hand_mobile --renders data/validation --count 2000 --write
+
+data/landmark_full.onnx: | $(VENV)/.train
+	$(BIN)/pip download --quiet --no-deps mediapipe==0.10.21 -d data
+	$(BIN)/cmr import-mediapipe data/mediapipe-0.10.21-*.whl -o data
 
 lint: $(BIN)/ruff
 	$(BIN)/ruff check .
@@ -71,9 +103,16 @@ $(VENV)/.setup: $(SOURCES) $(VENV)/.build
 	$(INSTALL) '.[$(EXTRAS)]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.setup
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet $(TORCH)
+$(VENV)/.test: $(VENV)/.setup $(VENV)/.torch
 	$(INSTALL) '.[$(EXTRAS),train,test]'
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.setup $(VENV)/.torch
+	$(INSTALL) '.[$(EXTRAS),train,convert]'
+	@touch $@
+
+$(VENV)/.torch: | $(BIN)/python
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet $(TORCH)
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup
