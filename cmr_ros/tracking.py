@@ -100,7 +100,7 @@ class Track:
 
     region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
     size: what depth pictures so far tell of the hand's size.  right: belief in [0, 1] that it is a
-    right hand, after so many looks.  age: pictures it was seen in.
+    right hand.  age: pictures it was seen in.
     """
 
     id: int
@@ -109,7 +109,6 @@ class Track:
     handedness: Handedness = Handedness.UNKNOWN
     size: HandSize | None = None
     right: float = 0.5
-    looks: int = 0
     age: int = 0
     smoother: Smoother = field(default_factory=Smoother)
 
@@ -128,18 +127,16 @@ class Track:
         """
         self.size = HandSize(size.length_m, max(size.deviation, doubt, _SIZE_DOUBT))
 
-    def believe(self, right: float) -> None:
-        """Take in a new probability that this is a right hand.
+    def decide(self, right: float) -> None:
+        """Forget what was believed of the hand's side for a probability that it is a right hand."""
+        self.right = right
+        self.handedness = Handedness.RIGHT if right > 0.5 else Handedness.LEFT
 
-        First looks are averaged; a hand that has been followed changes sides with hysteresis.
-        """
-        self.looks += 1
-        self.right += max(_HANDEDNESS_GAIN, 1 / self.looks) * (right - self.right)
-        margin = _HANDEDNESS_MARGIN if self.age else 0.0
-        if self.right > 0.5 + margin:
-            self.handedness = Handedness.RIGHT
-        elif self.right < 0.5 - margin:
-            self.handedness = Handedness.LEFT
+    def believe(self, right: float) -> None:
+        """Take in what one more picture says; the hand changes sides with hysteresis."""
+        self.right += _HANDEDNESS_GAIN * (right - self.right)
+        if abs(self.right - 0.5) > _HANDEDNESS_MARGIN:
+            self.decide(self.right)
 
 
 class Tracker:

@@ -88,6 +88,23 @@ def test_a_mirrored_picture_shows_the_mirrored_other_hand(pipeline, scene):
     assert apart_mm(other.joints_m * [-1, 1, 1], hand.joints_m) < 15
 
 
+@pytest.mark.parametrize("says", [0.3, 0.7])
+def test_joints_tell_left_from_right_where_the_handedness_is_wrong(
+    pipeline, scene, monkeypatch, says
+):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    look = type(pipeline.network).__call__
+
+    def lying(network, crops):
+        return replace(look(network, crops), handedness=np.full(len(crops), says, np.float32))
+
+    monkeypatch.setattr(type(pipeline.network), "__call__", lying)
+    again = one(pipeline, picture, camera)
+    assert again.handedness is hand.handedness
+    assert apart_mm(again.joints_m, hand.joints_m) < 15
+
+
 def test_a_window_of_the_picture_shows_the_hand_where_it_was(pipeline, scene):
     camera, picture, _ = scene
     hand = one(pipeline, picture, camera)

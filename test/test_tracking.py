@@ -137,18 +137,9 @@ def test_a_track_that_went_astray_is_put_back():
     assert tracker.tracks[0].region is tracker.tracks[0].palm is detected
 
 
-def test_first_looks_at_handedness_are_averaged():
-    (track,) = tracks_at(Tracker(), (0, 0))
-    track.believe(0.4)
-    assert track.handedness is Handedness.LEFT
-    track.believe(0.9)
-    assert track.handedness is Handedness.RIGHT and track.right == pytest.approx(0.65)
-
-
 def test_handedness_of_a_followed_hand_has_hysteresis():
     (track,) = tracks_at(Tracker(), (0, 0))
-    for track.age in range(10):
-        track.believe(0.9)
+    track.decide(0.9)
     assert track.handedness is Handedness.RIGHT
     track.believe(0.1)  # one doubtful picture
     assert track.handedness is Handedness.RIGHT
@@ -157,6 +148,8 @@ def test_handedness_of_a_followed_hand_has_hysteresis():
     assert track.handedness is Handedness.LEFT
     track.believe(0.9)
     assert track.handedness is Handedness.LEFT
+    track.decide(0.6)  # a close look
+    assert track.handedness is Handedness.RIGHT and track.right == 0.6
 
 
 def test_a_learned_hand_size_is_never_known_better_than_the_network_errs():
