@@ -71,7 +71,8 @@ weights: $(VENV)/.train data/landmark_full.onnx
 	$(BIN)/cmr benchmark noise --model runs/hand_mobile --renders data/validation --count 2000 --write
 
 data/landmark_full.onnx: | $(VENV)/.train
-	$(BIN)/pip download --quiet --no-deps mediapipe==0.10.21 -d data
+	$(BIN)/pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 \
+	  mediapipe==0.10.21 -d data
 	$(BIN)/cmr import-mediapipe data/mediapipe-0.10.21-*.whl -o data
 
 lint: $(BIN)/ruff

@@ -188,8 +188,10 @@ class HandPipeline:
             track, joints_px = glimpse.track, glimpse.cues.joints_px
             if glimpse.presence < self.min_score:
                 continue
-            if glimpse.right is not None:
-                (track.believe if track.age else track.decide)(glimpse.right)
+            if glimpse.right is not None and track.age:
+                track.believe(glimpse.right)
+            elif glimpse.right is not None:
+                track.decide(glimpse.right)
             left = track.handedness is Handedness.LEFT
             if track.age and left == glimpse.camera.mirrored:
                 clear.append(glimpse)

@@ -89,17 +89,17 @@ def test_a_mirrored_picture_shows_the_mirrored_other_hand(pipeline, scene):
 
 
 @pytest.mark.parametrize("says", [0.3, 0.7])
-def test_joints_tell_left_from_right_where_the_handedness_is_wrong(
+def test_joints_tell_left_from_right_where_the_head_says_the_same_of_both(
     pipeline, scene, monkeypatch, says
 ):
     camera, picture, _ = scene
     hand = one(pipeline, picture, camera)
     look = type(pipeline.network).__call__
 
-    def lying(network, crops):
+    def at_a_loss(network, crops):
         return replace(look(network, crops), handedness=np.full(len(crops), says, np.float32))
 
-    monkeypatch.setattr(type(pipeline.network), "__call__", lying)
+    monkeypatch.setattr(type(pipeline.network), "__call__", at_a_loss)
     again = one(pipeline, picture, camera)
     assert again.handedness is hand.handedness
     assert apart_mm(again.joints_m, hand.joints_m) < 15
