@@ -13,13 +13,17 @@ __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cmr_ros.camera import Camera
+    from cmr_ros.geometry.camera import Camera
     from cmr_ros.hand import Hand
     from cmr_ros.pipeline import HandPipeline
 
 __all__ = ["Camera", "Hand", "HandPipeline"]
 
-_HOME = {"Camera": "cmr_ros.camera", "Hand": "cmr_ros.hand", "HandPipeline": "cmr_ros.pipeline"}
+_HOME = {
+    "Camera": "cmr_ros.geometry.camera",
+    "Hand": "cmr_ros.hand",
+    "HandPipeline": "cmr_ros.pipeline",
+}
 
 
 def __getattr__(name: str):

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros import weights
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
-from cmr_ros.cues import read_cues
-from cmr_ros.detection import PalmDetector
 from cmr_ros.errors import InputError
-from cmr_ros.hand import Cues, Hand, Handedness
-from cmr_ros.inference import load_network
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Cues, Hand
+from cmr_ros.model import weights
+from cmr_ros.model.cues import read_cues
+from cmr_ros.model.inference import load_network
 from cmr_ros.registration import SCHEMES, HandSize, Noise, RootEstimate, register
-from cmr_ros.tracking import Track, Tracker, palm_in_picture
+from cmr_ros.tracking.detection import PalmDetector
+from cmr_ros.tracking.tracks import Track, Tracker, palm_in_picture
 
 #: A hand's length measured with a ruler is right to about a hundredth.
 _MEASURED_DEVIATION = 0.01

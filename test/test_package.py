@@ -1,6 +1,5 @@
-"""The package as others get it: the wheel, package.xml, and who may import whom."""
+"""The package as others get it: the wheel and package.xml."""
 
-import ast
 import email
 import importlib.util
 import os
@@ -16,10 +15,9 @@ from pathlib import Path
 import pytest
 
 import cmr_ros
+from support.shared import ROOT
+from support.sources import ROS_MODULES, SOURCES, imports
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted((ROOT / "cmr_ros").rglob("*.py"))
-ROS_MODULES = re.compile(r"(rclpy|rosidl\w*|cv_bridge|tf2_\w+|launch\w*|\w+_(msgs|interfaces))$")
 #: Distributions that are not called like the module they bring.
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
@@ -148,7 +146,7 @@ def requirements_of(wheel: Path) -> list[str]:
 
 def test_every_import_is_a_declared_requirement(wheel):
     declared = {re.match(r"[\w-]+", line)[0].lower() for line in requirements_of(wheel)}
-    imported = {module for path in SOURCES for module, _ in imports(path)}
+    imported = {module.split(".")[0] for path in SOURCES for module, _ in imports(path)}
     foreign = {
         module
         for module in imported - sys.stdlib_module_names - {"cmr_ros"}
@@ -187,11 +185,11 @@ def test_command_line_runs_when_installed(installed):
 
 def test_messages_and_sources_import_when_installed(installed):
     code = (
-        "import cmr_ros.camera, cmr_ros.msg, rclpy.serialization as s; m = cmr_ros.msg;"
+        "import cmr_ros.hand, cmr_ros.msg, rclpy.serialization as s; m = cmr_ros.msg;"
         "hands = m.HandMeshArray(hands=[m.HandMesh(track_id=7, vertices=[1.0, 2.0, 3.0])]);"
         "back = s.deserialize_message(s.serialize_message(hands), m.HandMeshArray);"
         "assert back == hands;"
-        "print(cmr_ros.__file__, cmr_ros.camera.__file__, cmr_ros.msg.__file__, sep='\\n')"
+        "print(cmr_ros.__file__, cmr_ros.geometry.camera.__file__, cmr_ros.msg.__file__, sep='\\n')"
     )
     done = run_installed(installed, "bin/python", "-c", code)
     assert done.returncode == 0, done.stderr
@@ -225,59 +223,14 @@ def test_package_xml_names_every_ros_package_used():
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
     declared = {tag.text for name in ("depend", "exec_depend") for tag in manifest.iter(name)}
     files = [*SOURCES, *(ROOT / "launch").glob("*.py")]
-    used = {module for path in files for module, _ in imports(path) if ROS_MODULES.match(module)}
+    used = {
+        module.split(".")[0]
+        for path in files
+        for module, _ in imports(path)
+        if ROS_MODULES.match(module)
+    }
     assert used <= declared
 
 
 def test_the_stand_in_for_tf2_msgs_is_hidden_from_colcon():
     assert (ROOT / "cmake/tf2_msgs/COLCON_IGNORE").exists()
-
-
-def imports(path: Path) -> set[tuple[str, bool]]:
-    """List the modules a file imports: (first part of the name, at the top of the file?)."""
-    found = set()
-    parsed = ast.parse(path.read_text())
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            modules = [node.module]
-        else:
-            continue
-        found |= {(module.split(".")[0], node in parsed.body) for module in modules}
-    return found
-
-
-def test_only_the_ros_layer_imports_ros():
-    guilty = [
-        f"{path.relative_to(ROOT)}: {module}"
-        for path in SOURCES
-        if (ROOT / "cmr_ros/ros") not in path.parents
-        for module, _ in imports(path)
-        if ROS_MODULES.match(module)
-    ]
-    assert guilty == []
-
-
-def test_only_network_and_training_import_torch():
-    homes = {ROOT / "cmr_ros/network", ROOT / "cmr_ros/training"}
-    # Where the torch engine is chosen, or timed against the others: imported in that function.
-    on_demand = {ROOT / "cmr_ros/inference.py", ROOT / "cmr_ros/benchmark/network.py"}
-    guilty = [
-        str(path.relative_to(ROOT))
-        for path in SOURCES
-        if not homes & set(path.parents)
-        for module, at_top in imports(path)
-        if module == "torch" and (at_top or path not in on_demand)
-    ]
-    assert guilty == []
-
-
-def test_the_pipeline_imports_without_torch_and_ros():
-    blocked = ("torch", "rclpy", "sensor_msgs", "cmr_ros.network", "cmr_ros.training")
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"  # None: import fails
-        "import cmr_ros; cmr_ros.HandPipeline"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -5,13 +5,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import errors_mm, frames_of, needs_weights
 
 from cmr_ros import HandPipeline
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import hand_length_m
+from support.scenes import errors_mm, frames_of, needs_weights
 
 #: Mean joint error in camera space on the recording, in mm: what the weights are good for.
 BOUND_MM = 30

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.untrusted import read_npz
 from cmr_ros.hand import Cues
-from cmr_ros.untrusted import read_npz
 
 #: What is wrong with the cues of each kind of case.
 KINDS = (

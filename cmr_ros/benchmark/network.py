@@ -40,11 +40,11 @@ def measure(
     """
     import torch
 
-    from cmr_ros.inference import load_network
+    from cmr_ros.model.inference import load_network
+    from cmr_ros.model.template import HandTemplate
     from cmr_ros.network.build import build
     from cmr_ros.network.config import preset
     from cmr_ros.network.export import card_of, export
-    from cmr_ros.template import HandTemplate
 
     torch.manual_seed(0)
     config, hand = preset(variant), HandTemplate.load(template)
@@ -106,7 +106,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Print the timing."""
-    from cmr_ros.weights import HAND_NETWORK, find
+    from cmr_ros.model.weights import HAND_NETWORK, find
 
     template = args.template or find(f"{HAND_NETWORK}/template.npz")
     timing = measure(args.variant, template, args.batch, args.threads, args.runs, args.half)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros import weights
-from cmr_ros.card import ModelCard
-from cmr_ros.cues import read_cues
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues
-from cmr_ros.inference import HandNetwork, load_network
+from cmr_ros.model import weights
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.cues import read_cues
+from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.registration import HandSize, Noise, RootEstimate, hand_length_m, register
-from cmr_ros.training.shards import Shards
+from cmr_ros.synthesis.shards import Shards
 
 _BATCH = 20
 _FEWEST = 100

@@ -11,10 +11,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from cmr_ros import pipeline, playback, weights
-from cmr_ros.crop import CropCamera
-from cmr_ros.detection import PalmDetector
-from cmr_ros.inference import HandNetwork
+from cmr_ros import pipeline
+from cmr_ros.files import playback
+from cmr_ros.geometry.crop import CropCamera
+from cmr_ros.model import weights
+from cmr_ros.model.inference import HandNetwork
+from cmr_ros.tracking.detection import PalmDetector
 
 #: Stage -> the callable whose time it is.
 _STAGES = {

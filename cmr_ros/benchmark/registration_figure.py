@@ -13,7 +13,7 @@ import numpy as np
 
 from cmr_ros.benchmark.cases import KINDS, SIZE_PX, Cases
 from cmr_ros.benchmark.simulate import draw_silhouette, project
-from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.geometry.skeleton import JOINT_PARENTS
 from cmr_ros.registration import RootEstimate, register
 
 #: Column titles and schemes; None is where an optimiser would start, on the axis at 0.6 m.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cmr_ros import playback, weights
 from cmr_ros.errors import InputError
-from cmr_ros.viewer import RerunViewer
+from cmr_ros.files import playback
+from cmr_ros.model import weights
+from cmr_ros.viewing.viewer import RerunViewer
 
 HEADING = (
     "second  hands missed  extra  depth m  error mm  latency  p90 ms  dropped\n"
@@ -35,8 +36,8 @@ def run(args) -> int:
     if args.viewer not in ("none", "rerun"):
         raise InputError(f"viewer {args.viewer!r}: there is only rerun")
     try:
-        from cmr_ros.ros.demo import Demo
-        from cmr_ros.ros.demo_output import write_all
+        from cmr_ros.demo.output import write_all
+        from cmr_ros.demo.play import Demo
     except ModuleNotFoundError as error:
         raise InputError(
             f"the demo needs the Python package {error.name!r}: source ROS 2 or "

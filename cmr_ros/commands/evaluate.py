@@ -12,7 +12,7 @@ from cmr_ros.evaluation.predictions import read_predictions, write_submission
 from cmr_ros.evaluation.report import tables, text, write_csv, write_json, write_markdown
 from cmr_ros.evaluation.runs import answer_all, measure_all
 from cmr_ros.evaluation.summary import summarise
-from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.geometry.skeleton import JOINT_NAMES
 
 
 def add_arguments(parser) -> None:

@@ -42,8 +42,8 @@ def chosen_pictures(args):
 
 def run(args) -> None:
     """Export and print what the card then says."""
+    from cmr_ros.model.template import HandTemplate
     from cmr_ros.network.export import card_of, describe, export
-    from cmr_ros.template import HandTemplate
     from cmr_ros.training.release import trained_network
 
     template = HandTemplate.load(args.template)

@@ -24,10 +24,10 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Import, export and print what the card then says."""
+    from cmr_ros.hand_model.published import has_levels, read_template
     from cmr_ros.network.config import preset
     from cmr_ros.network.export import card_of, describe, export
     from cmr_ros.network.published import load_published
-    from cmr_ros.network.published_template import has_levels, read_template
 
     config = preset(args.variant)
     template = read_template(args.template, args.mano)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.calibration import read_calibration
-from cmr_ros.camera import Camera
-from cmr_ros.drawing import outward_faces, overlay
-from cmr_ros.files import read_picture, write_bytes, write_picture, write_ply
-from cmr_ros.hand import JOINT_NAMES, Hand
+from cmr_ros.files.calibration import read_calibration
+from cmr_ros.files.output import write_bytes, write_ply
+from cmr_ros.files.pictures import read_picture, write_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import JOINT_NAMES
+from cmr_ros.hand import Hand
 from cmr_ros.pipeline import HandPipeline
+from cmr_ros.viewing.drawing import outward_faces, overlay
 
 
 def add_arguments(parser) -> None:

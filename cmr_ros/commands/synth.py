@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmr_ros.errors import InputError
-from cmr_ros.files import write_picture
-from cmr_ros.training.held_out import write_manifest
-from cmr_ros.training.rendering_jobs import Studio, contact_sheet, render_set
-from cmr_ros.weights import find
+from cmr_ros.files.pictures import write_picture
+from cmr_ros.model.weights import find
+from cmr_ros.synthesis.held_out import write_manifest
+from cmr_ros.synthesis.rendering_jobs import Studio, contact_sheet, render_set
 
 
 def add_arguments(parser) -> None:
@@ -37,7 +37,7 @@ def run(args) -> None:
     """Do what the action says."""
     studio = Studio(args.hand_model or find("hand_model.npz"), args.seed, args.skins, args.hdri)
     if args.action == "recording":
-        from cmr_ros.training.recording import write_recording
+        from cmr_ros.synthesis.recording import write_recording
 
         write_recording(studio, args.output)
         return

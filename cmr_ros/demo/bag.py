@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_ros import share
+from cmr_ros.files import share
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
-from cmr_ros.files import write_picture, write_ply
-from cmr_ros.hand import Handedness
+from cmr_ros.demo.bag import Sent, write_bag
+from cmr_ros.demo.play import DEBUG_IMAGE, HANDS
+from cmr_ros.files.output import write_ply
+from cmr_ros.files.pictures import write_picture
+from cmr_ros.files.playback import IMAGE_TOPIC
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
-from cmr_ros.playback import IMAGE_TOPIC
-from cmr_ros.ros.bag import Sent, write_bag
-from cmr_ros.ros.demo import DEBUG_IMAGE, HANDS
 from cmr_ros.ros.pictures import to_rgb
 
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH_PX = 4, 3, 1920

@@ -20,12 +20,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from cmr_ros import share
+from cmr_ros.demo.bag import Sent
 from cmr_ros.errors import InputError
-from cmr_ros.hand import Handedness
+from cmr_ros.files import share
+from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
-from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
-from cmr_ros.ros.bag import Sent
 
 NODE = "/camera/hand_node"
 HANDS, TOPOLOGY, DEBUG_IMAGE = f"{NODE}/hands", f"{NODE}/topology", f"{NODE}/debug_image"

@@ -9,7 +9,7 @@ import numpy as np
 
 from cmr_ros.evaluation.metrics import auc, distances_mm, f_score, procrustes
 from cmr_ros.evaluation.sample import Answer, Sample
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.skeleton import Handedness
 
 #: Many pictures' measurements: name of a `Measurement`'s field -> (N, ...) float64.
 Columns = dict[str, np.ndarray]

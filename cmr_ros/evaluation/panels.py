@@ -14,13 +14,13 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
-from cmr_ros.drawing import shades
 from cmr_ros.evaluation.measure import Columns
 from cmr_ros.evaluation.methods import Method
 from cmr_ros.evaluation.runs import answer_all
 from cmr_ros.evaluation.sample import Answer, Sample
 from cmr_ros.evaluation.summary import by_picture
-from cmr_ros.hand import JOINT_PARENTS, Handedness
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.viewing.drawing import shades
 
 _ROWS, _SHEETS, _WORST = 6, 2, 10
 _COLUMNS = ("picture", "silhouette", "2D pose", "projected mesh", "side view", "camera space [m]")

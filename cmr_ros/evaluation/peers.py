@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.crop import CropCamera, Region
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Answer, Sample
-from cmr_ros.hand import Cues, Handedness
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Cues
 from cmr_ros.registration import RootEstimate, register
 
 _SIZE_PX = 224

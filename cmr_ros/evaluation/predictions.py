@@ -15,7 +15,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.datasets.files import points
 from cmr_ros.evaluation.sample import Answer, Sample
-from cmr_ros.files import write_bytes
+from cmr_ros.files.output import write_bytes
 
 _MANO_VERTICES = 778
 _DIGITS = 6

@@ -62,7 +62,7 @@ def _measured(path: Path, keys: Sequence[str]) -> list[str]:
 
 def _ablations(runs: Sequence[Path]) -> list[list[str]]:
     """Return a row per setting of the switches: means over its runs, and the runs' spread."""
-    from cmr_ros.training.checkpoint import load_checkpoint
+    from cmr_ros.network.checkpoint import load_checkpoint
 
     groups: dict[tuple[bool, ...], list[tuple[float, float]]] = {}
     for run in runs:

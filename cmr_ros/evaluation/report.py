@@ -13,7 +13,7 @@ import numpy as np
 from cmr_ros.evaluation.measure import Columns
 from cmr_ros.evaluation.sample import Sample
 from cmr_ros.evaluation.summary import BRIEF, THRESHOLDS_MM, TITLES, Summary, by_picture
-from cmr_ros.files import write_bytes
+from cmr_ros.files.output import write_bytes
 
 #: A table: heading, the titles of its columns, and its rows.
 Table = tuple[str, list[str], list[list[str]]]

@@ -21,7 +21,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.evaluation.measure import Columns, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
-from cmr_ros.untrusted import read_npz
+from cmr_ros.files.untrusted import read_npz
 
 #: Pictures in a part: what an interruption costs.
 PART = 16

@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.camera import Camera
-from cmr_ros.drawing import hand_mask
 from cmr_ros.errors import InputError
-from cmr_ros.files import read_picture
-from cmr_ros.hand import Hand, Handedness
+from cmr_ros.files.pictures import read_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.viewing.drawing import hand_mask
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cmr_ros.evaluation.measure import Columns
 from cmr_ros.evaluation.metrics import auc, pck
-from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.geometry.skeleton import JOINT_NAMES
 
 #: Figure -> what tables call it.  All but the first two are means over the pictures with an answer.
 TITLES = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
 
 _LARGEST_FILE = 1 << 20
 

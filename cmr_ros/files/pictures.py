@@ -1,4 +1,4 @@
-"""Pictures and meshes in files."""
+"""Pictures in files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 
 #: OpenCV's warps address source pixels with 16 bits.
 _LONGEST_SIDE = (1 << 15) - 2
@@ -47,27 +48,3 @@ def write_picture(path: Path | str, picture: np.ndarray) -> None:
     if not coded:
         raise InputError(f"{path}: OpenCV writes no {path.suffix!r}; name a .png or .jpg")
     write_bytes(path, data.tobytes())
-
-
-def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> None:
-    """Write a mesh, vertices (V, 3) in metres and faces (F, 3), as binary PLY."""
-    header = (
-        "ply\nformat binary_little_endian 1.0\n"
-        f"element vertex {len(vertices_m)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
-    )
-    rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
-    rows["count"], rows["corners"] = 3, faces
-    points = np.ascontiguousarray(vertices_m, dtype="<f4")
-    write_bytes(path, header.encode() + points.tobytes() + rows.tobytes())
-
-
-def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file, making its folder; raises InputError where that is not possible."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None

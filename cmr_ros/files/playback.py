@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 INFO_TOPIC = "/camera/camera_info"

@@ -13,7 +13,7 @@ def find(*parts: str) -> Path:
     It lies beside the package in a checkout, and in share/cmr_ros of the prefix that the package
     was installed to by pip or colcon.  Raises InputError if it is not there.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     roots = [package.parent, *(prefix / "share" / "cmr_ros" for prefix in package.parents)]
     for root in roots:
         path = root.joinpath(*parts)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 

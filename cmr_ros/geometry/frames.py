@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.skeleton import Handedness
 
 _WRIST, _INDEX, _MIDDLE, _LITTLE = 0, 5, 9, 17
 

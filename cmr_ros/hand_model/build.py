@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from cmr_ros.hand import JOINT_PARENTS, TIPS
-from cmr_ros.template import HandTemplate
-from cmr_ros.training.hand_model import HandModel
-from cmr_ros.training.hierarchy import build_template, decimate
-from cmr_ros.training.mpfb import ArmMesh
-from cmr_ros.training.poses import sample_pose
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, TIPS
+from cmr_ros.hand_model.hierarchy import build_template, decimate
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.hand_model.mpfb import ArmMesh
+from cmr_ros.hand_model.poses import sample_pose
+from cmr_ros.model.template import HandTemplate
 
 TEMPLATE_NAME = "mpfb2_hand"
 TEMPLATE_VERTICES = 800

@@ -13,8 +13,8 @@ import numpy as np
 import trimesh
 
 from cmr_ros.errors import InputError
-from cmr_ros.network.spirals import spirals
-from cmr_ros.template import HandTemplate, Sparse
+from cmr_ros.hand_model.spirals import spirals
+from cmr_ros.model.template import HandTemplate, Sparse
 
 SPIRAL_LENGTH = 27
 COARSER_LEVELS = 4

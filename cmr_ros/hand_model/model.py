@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.hand import JOINT_PARENTS, TIPS
+from cmr_ros.files.untrusted import read_npz
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, TIPS
 from cmr_ros.registration import hand_length_m
-from cmr_ros.untrusted import read_npz
 
 #: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
 MEN_LENGTH_M, WOMEN_LENGTH_M = (0.193, 0.010), (0.178, 0.009)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmr_ros.hand import JOINT_PARENTS
-from cmr_ros.training.hand_model import HandModel, forward, with_tips_inside
+from cmr_ros.geometry.skeleton import JOINT_PARENTS
+from cmr_ros.hand_model.model import HandModel, forward, with_tips_inside
 
 _BASES = (5, 9, 13, 17)
 #: Closest that bones of different fingers may come, metres, on a hand of 0.185 m.

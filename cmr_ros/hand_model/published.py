@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.network.spirals import spirals
-from cmr_ros.template import HandTemplate
-from cmr_ros.untrusted import Sparse, array, read_pickle
+from cmr_ros.files.untrusted import Sparse, array, read_pickle
+from cmr_ros.hand_model.spirals import spirals
+from cmr_ros.model.template import HandTemplate
 
 _SPIRAL_LENGTH = 27
 #: MANO's finger tips are vertices; they follow its 16 joints, then all take this package's order.
@@ -32,7 +32,7 @@ def read_template(path: Path | str, mano: Path | str | None = None) -> HandTempl
         return HandTemplate.load(folder)
     name = "mano_right" if mano is not None else folder.resolve().name
     if not has_levels(folder):
-        from cmr_ros.training.hierarchy import build_template
+        from cmr_ros.hand_model.hierarchy import build_template
 
         vertices, faces = _read_ply(folder / "template.ply")
         regressor = _joint_regressor(folder, mano, len(vertices))

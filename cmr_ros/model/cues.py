@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cmr_ros.hand import Cues
-from cmr_ros.heatmap import decode
-from cmr_ros.inference import Prediction
+from cmr_ros.model.heatmap import decode
+from cmr_ros.model.inference import Prediction
 
 
 def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues]:

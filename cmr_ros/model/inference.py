@@ -13,10 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from cmr_ros.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
 from cmr_ros.errors import InputError
-from cmr_ros.sessions import open_session
-from cmr_ros.template import HandTemplate
+from cmr_ros.model.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
+from cmr_ros.model.sessions import open_session
+from cmr_ros.model.template import HandTemplate
 
 ENGINES = ("onnxruntime", "torch")
 #: Providers of onnxruntime by the names used here.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.untrusted import read_npz
+from cmr_ros.files.untrusted import read_npz
 
 #: A sparse matrix as row indices, column indices and values, each (nonzeros,).
 Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]

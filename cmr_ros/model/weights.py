@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cmr_ros import share
+from cmr_ros.files import share
 
 PALM_DETECTION = "palm_detection.onnx"
 HAND_NETWORK = "hand_mobile"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cmr_ros.errors import InputError
-from cmr_ros.hand import TIPS
+from cmr_ros.geometry.skeleton import TIPS
 
 #: Joints whose maps are added up, one tuple a group.
 Groups = tuple[tuple[int, ...], ...]

@@ -11,7 +11,7 @@ from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.mobile import MobileMeshRecovery
 
 if TYPE_CHECKING:
-    from cmr_ros.template import HandTemplate
+    from cmr_ros.model.template import HandTemplate
 
 
 def build(config: NetworkConfig, template: HandTemplate) -> nn.Module:

@@ -18,7 +18,7 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.resnet import ImageEncoder, MapEncoder, MapHead, TopDown
 
 if TYPE_CHECKING:
-    from cmr_ros.template import HandTemplate
+    from cmr_ros.model.template import HandTemplate
 
 
 @dataclass(frozen=True)

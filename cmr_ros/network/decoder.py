@@ -12,7 +12,7 @@ from torch import nn
 from cmr_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from cmr_ros.template import HandTemplate
+    from cmr_ros.model.template import HandTemplate
 
 #: A sparse matrix as (row, column, value) arrays, as templates store them.
 Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -9,12 +9,12 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from cmr_ros.card import ModelCard
 from cmr_ros.errors import InputError
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.runtime import RuntimeNetwork
-from cmr_ros.template import HandTemplate
 
 
 class TorchEngine:

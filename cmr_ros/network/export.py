@@ -13,14 +13,14 @@ import onnx
 import torch
 from torch import nn
 
-from cmr_ros.card import ModelCard
 from cmr_ros.errors import InputError
-from cmr_ros.inference import HandNetwork, load_network
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.inference import HandNetwork, load_network
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.compact import compacted
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.engine import TorchEngine
 from cmr_ros.network.runtime import RuntimeNetwork
-from cmr_ros.template import HandTemplate
 
 #: compact: weights stored in half precision, arithmetic in single.
 PRECISIONS = ("fp32", "compact", "fp16", "int8")

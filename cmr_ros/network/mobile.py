@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmr_ros.hand import TIPS
+from cmr_ros.geometry.skeleton import TIPS
 from cmr_ros.network.aggregation import Aggregation
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.decoder import SpiralDecoder
@@ -24,7 +24,7 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TRUNK_CHANNELS, LandmarkHeads, MobileTrunk, TrunkFeatures
 
 if TYPE_CHECKING:
-    from cmr_ros.template import HandTemplate
+    from cmr_ros.model.template import HandTemplate
 
 #: Widths of the top-down decoder at a quarter, an 8th, a 16th and a 32nd of the input.
 _MAP_WIDTHS = (32, 48, 64, 96)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig
-from cmr_ros.template import HandTemplate
 
 #: Parameters that lie at the top of the published networks and in `decoder` of ours.
 _DECODER = ("attention", "de_layers", "heads")

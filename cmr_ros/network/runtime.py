@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from cmr_ros.card import OPTIONAL_OUTPUTS
+from cmr_ros.model.card import OPTIONAL_OUTPUTS
 from cmr_ros.network.recovery import Recovery
 
 

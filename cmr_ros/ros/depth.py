@@ -10,8 +10,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
 from cmr_ros.ros import pictures
 from cmr_ros.ros.subscription import NewestSubscription
 

@@ -10,8 +10,9 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from cmr_ros.drawing import MESH_COLORS
-from cmr_ros.hand import JOINT_PARENTS, Hand, Handedness
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.viewing.drawing import MESH_COLORS
 
 _BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
 #: A node that dies leaves no hand hanging in the air.

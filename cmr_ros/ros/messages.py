@@ -10,11 +10,12 @@ from geometry_msgs.msg import Point, Pose2D, Quaternion, TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from cmr_ros.camera import Camera
-from cmr_ros.frames import joint_rotations, palm_pose, quaternions
-from cmr_ros.hand import JOINT_NAMES, JOINT_PARENTS, Hand, Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.frames import joint_rotations, palm_pose, quaternions
+from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
-from cmr_ros.template import HandTemplate
 
 
 def to_hand_mesh(hand: Hand) -> HandMesh:
@@ -64,8 +65,8 @@ def to_transforms(
 ) -> list[TransformStamped]:
     """Return 21 transforms per hand from the picture's frame to `hand_right/wrist` and so on.
 
-    Axes as in `cmr_ros.frames`.  Names do not grow with time: of several left hands the one
-    followed longest is `hand_left`, the next `hand_left_2`.
+    Axes as in `cmr_ros.geometry.frames`.  Names do not grow with time: of several left hands the
+    one followed longest is `hand_left`, the next `hand_left_2`.
     """
     transforms = []
     for name, hand in zip(frame_names(hands), hands, strict=True):

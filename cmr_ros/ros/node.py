@@ -17,10 +17,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from cmr_ros.camera import Camera
-from cmr_ros.drawing import hand_mask, overlay
 from cmr_ros.errors import CmrError, InputError
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros import messages, pictures
@@ -29,6 +28,7 @@ from cmr_ros.ros.health import Health
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.parameters import Parameters, declare
 from cmr_ros.ros.subscription import NewestSubscription
+from cmr_ros.viewing.drawing import hand_mask, overlay
 
 #: How long camera_info and depth may be later than the first picture.
 _GRACE_S = 2.0

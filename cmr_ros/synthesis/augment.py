@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cmr_ros.training.settings import PictureSettings
+from cmr_ros.synthesis.settings import PictureSettings
 
 
 def photograph(

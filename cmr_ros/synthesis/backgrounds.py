@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cmr_ros.training.surfaces import Texture
+from cmr_ros.synthesis.surfaces import Texture
 
 _SIZE = 320
 _TEXTURES = 96

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.training.surfaces import Light
+from cmr_ros.synthesis.surfaces import Light
 
 _HEIGHT, _WIDTH = 128, 256
 _LUMA = np.array([0.2126, 0.7152, 0.0722])

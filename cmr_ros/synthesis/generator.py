@@ -8,18 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.training import scene
-from cmr_ros.training.augment import inside_borders, photograph
-from cmr_ros.training.backgrounds import Clutter, add_shapes, palette_of_things
-from cmr_ros.training.environment import Environment, load_environments, procedural_environment
-from cmr_ros.training.hand_model import HandModel, with_tips_inside
-from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
-from cmr_ros.training.placement import place, project, random_depth, random_view, rotation
-from cmr_ros.training.poses import sample_pose
-from cmr_ros.training.renderer import Renderer
-from cmr_ros.training.sample import Sample
-from cmr_ros.training.settings import PictureSettings
-from cmr_ros.training.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
+from cmr_ros.hand_model.model import HandModel, with_tips_inside
+from cmr_ros.hand_model.poses import sample_pose
+from cmr_ros.synthesis import scene
+from cmr_ros.synthesis.augment import inside_borders, photograph
+from cmr_ros.synthesis.backgrounds import Clutter, add_shapes, palette_of_things
+from cmr_ros.synthesis.environment import Environment, load_environments, procedural_environment
+from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
+from cmr_ros.synthesis.placement import place, project, random_depth, random_view, rotation
+from cmr_ros.synthesis.renderer import Renderer
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.settings import PictureSettings
+from cmr_ros.synthesis.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
 
 _MADE_UP_ROOMS = 64
 #: How far behind the surface before it a joint may lie and still be seen, metres: the flesh over

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cmr_ros.training.hand_model import HandModel, PosedHand
-from cmr_ros.training.placement import rotation, upright_view
-from cmr_ros.training.poses import sample_pose
+from cmr_ros.hand_model.model import HandModel, PosedHand
+from cmr_ros.hand_model.poses import sample_pose
+from cmr_ros.synthesis.placement import rotation, upright_view
 
 #: When the left hand joins the right one.
 SECOND_HAND_S = 3.0

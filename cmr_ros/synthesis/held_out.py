@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from cmr_ros.files import write_bytes, write_picture
-from cmr_ros.training.rendering_jobs import Studio
-from cmr_ros.training.sample import Sample
-from cmr_ros.training.settings import PictureSettings
+from cmr_ros.files.output import write_bytes
+from cmr_ros.files.pictures import write_picture
+from cmr_ros.synthesis.rendering_jobs import Studio
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.settings import PictureSettings
 
 #: Full frames: the hand takes about half of the picture's side, anywhere, and at any roll.
 FULL_FRAME = PictureSettings(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.geometry.skeleton import JOINT_PARENTS
 
 _PER_BONE = 4
 #: Sphere radii by the palm's length: along the fingers and in the palm.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.training.hand_model import HandModel, PosedHand
-from cmr_ros.training.occlusion import ambient_share, hand_spheres
-from cmr_ros.training.skin import RestHand, Skin
-from cmr_ros.training.surfaces import ARM, HAND, Material, Mesh, vertex_normals
+from cmr_ros.hand_model.model import HandModel, PosedHand
+from cmr_ros.synthesis.occlusion import ambient_share, hand_spheres
+from cmr_ros.synthesis.skin import RestHand, Skin
+from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, vertex_normals
 
 
 @dataclass(frozen=True)

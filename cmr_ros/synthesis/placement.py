@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.hand import PALM_JOINTS
-from cmr_ros.training.settings import PictureSettings
+from cmr_ros.geometry.skeleton import PALM_JOINTS
+from cmr_ros.synthesis.settings import PictureSettings
 
 
 def rotation(axis, angle_rad: float) -> np.ndarray:

@@ -17,18 +17,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
-from cmr_ros.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
-from cmr_ros.training import scene
-from cmr_ros.training.backgrounds import Clutter
-from cmr_ros.training.environment import load_environments, procedural_environment
-from cmr_ros.training.hand_model import HandModel
-from cmr_ros.training.hand_paths import HandPath, random_paths
-from cmr_ros.training.placed_hand import HandPlacer, PlacedHand
-from cmr_ros.training.placement import rotation
-from cmr_ros.training.renderer import Renderer
-from cmr_ros.training.rendering_jobs import Studio
+from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.synthesis import scene
+from cmr_ros.synthesis.backgrounds import Clutter
+from cmr_ros.synthesis.environment import load_environments, procedural_environment
+from cmr_ros.synthesis.hand_paths import HandPath, random_paths
+from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
+from cmr_ros.synthesis.placement import rotation
+from cmr_ros.synthesis.renderer import Renderer
+from cmr_ros.synthesis.rendering_jobs import Studio
 
 FRAME_ID = "camera_optical_frame"
 _RATE_HZ, _DURATION_S = 25, 6.0

@@ -16,7 +16,7 @@ from importlib import resources
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.training.surfaces import Layers, Light, Material, Mesh, Texture, vertex_normals
+from cmr_ros.synthesis.surfaces import Layers, Light, Material, Mesh, Texture, vertex_normals
 
 _SAMPLES = 4
 _SHADOW_SIZE = 256
@@ -172,7 +172,7 @@ def _draw(context, program, buffer, layout: str, *names: str):
 
 
 def _program(context, name: str):
-    shaders = resources.files("cmr_ros.training") / "shaders"
+    shaders = resources.files("cmr_ros.synthesis") / "shaders"
     return context.program(
         vertex_shader=(shaders / f"{name}.vert").read_text(),
         fragment_shader=(shaders / f"{name}.frag").read_text(),

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from cmr_ros.training.generator import Generator
-from cmr_ros.training.hand_model import HandModel
-from cmr_ros.training.placement import project
-from cmr_ros.training.sample import Sample
-from cmr_ros.training.settings import PictureSettings
-from cmr_ros.training.shards import encode_picture, shard_path, write_shard
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.synthesis.generator import Generator
+from cmr_ros.synthesis.placement import project
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.settings import PictureSettings
+from cmr_ros.synthesis.shards import encode_picture, shard_path, write_shard
 
 #: Threads of Mesa's rasteriser and of numpy's BLAS would only compete with the other processes.
 _ONE_THREAD = {"LP_NUM_THREADS": "0", "OMP_NUM_THREADS": "1"}

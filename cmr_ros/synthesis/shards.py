@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.training.sample import Sample
-from cmr_ros.untrusted import read_npz
+from cmr_ros.files.untrusted import read_npz
+from cmr_ros.synthesis.sample import Sample
 
 #: High enough that only the camera's own JPEG, which the generator applies, can be seen.
 _JPEG = [

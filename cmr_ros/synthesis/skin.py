@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.training.surfaces import Material, Texture, vertex_normals
+from cmr_ros.synthesis.surfaces import Material, Texture, vertex_normals
 
 _WIDTH, _HEIGHT, _HAND_WIDTH = 512, 400, 400
 #: The hand's rectangle of MakeHuman's UV layout (v up), as the photographs are cut.

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.crop import Region
 from cmr_ros.errors import InputError
-from cmr_ros.sessions import open_session
+from cmr_ros.geometry.crop import Region
+from cmr_ros.model.sessions import open_session
 
 _INPUT_SIZE = 192
 #: Cells per side and anchors per cell of the detector's two maps.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from cmr_ros.crop import Region
-from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.geometry.crop import Region
+from cmr_ros.geometry.skeleton import PALM_JOINTS, Handedness
 from cmr_ros.registration import HandSize
-from cmr_ros.smoothing import Smoother
+from cmr_ros.tracking.smoothing import Smoother
 
 #: Where the box of the palm's joints lies in a right hand's region, and its longer side, both as
 #: shares of the region's side.  MediaPipe's palm detector looks at hands that way.

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cmr_ros.network.trunk import TrunkFeatures
-from cmr_ros.training.shards import Shards
+from cmr_ros.synthesis.shards import Shards
 
 
 @dataclass(frozen=True)

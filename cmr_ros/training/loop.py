@@ -15,17 +15,17 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from cmr_ros.errors import CmrError, InputError
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
+from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
 from cmr_ros.network.trunk import load_mediapipe
-from cmr_ros.template import HandTemplate
+from cmr_ros.synthesis.shards import Shards
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, loader, shuffled
-from cmr_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from cmr_ros.training.features import cached
 from cmr_ros.training.objective import Objective
 from cmr_ros.training.plan import TrainingPlan
 from cmr_ros.training.processes import Processes
-from cmr_ros.training.shards import Shards
 from cmr_ros.training.validation import pictures, validate
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.decoder import UpSampling
 from cmr_ros.network.losses import LossWeights, Targets, recovery_losses
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
-from cmr_ros.template import HandTemplate
 from cmr_ros.training.batches import Batch
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from torch import nn
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
+from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.config import NetworkConfig
-from cmr_ros.template import HandTemplate
-from cmr_ros.training.checkpoint import load_checkpoint
-from cmr_ros.training.shards import Shards
+from cmr_ros.synthesis.shards import Shards
 
 
 def trained_network(

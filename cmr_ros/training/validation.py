@@ -11,16 +11,17 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Dataset
 
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
-from cmr_ros.drawing import overlay
 from cmr_ros.evaluation.metrics import distances_mm, f_score, procrustes
-from cmr_ros.hand import Hand, Handedness
-from cmr_ros.heatmap import decode
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.model.heatmap import decode
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.recovery import Recovery
-from cmr_ros.template import HandTemplate
 from cmr_ros.training.batches import Batch, RenderedSamples, in_order, loader
 from cmr_ros.training.objective import recover
+from cmr_ros.viewing.drawing import overlay
 
 _BATCH_SIZE = 100
 #: F-scores take nearest-neighbour searches, so they are taken of this many samples only.

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from cmr_ros.camera import Camera
-from cmr_ros.hand import JOINT_PARENTS, Hand, Handedness
-from cmr_ros.template import HandTemplate
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.model.template import HandTemplate
 
 #: RGB of thumb to little finger, and of the mesh of each hand.
 _FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.camera import Camera
-from cmr_ros.drawing import MESH_COLORS
 from cmr_ros.errors import InputError
-from cmr_ros.hand import JOINT_PARENTS, Handedness
-from cmr_ros.playback import FoundHand, Frame
+from cmr_ros.files.playback import FoundHand, Frame
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.viewing.drawing import MESH_COLORS
 
 _BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
 

@@ -3,15 +3,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from registration_hands import SIZE_PX
-from test_registration import BLIND, blind_hands
 
-from cmr_ros import weights
 from cmr_ros.benchmark.noise import Views, check, measure_noise
-from cmr_ros.card import ModelCard
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
+from cmr_ros.model import weights
+from cmr_ros.model.card import ModelCard
 from cmr_ros.registration import HandSize, Noise
+from support.registration_hands import BLIND, SIZE_PX, blind_hands
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,16 @@
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-from registration_hands import cues, hand, placed
 
 from cmr_ros.benchmark.cases import load_cases
 from cmr_ros.benchmark.registration import measure
 from cmr_ros.benchmark.simulate import simulate_cases
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
+from support.registration_hands import cues, hand, placed
+from support.shared import SHARED
 
-SHARED = Path(os.environ.get("CMR_SHARED", Path(__file__).parents[1].parent / "shared"))
 GOLDEN = SHARED / "golden" / "registration_cases.npz"
 
 

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from scenes import frames_of, needs_weights
 
-from cmr_ros import weights
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
-from cmr_ros.files import read_picture, write_picture
-from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.files.pictures import read_picture, write_picture
+from cmr_ros.geometry.skeleton import JOINT_NAMES
+from cmr_ros.model import weights
+from support.scenes import frames_of, needs_weights
 
 
 def gray(tmp_path, name="gray.png", size=(48, 64, 3)):

@@ -12,15 +12,16 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
-from peer import environment
-from recordings import write_recording
 from rosbags.highlevel import AnyReader
 
-from cmr_ros import playback, weights
 from cmr_ros.cli import main
+from cmr_ros.demo.bag import Sent, write_bag
+from cmr_ros.demo.play import NODE
+from cmr_ros.files import playback
+from cmr_ros.model import weights
 from cmr_ros.msg import HandMeshArray
-from cmr_ros.ros.bag import Sent, write_bag
-from cmr_ros.ros.demo import NODE
+from support.peer import environment
+from support.recordings import write_recording
 
 
 def cmr(folder, *arguments) -> subprocess.CompletedProcess:
@@ -75,8 +76,8 @@ def test_demo_with_a_model_that_cannot_run_says_why(tmp_path):
 def test_viewer_writes_what_it_would_show(tmp_path):
     from made_up_hands import camera, hand
 
-    from cmr_ros.hand import Handedness
-    from cmr_ros.viewer import RerunViewer
+    from cmr_ros.geometry.skeleton import Handedness
+    from cmr_ros.viewing.viewer import RerunViewer
 
     file = tmp_path / "shown.rrd"
     viewer = RerunViewer(camera(), file)

@@ -10,8 +10,8 @@ from scipy.io import savemat
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation import datasets
-from cmr_ros.files import write_picture
-from cmr_ros.hand import Handedness
+from cmr_ros.files.pictures import write_picture
+from cmr_ros.geometry.skeleton import Handedness
 
 K = [[480.0, 0, 112.0], [0, 481.0, 110.0], [0, 0, 1]]
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scenes import frames_of, needs_weights
 
-from cmr_ros.camera import Camera
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.datasets import read
@@ -21,8 +19,10 @@ from cmr_ros.evaluation.report import tables, text, write_csv, write_json, write
 from cmr_ros.evaluation.runs import PART, answer_all, measure_all
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
 from cmr_ros.evaluation.summary import summarise
-from cmr_ros.files import write_picture
-from cmr_ros.hand import Handedness
+from cmr_ros.files.pictures import write_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
+from support.scenes import frames_of, needs_weights
 
 CAMERA = Camera(200, 100, np.array([[500.0, 0, 100], [0, 500, 50], [0, 0, 1]]))
 

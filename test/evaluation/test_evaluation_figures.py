@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from made_up_hands import flat_right_hand
 
-from cmr_ros.camera import Camera
 from cmr_ros.evaluation.measure import measure, stack
 from cmr_ros.evaluation.methods import Method
 from cmr_ros.evaluation.runs import measure_all
 from cmr_ros.evaluation.sample import Answer, Sample
 from cmr_ros.evaluation.summary import summarise
-from cmr_ros.files import read_picture, write_picture
-from cmr_ros.hand import Handedness
+from cmr_ros.files.pictures import read_picture, write_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
+from support.made_up_hands import flat_right_hand
 
 pytest.importorskip("matplotlib")
 

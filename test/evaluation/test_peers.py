@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from made_up_hands import camera, flat_right_hand
 
 from cmr_ros.cli import main
 from cmr_ros.evaluation.peers import place
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.skeleton import Handedness
+from support.made_up_hands import camera, flat_right_hand
 
 
 def test_a_hand_that_fits_is_placed_where_it_is():

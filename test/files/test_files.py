@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cmr_ros.calibration import read_calibration
 from cmr_ros.errors import InputError
-from cmr_ros.files import read_picture, write_picture, write_ply
+from cmr_ros.files.calibration import read_calibration
+from cmr_ros.files.output import write_ply
+from cmr_ros.files.pictures import read_picture, write_picture
 
 CALIBRATION = """\
 image_width: 640

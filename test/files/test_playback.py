@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
-from made_up_hands import flat_right_hand
-from recordings import write_recording
-
-from cmr_ros import playback
 from cmr_ros.errors import InputError
-from cmr_ros.hand import Handedness
+from cmr_ros.files import playback
+from cmr_ros.geometry.skeleton import Handedness
+from support.made_up_hands import flat_right_hand
+from support.recordings import write_recording
 
 
 def found(joints) -> playback.FoundHand:

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
 
 K = np.array([[610.0, 0, 301], [0, 590, 262], [0, 0, 1]])
 LENSES = {

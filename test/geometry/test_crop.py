@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
 
 K = np.array([[620.0, 0, 350], [0, 560, 205], [0, 0, 1]])
 CAMERAS = {

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_hands import flat_right_hand
 from scipy.spatial.transform import Rotation
 
-from cmr_ros.frames import joint_rotations, palm_pose, quaternions
-from cmr_ros.hand import JOINT_PARENTS, Handedness
+from cmr_ros.geometry.frames import joint_rotations, palm_pose, quaternions
+from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from support.made_up_hands import flat_right_hand
 
 
 def mirrored(joints):

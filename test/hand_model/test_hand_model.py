@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from cmr_ros import weights
 from cmr_ros.errors import InputError
-from cmr_ros.hand import JOINT_PARENTS
+from cmr_ros.geometry.skeleton import JOINT_PARENTS
+from cmr_ros.hand_model.model import HandModel, with_tips_inside
+from cmr_ros.hand_model.poses import clear, sample_pose
+from cmr_ros.model import weights
 from cmr_ros.registration import hand_length_m
-from cmr_ros.training.hand_model import HandModel, with_tips_inside
-from cmr_ros.training.poses import clear, sample_pose
 
 PARENTS = np.array(JOINT_PARENTS[1:])
 
@@ -62,7 +62,7 @@ def test_hand_lengths_are_those_of_people(model):
 
 
 def test_the_template_lies_on_the_hand_and_tells_its_joints(model):
-    from cmr_ros.template import HandTemplate
+    from cmr_ros.model.template import HandTemplate
 
     template = HandTemplate.load(weights.find(weights.HAND_NETWORK) / "template.npz")
     rest = model.rest()

@@ -1,13 +1,10 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from cmr_ros.errors import InputError
-from cmr_ros.network.spirals import one_rings, spirals
+from cmr_ros.hand_model.spirals import one_rings, spirals
+from support.shared import SHARED
 
-SHARED = Path(os.environ.get("CMR_SHARED", Path(__file__).parents[1].parent / "shared"))
 REFERENCE = SHARED / "golden" / "cmr_reference.npz"
 
 TETRAHEDRON = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cmr_ros.cues import read_cues
-from cmr_ros.inference import Prediction
+from cmr_ros.model.cues import read_cues
+from cmr_ros.model.inference import Prediction
 
 
 def prediction(landmarks_px):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmr_ros.heatmap import decode
+from cmr_ros.model.heatmap import decode
 
 SIZE = 224
 

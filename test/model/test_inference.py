@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from networks import sphere_template
 
 from cmr_ros.errors import InputError
-from cmr_ros.inference import load_network
+from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.decoder import DecoderConfig
 from cmr_ros.network.export import card_of, export
+from support.networks import sphere_template
 
 SIZE = 64
 
@@ -133,7 +133,7 @@ def test_run_time_does_not_need_torch(exported):
     import subprocess
 
     code = (
-        "import sys; from cmr_ros.inference import load_network; "
+        "import sys; from cmr_ros.model.inference import load_network; "
         f"load_network({str(exported)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from cmr_ros import weights
 from cmr_ros.errors import InputError
-from cmr_ros.hand import TIPS
-from cmr_ros.template import HandTemplate
-from cmr_ros.untrusted import read_npz
+from cmr_ros.files.untrusted import read_npz
+from cmr_ros.geometry.skeleton import TIPS
+from cmr_ros.model import weights
+from cmr_ros.model.template import HandTemplate
 
-hierarchy = pytest.importorskip("cmr_ros.training.hierarchy", reason="needs trimesh")
+hierarchy = pytest.importorskip("cmr_ros.hand_model.hierarchy", reason="needs trimesh")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_damaged_files_are_refused(egg, tmp_path):
 
 
 def test_archives_that_unpack_to_far_more_than_themselves_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("cmr_ros.untrusted._MAX_BYTES", 1 << 16)
+    monkeypatch.setattr("cmr_ros.files.untrusted._MAX_BYTES", 1 << 16)
     np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(1 << 16))
     with pytest.raises(InputError, match="unpacks to over.*render it again"):
         read_npz(tmp_path / "bomb.npz", "render it again")

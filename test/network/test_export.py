@@ -7,19 +7,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from networks import sphere_template
 from torch import nn
 
-from cmr_ros.card import ModelCard
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
-from cmr_ros.inference import load_network
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
+from cmr_ros.network.checkpoint import save_checkpoint
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.decoder import DecoderConfig
 from cmr_ros.network.export import export
 from cmr_ros.network.recovery import Recovery
-from cmr_ros.training.checkpoint import save_checkpoint
+from support.networks import sphere_template
 
 SIZE = 32
 

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from networks import (
+
+from cmr_ros.cli import main
+from cmr_ros.errors import InputError
+from cmr_ros.files.untrusted import array, read_pickle
+from cmr_ros.hand_model.published import closed, read_template
+from cmr_ros.hand_model.spirals import spirals
+from cmr_ros.model.inference import load_network
+from cmr_ros.network.build import build
+from cmr_ros.network.config import preset
+from cmr_ros.network.published import load_published, published_state
+from support.networks import (
     needs_reference,
     reference,
     reference_shapes,
@@ -15,16 +25,6 @@ from networks import (
     rule_made_state,
     sphere_template,
 )
-
-from cmr_ros.cli import main
-from cmr_ros.errors import InputError
-from cmr_ros.inference import load_network
-from cmr_ros.network.build import build
-from cmr_ros.network.config import preset
-from cmr_ros.network.published import load_published, published_state
-from cmr_ros.network.published_template import closed, read_template
-from cmr_ros.network.spirals import spirals
-from cmr_ros.untrusted import array, read_pickle
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 

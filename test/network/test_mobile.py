@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import sphere_template
 
-from cmr_ros.hand import TIPS
-from cmr_ros.inference import load_network
+from cmr_ros.geometry.skeleton import TIPS
+from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.export import card_of, export
@@ -16,6 +15,7 @@ from cmr_ros.network.losses import LossWeights
 from cmr_ros.network.mobile import _TIP_REACH, _peaks
 from cmr_ros.training.batches import Batch
 from cmr_ros.training.objective import Objective, gaussians
+from support.networks import sphere_template
 
 SIZE = 64
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import sphere_template
 
 from cmr_ros.errors import InputError
 from cmr_ros.network.aggregation import Aggregation, hand_groups
@@ -13,6 +12,7 @@ from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig, preset
 from cmr_ros.network.decoder import DecoderConfig, SpiralConv, SpiralDecoder, UpSampling
 from cmr_ros.network.losses import Targets, edge_loss, map_loss, normal_loss, recovery_losses
+from support.networks import sphere_template
 
 LIGHT = DecoderConfig(latent=32, widths=(16, 16, 8, 8))
 

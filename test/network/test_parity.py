@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from networks import (
+
+from cmr_ros.model.inference import load_network
+from cmr_ros.network.config import preset
+from cmr_ros.network.export import card_of, export
+from cmr_ros.network.losses import Targets, mesh_loss, recovery_losses
+from cmr_ros.network.published import load_published, published_state
+from cmr_ros.network.recovery import Recovery
+from support.networks import (
     needs_reference,
     reference,
     reference_shapes,
     reference_template,
     rule_made_state,
 )
-
-from cmr_ros.inference import load_network
-from cmr_ros.network.config import preset
-from cmr_ros.network.export import card_of, export
-from cmr_ros.network.losses import Targets, mesh_loss, recovery_losses
-from cmr_ros.network.published import load_published, published_state
-from cmr_ros.network.recovery import Recovery
 
 pytestmark = needs_reference
 SMALL = ["sg_resnet18", "pg_resnet18", "g_resnet18", "pg_resnet18_body"]

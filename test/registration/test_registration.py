@@ -5,11 +5,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from registration_hands import SIZE_PX, cues, placed, project, silhouette
 
 from cmr_ros.errors import InputError, RegistrationError
 from cmr_ros.registration import HandSize, Noise, RootEstimate, hand_length_m, register
 from cmr_ros.registration.extents import NORMALS, frame_lines, silhouette_extents
+from support.registration_hands import (
+    BLIND,
+    SIZE_PX,
+    blind_hands,
+    cues,
+    placed,
+    project,
+    silhouette,
+)
 
 UNKNOWN = HandSize(deviation=np.inf)
 SEEDS = st.integers(0, 2**31)
@@ -147,21 +155,6 @@ def test_ninety_percent_ellipsoids_hold_ninety_percent():
         error = estimate.translation_m - root
         inside += error @ np.linalg.solve(estimate.covariance_m2, error) < 6.2514
     assert 0.85 <= inside / count <= 0.96
-
-
-BLIND = Noise(size=0.08, growth=0.02, length_m=0.18, pose=0.05)
-
-
-def blind_hands(rng, count):
-    """Yield meshes of a network blind to size, with cues: `BLIND` says how wrong they are."""
-    for _ in range(count):
-        length_m = BLIND.length_m * np.exp(BLIND.growth + BLIND.size * rng.standard_normal())
-        vertices, joints, faces, matrix, root = placed(rng)
-        true = length_m / hand_length_m(joints)
-        drawn = true * BLIND.length_m / length_m * np.exp(BLIND.pose * rng.standard_normal())
-        noise_px = rng.uniform(1, 4)
-        seen = cues(true * vertices, true * joints, faces, matrix, root, noise_px, rng, False)
-        yield drawn * vertices, drawn * joints, seen, matrix, root, length_m
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from support.shared import ROOT
+
 FILE = ROOT / "launch/hand.launch.py"
 # The folder launch/ beside this one is a namespace package of that name, without an origin.
 HAS_LAUNCH = bool(getattr(find_spec("launch"), "origin", None)) and bool(find_spec("launch_ros"))
@@ -118,9 +119,8 @@ def test_fastdds_profile_has_room_for_pictures():
 @pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed")
 def test_real_launch_starts_and_stops_the_node(tmp_path):
     pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
-    from peer import Peer, environment
-
     from cmr_ros.msg import HandTopology
+    from support.peer import Peer, environment
 
     program = f"""
 import sys

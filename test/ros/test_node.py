@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from peer import Camera, NodeProcess, environment, played_pictures
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from cmr_ros.hand import JOINT_NAMES
+from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.msg import HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
+from support.peer import Camera, NodeProcess, environment, played_pictures
 
 
 @pytest.fixture(scope="module")

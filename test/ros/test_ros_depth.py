@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from peer import Camera as Driver
-from peer import NodeProcess, played_pictures
 from sensor_msgs.msg import Image
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
 from cmr_ros.ros.depth import DepthInput
+from support.peer import Camera as Driver
+from support.peer import NodeProcess, played_pictures
 
 
 class Timer:

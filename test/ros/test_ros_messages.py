@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
-from made_up_hands import hand
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
@@ -16,8 +15,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from cmr_ros.errors import InputError
-from cmr_ros.frames import joint_rotations, palm_pose
-from cmr_ros.hand import JOINT_NAMES, JOINT_PARENTS, Handedness
+from cmr_ros.geometry.frames import joint_rotations, palm_pose
+from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.messages import (
@@ -28,6 +27,7 @@ from cmr_ros.ros.messages import (
     to_topology,
     to_transforms,
 )
+from support.made_up_hands import hand
 
 HEADER = Header(frame_id="camera_optical")
 HEADER.stamp.sec, HEADER.stamp.nanosec = 12, 345
@@ -182,7 +182,7 @@ def test_parameter_file_and_documentation_hold_every_default():
 
     from cmr_ros.ros.parameters import Parameters
 
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     values = yaml.safe_load((root / "config/hand.yaml").read_text())["/**"]["ros__parameters"]
     assert values == vars(Parameters())
     rows = [line for line in (root / "docs/ros.md").read_text().splitlines() if line[:2] == "| "]

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
-from cmr_ros.hand import Hand, Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Hand
 
 
 def camera() -> Camera:

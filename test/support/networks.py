@@ -1,19 +1,17 @@
 """Templates and weights made by rules, for tests of the networks."""
 
 import json
-import os
 import zlib
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cmr_ros.network.spirals import spirals
-from cmr_ros.template import HandTemplate
+from cmr_ros.hand_model.spirals import spirals
+from cmr_ros.model.template import HandTemplate
+from support.shared import SHARED
 
-SHARED = Path(os.environ.get("CMR_SHARED", Path(__file__).parents[1].parent / "shared"))
 REFERENCE = SHARED / "golden" / "cmr_reference.npz"
 needs_reference = pytest.mark.skipif(
     not REFERENCE.exists(), reason=f"the reference data {REFERENCE} is not here"

@@ -8,22 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-# A domain of this test run's own; above 101 the ports would be those of outgoing connections.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config/fastdds.xml")
+import pytest
+import rclpy
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-import pytest  # noqa: E402
-import rclpy  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from rclpy.parameter_client import AsyncParameterClient  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-from rclpy.serialization import deserialize_message  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
-
-from cmr_ros.msg import HandMeshArray  # noqa: E402
-from cmr_ros.ros.pictures import decompress, to_image  # noqa: E402
+from cmr_ros.msg import HandMeshArray
+from cmr_ros.ros.pictures import decompress, to_image
+from support.shared import ROOT
 
 #: Discovery takes half a second, now and then four, and a busy machine multiplies both.
 PATIENCE_S = 60.0
@@ -176,7 +171,7 @@ def environment() -> dict:
 
 def played_pictures():
     """Return the JPEG pictures and a camera_info of the recording the package comes with."""
-    from cmr_ros import weights
+    from cmr_ros.model import weights
 
     rosbags = pytest.importorskip("rosbags.highlevel", reason="rosbags is not installed")
     pictures, info = [], None

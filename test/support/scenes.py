@@ -5,8 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cmr_ros import playback, weights
 from cmr_ros.errors import InputError
+from cmr_ros.files import playback
+from cmr_ros.model import weights
 
 
 def needs_weights() -> None:

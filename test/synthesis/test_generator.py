@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from cmr_ros.errors import InputError
-from cmr_ros.hand import PALM_JOINTS
-from cmr_ros.template import HandTemplate
-from cmr_ros.training.environment import procedural_environment
-from cmr_ros.training.occlusion import ambient_share
-from cmr_ros.training.placement import place, project
-from cmr_ros.training.renderer import Renderer
-from cmr_ros.training.sample import Sample
-from cmr_ros.training.settings import PictureSettings
-from cmr_ros.training.shards import Shards, encode_picture, shard_path, write_shard
-from cmr_ros.training.surfaces import HAND, OTHER, Light, Material, Mesh, Texture
-from cmr_ros.weights import find
+from cmr_ros.geometry.skeleton import PALM_JOINTS
+from cmr_ros.model.template import HandTemplate
+from cmr_ros.model.weights import find
+from cmr_ros.synthesis.environment import procedural_environment
+from cmr_ros.synthesis.occlusion import ambient_share
+from cmr_ros.synthesis.placement import place, project
+from cmr_ros.synthesis.renderer import Renderer
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.settings import PictureSettings
+from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
+from cmr_ros.synthesis.surfaces import HAND, OTHER, Light, Material, Mesh, Texture
 
 EXACT = PictureSettings(center_jitter=0, scale_jitter=0, roll_jitter_deg=0)
 MATRIX = np.array([[400, 0, 111.5], [0, 400, 111.5], [0, 0, 1]])
@@ -39,8 +39,8 @@ def renderer():
 
 @pytest.fixture(scope="module")
 def generator(renderer):
-    from cmr_ros.training.generator import Generator
-    from cmr_ros.training.hand_model import HandModel
+    from cmr_ros.hand_model.model import HandModel
+    from cmr_ros.synthesis.generator import Generator
 
     return Generator(HandModel.load(find("hand_model.npz")), seed=3)
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmr_ros import weights
 from cmr_ros.evaluation import datasets
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.model import weights
 
 pytest.importorskip("moderngl")
 
 from cmr_ros.errors import InputError  # noqa: E402
-from cmr_ros.training import held_out  # noqa: E402
-from cmr_ros.training.renderer import Renderer  # noqa: E402
-from cmr_ros.training.rendering_jobs import Studio  # noqa: E402
+from cmr_ros.synthesis import held_out  # noqa: E402
+from cmr_ros.synthesis.renderer import Renderer  # noqa: E402
+from cmr_ros.synthesis.rendering_jobs import Studio  # noqa: E402
 
 
 def test_manifest_of_renders(tmp_path, monkeypatch):

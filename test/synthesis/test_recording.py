@@ -5,8 +5,8 @@ import pytest
 
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
-from cmr_ros.playback import read
-from cmr_ros.training.shards import Shards, shard_path
+from cmr_ros.files.playback import read
+from cmr_ros.synthesis.shards import Shards, shard_path
 
 pytest.importorskip("moderngl")
 pytest.importorskip("rosbags")
@@ -14,7 +14,7 @@ pytest.importorskip("rosbags")
 
 @pytest.fixture(scope="module", autouse=True)
 def egl():
-    from cmr_ros.training.renderer import Renderer
+    from cmr_ros.synthesis.renderer import Renderer
 
     try:
         Renderer(8)
@@ -23,7 +23,7 @@ def egl():
 
 
 def test_recording_holds_pictures_camera_and_truth(tmp_path, monkeypatch):
-    from cmr_ros.training import recording
+    from cmr_ros.synthesis import recording
 
     monkeypatch.setattr(recording, "_DURATION_S", 0.12)
     file = tmp_path / "short.mcap"

@@ -1,19 +1,23 @@
 """The palm detector: its arithmetic, and the network on real pictures."""
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
-from cmr_ros import weights
-from cmr_ros.detection import PalmDetector, _anchors, _decode, _letterbox, _region, _suppress
 from cmr_ros.errors import InputError
-from cmr_ros.files import read_picture
-from cmr_ros.tracking import palm_overlap
+from cmr_ros.files.pictures import read_picture
+from cmr_ros.model import weights
+from cmr_ros.tracking.detection import (
+    PalmDetector,
+    _anchors,
+    _decode,
+    _letterbox,
+    _region,
+    _suppress,
+)
+from cmr_ros.tracking.tracks import palm_overlap
+from support.shared import SHARED
 
-SHARED = Path(os.environ.get("CMR_SHARED", Path(__file__).parents[1].parent / "shared"))
 FRAMES = SHARED / "real" / "frames"
 needs_pictures = pytest.mark.skipif(not FRAMES.is_dir(), reason=f"no real pictures in {FRAMES}")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmr_ros.smoothing import OneEuro, Smoother
+from cmr_ros.tracking.smoothing import OneEuro, Smoother
 
 
 def test_one_euro_calms_a_hand_at_rest_and_follows_a_fast_one():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
-from cmr_ros.hand import PALM_JOINTS, Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import PALM_JOINTS, Handedness
 from cmr_ros.registration import HandSize
-from cmr_ros.tracking import (
+from cmr_ros.tracking.tracks import (
     PALM_CENTER,
     PALM_SIDE,
     Tracker,

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from networks import sphere_template
 
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
+from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.trunk import MobileTrunk
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, shuffled
-from cmr_ros.training.checkpoint import load_checkpoint
 from cmr_ros.training.features import cached
 from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
 from cmr_ros.training.processes import Processes
-from cmr_ros.training.sample import Sample
-from cmr_ros.training.shards import Shards, encode_picture, shard_path, write_shard
 from cmr_ros.training.validation import validate
+from support.networks import sphere_template
 
 SIZE = 64
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -156,7 +156,7 @@ def test_kept_features_grow_with_the_renders_and_know_them(data, tmp_path):
 def test_two_processes_train_as_one(plan_file, tmp_path):
     """Started as torchrun starts them; both end with the same weights and one validates."""
     environment = os.environ | {
-        "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
@@ -264,5 +264,5 @@ def test_plans_that_cannot_be_followed(plan_file, changes, message):
 
 
 def test_plans_that_ship_are_sound():
-    for path in sorted(Path(__file__).parents[1].glob("config/train_*.yaml")):
+    for path in sorted(Path(__file__).parents[2].glob("config/train_*.yaml")):
         assert load_plan(path).network_config.encoder == "mobile"

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from cmr_ros.camera import Camera
-from cmr_ros.crop import CropCamera, Region
-from cmr_ros.drawing import hand_mask, label, outward_faces, overlay
-from cmr_ros.hand import Hand, Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.viewing.drawing import hand_mask, label, outward_faces, overlay
 
 PINHOLE = Camera.from_fov(640, 480, 65)
 LENS = Camera(640, 480, PINHOLE.matrix, np.array([-0.3, 0.1, 0.001, -0.002, 0.0]), "plumb_bob")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.evaluation.datasets.files import Source, points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 
 FOUND_BY = "evaluation_K.json"
 _ORIGIN = "https://lmb.informatik.uni-freiburg.de/projects/freihand (FreiHAND_pub_v2)"

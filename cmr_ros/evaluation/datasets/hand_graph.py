@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cmr_ros.camera import Camera
 from cmr_ros.evaluation.datasets.files import Source, intrinsics, points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 
 FOUND_BY = "pose_gt.mat"
 _ORIGIN = "https://github.com/3d-hand-shape/hand-graph-cnn (data/real_world_testset)"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.evaluation.datasets.files import Source, intrinsics, points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 
 FOUND_BY = "annotations/Human36M_subject9_data.json"
 _ORIGIN = "http://vision.imar.ro/human3.6m and https://github.com/mks0601/I2L-MeshNet_RELEASE"

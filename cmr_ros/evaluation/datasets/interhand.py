@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.evaluation.datasets.files import Source, intrinsics, points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.hand import Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
 
 FOUND_BY = "annotations/test/InterHand2.6M_test_data.json"
 _ORIGIN = "https://mks0601.github.io/InterHand2.6M"

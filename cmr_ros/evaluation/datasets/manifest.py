@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.camera import Camera
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.datasets.files import points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.hand import JOINT_NAMES, Handedness
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import JOINT_NAMES, Handedness
 
 FOUND_BY = "manifest.json"
 

@@ -1,0 +1,89 @@
+"""Which room may use which, and who may know ROS, torch and mathematics."""
+
+import subprocess
+import sys
+
+from support.shared import ROOT
+from support.sources import ROS_MODULES, SOURCES, imports
+
+#: From the ground up: a room uses none but those before it.
+ROOMS = (
+    "errors geometry hand files registration model tracking viewing pipeline "
+    "hand_model network synthesis evaluation training ros demo benchmark commands cli __main__"
+).split()
+#: What uses a room above it: the torch engine is loaded where somebody asks for it.
+ON_DEMAND = {("model", "network")}
+TORCH_ROOMS = {"network", "training"}
+#: Torch engines are timed against the others in a function of this file.
+TORCH_ON_DEMAND = {"benchmark/network.py"}
+ROS_ROOMS = {"ros", "demo"}
+
+
+def room_of(path):
+    first = path.relative_to(ROOT / "cmr_ros").parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_rooms(path):
+    """List the rooms of this package that a file imports: (room, at the top of the file?)."""
+    return {
+        (module.split(".")[1], at_top)
+        for module, at_top in imports(path)
+        if module.startswith("cmr_ros.") and not module.startswith("cmr_ros.msg")
+    }
+
+
+def test_every_room_is_in_the_order():
+    assert {room_of(path) for path in SOURCES} - {"__init__"} == set(ROOMS)
+
+
+def test_imports_point_down():
+    upwards = [
+        f"{path.relative_to(ROOT)}: {other}"
+        for path in SOURCES
+        for other, at_top in imported_rooms(path)
+        if room_of(path) in ROOMS
+        and ROOMS.index(other) > ROOMS.index(room_of(path))
+        and (at_top or (room_of(path), other) not in ON_DEMAND)
+    ]
+    assert upwards == []
+
+
+def test_only_the_ros_rooms_import_ros():
+    guilty = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in SOURCES
+        if room_of(path) not in ROS_ROOMS
+        for module, _ in imports(path)
+        if ROS_MODULES.match(module)
+    ]
+    assert guilty == []
+
+
+def test_only_network_and_training_import_torch():
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if room_of(path) not in TORCH_ROOMS
+        for module, at_top in imports(path)
+        if module.split(".")[0] == "torch"
+        and (at_top or str(path.relative_to(ROOT / "cmr_ros")) not in TORCH_ON_DEMAND)
+    ]
+    assert guilty == []
+
+
+def test_the_node_holds_no_mathematics():
+    used = {module for module, _ in imports(ROOT / "cmr_ros/ros/node.py")}
+    assert not {m for m in used if m.split(".")[0] in ("math", "cv2", "scipy")}
+    source = (ROOT / "cmr_ros/ros/node.py").read_text()
+    assert "np." not in source.replace("np.ndarray", "")
+
+
+def test_the_pipeline_imports_without_torch_and_ros():
+    blocked = ("torch", "rclpy", "sensor_msgs", "cmr_ros.network", "cmr_ros.training")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"  # None: import fails
+        "import cmr_ros; cmr_ros.HandPipeline"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
