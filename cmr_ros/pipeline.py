@@ -12,6 +12,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.regions import palm_in_picture
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Cues, Hand
 from cmr_ros.model import weights
@@ -19,7 +20,7 @@ from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import load_network
 from cmr_ros.registration import SCHEMES, HandSize, Noise, RootEstimate, register
 from cmr_ros.tracking.detection import PalmDetector
-from cmr_ros.tracking.tracks import Track, Tracker, palm_in_picture
+from cmr_ros.tracking.tracks import Track, Tracker
 
 #: A hand's length measured with a ruler is right to about a hundredth.
 _MEASURED_DEVIATION = 0.01

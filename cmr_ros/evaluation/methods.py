@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Answer, Sample
+from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.model import weights
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.pipeline import HandPipeline
-from cmr_ros.tracking.tracks import region_from_joints
 
 #: Answers to a picture, without memory of other pictures.
 Finder = Callable[[Sample], list[Answer]]

@@ -6,6 +6,7 @@ import pytest
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import read_picture
+from cmr_ros.geometry.regions import palm_overlap
 from cmr_ros.model import weights
 from cmr_ros.tracking.detection import (
     PalmDetector,
@@ -15,7 +16,6 @@ from cmr_ros.tracking.detection import (
     _region,
     _suppress,
 )
-from cmr_ros.tracking.tracks import palm_overlap
 from support.shared import SHARED
 
 FRAMES = SHARED / "real" / "frames"
