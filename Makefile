@@ -31,7 +31,7 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo test weights lint clean
+.PHONY: help setup demo test weights parameters lint clean
 
 help:
 	@echo 'make demo    play a recording through the real node; pictures and meshes in demo_out/'
@@ -40,6 +40,8 @@ help:
 	@echo 'make test    install what the tests need and run them'
 	@echo 'make weights train the shipped weights from nothing into runs/hand_mobile, in hours'
 	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
+	@echo 'make parameters'
+	@echo '             render config/hand.yaml and the table of docs/ros.md from the code'
 	@echo 'make lint    check style'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
@@ -74,6 +76,9 @@ data/landmark_full.onnx: | $(VENV)/.train
 	$(BIN)/pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 \
 	  mediapipe==0.10.21 -d data
 	$(BIN)/cmr import-mediapipe data/mediapipe-0.10.21-*.whl -o data
+
+parameters: setup
+	$(BIN)/python -m cmr_ros.ros.parameter_docs
 
 lint: $(BIN)/ruff
 	$(BIN)/ruff check .

@@ -28,25 +28,24 @@ def _parameter(default, description: str, limits=None, choices=(), fixed=False):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of `hand_node`; config/hand.yaml holds the same defaults."""
+    """The parameters of `hand_node`; `make parameters` renders config/hand.yaml and docs/ros.md."""
 
     model: str = _parameter(
         "",
-        "Model folder (model.onnx, template.npz, model.json); empty: the one shipped",
+        "Model folder (model.onnx, template.npz, model.json); empty: the shipped one",
         fixed=True,
     )
     engine: str = _parameter(
-        "onnxruntime", "What runs the network", choices=("onnxruntime", "torch"), fixed=True
+        "onnxruntime", "Inference engine", choices=("onnxruntime", "torch"), fixed=True
     )
     providers: list[str] = _parameter(
         ["cuda", "cpu"],
-        "What onnxruntime runs on, the first that works of: tensorrt, cuda, cpu",
+        "Execution providers of onnxruntime (tensorrt, cuda, cpu) in order of preference; "
+        "the first that works is used",
         fixed=True,
     )
-    half: bool = _parameter(
-        False, "Half precision, for torch or TensorRT on a graphics processor", fixed=True
-    )
-    threads: int = _parameter(2, "Threads of the networks on the CPU", limits=(1, 64), fixed=True)
+    half: bool = _parameter(False, "Half precision, for torch or TensorRT on a GPU", fixed=True)
+    threads: int = _parameter(2, "CPU threads of the networks", limits=(1, 64), fixed=True)
     transport: str = _parameter(
         "raw",
         "Subscribe to image_raw or to image_raw/compressed",
@@ -55,52 +54,57 @@ class Parameters:
     )
     use_depth: bool = _parameter(
         False,
-        "Subscribe to depth, too: pictures of z that are aligned with the pictures, pixel by pixel",
+        "Also subscribe to depth, a depth image registered to the colour image; the launch file "
+        "sets this when its argument depth names a topic",
         fixed=True,
     )
     rectified: bool = _parameter(
-        False, "Pictures are rectified: use camera_info's P without distortion instead of K and D"
+        False,
+        "Images are rectified: use P of camera_info, without distortion, instead of K and D",
     )
     assume_hfov_deg: float = _parameter(
         0.0,
-        "Horizontal field of view to assume, in degrees, for a camera without calibration; "
-        "camera_info is then ignored.  0: require camera_info",
+        "Horizontal field of view in degrees to assume for an uncalibrated camera, in place of "
+        "camera_info; depth is only as good as this number; 0: require camera_info",
         limits=(0.0, 170.0),
     )
-    max_hands: int = _parameter(2, "Most hands to follow at once", limits=(1, 10))
+    max_hands: int = _parameter(2, "Maximum number of hands to track at once", limits=(1, 10))
     min_score: float = _parameter(
-        0.5, "Hands less probable than this are dropped", limits=(0.0, 1.0)
+        0.5, "Hands with a lower probability of being a hand are dropped", limits=(0.0, 1.0)
     )
     detection_interval: int = _parameter(
         5,
-        "While fewer hands than max_hands are followed, look for more on every n-th picture",
+        "While fewer than max_hands hands are tracked, look for more on every n-th image; while "
+        "none is tracked, on every image",
         limits=(1, 1000),
     )
     handedness: str = _parameter(
         "unknown",
-        "Which hands there are; unknown: the network tells left from right",
+        "Handedness of all hands in view; unknown: the network predicts it",
         choices=("unknown", "left", "right"),
     )
     smoothing_hz: float = _parameter(
         0.0,
-        "Cut-off frequency of the one-euro filter for a hand at rest; 0: no smoothing",
+        "Cut-off frequency in Hz of the one-euro filter for a hand at rest; 0: no smoothing",
         limits=(0.0, 30.0),
     )
     hand_length_m: float = _parameter(
         0.0,
         "Length of the hands in metres, from the wrist to the tip of the middle finger along the "
-        "bones; 0: not known, learned from depth pictures while a hand is followed",
+        "bones; 0: unknown, estimated from depth images while a hand is tracked",
         limits=(0.0, 0.3),
     )
     registration: str = _parameter(
-        SCHEMES[0], "Which cues place a hand in space, and how", choices=SCHEMES
+        SCHEMES[0],
+        "Cues that place a hand in camera space; published: the paper's scheme",
+        choices=SCHEMES,
     )
-    publish_tf: bool = _parameter(True, "Publish the joints' frames on /tf")
-    publish_markers: bool = _parameter(True, "Publish ~/markers while somebody listens")
-    publish_mask: bool = _parameter(True, "Publish ~/mask while somebody listens")
-    publish_debug_image: bool = _parameter(True, "Publish ~/debug_image while somebody listens")
+    publish_tf: bool = _parameter(True, "Publish the joint frames on /tf")
+    publish_markers: bool = _parameter(True, "Publish ~/markers while it has subscribers")
+    publish_mask: bool = _parameter(True, "Publish ~/mask while it has subscribers")
+    publish_debug_image: bool = _parameter(True, "Publish ~/debug_image while it has subscribers")
     frame_prefix: str = _parameter(
-        "", "Put before the frames' names, for several cameras: <prefix>hand_right/wrist"
+        "", "Prefix of the TF frame names, for several cameras: left_ gives left_hand_right/wrist"
     )
 
 

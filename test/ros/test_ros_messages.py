@@ -1,6 +1,5 @@
 """From hands to messages and from CameraInfo to a camera, without a node."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -175,21 +174,3 @@ def test_camera_of_a_binned_region_of_interest():
 def test_camera_info_that_is_no_calibration(fields):
     with pytest.raises(InputError):
         to_camera(camera_info(**fields), rectified=False)
-
-
-def test_parameter_file_and_documentation_hold_every_default():
-    import yaml
-
-    from cmr_ros.ros.parameters import Parameters
-
-    root = Path(__file__).parents[2]
-    values = yaml.safe_load((root / "config/hand.yaml").read_text())["/**"]["ros__parameters"]
-    assert values == vars(Parameters())
-    rows = [line for line in (root / "docs/ros.md").read_text().splitlines() if line[:2] == "| "]
-    for name, value in values.items():
-        (row,) = [row for row in rows if f"`{name}`" in row.split("|")[1]]
-        if isinstance(value, list):
-            text = f"[{', '.join(value)}]"
-        else:
-            text = str(value).lower() or '""'
-        assert f"`{text}`" in row.split("|")[2], row
