@@ -81,9 +81,9 @@ class DepthInput:
         if found != (camera.width, camera.height, frame_id):
             raise InputError(
                 f"{self.topic} is {depth.width}x{depth.height} in frame "
-                f"{depth.header.frame_id!r}, but the picture {camera.width}x{camera.height} in "
-                f"{frame_id!r}: take depth that is aligned with (registered to) the colour "
-                "picture, from a RealSense with align_depth.enable:=true"
+                f"{depth.header.frame_id!r}, but the image is {camera.width}x{camera.height} in "
+                f"frame {frame_id!r}: use depth that is registered to the colour image "
+                "(RealSense: align_depth.enable:=true)"
             )
         return depth_m
 
@@ -114,12 +114,12 @@ class DepthInput:
     def _why_none(self) -> str:
         if not self._held or self._pictures_since_depth > _LOST:
             return (
-                f"nothing comes on {self.topic}: is the topic depth remapped, and the camera's "
-                "aligned depth switched on (RealSense: align_depth.enable:=true)?"
+                f"nothing arrives on {self.topic}: is the topic depth remapped, and is registered "
+                "depth enabled in the camera driver (RealSense: align_depth.enable:=true)?"
             )
         return (
-            f"no picture on {self.topic} has a stamp within {_APART_NS / 1e6:g} ms of the colour "
-            f"picture's and comes within {1000 * _TICK_S * _TICKS:g} ms of it: take both from one "
+            f"no image on {self.topic} has a timestamp within {_APART_NS / 1e6:g} ms of the colour "
+            f"image's and arrives within {1000 * _TICK_S * _TICKS:g} ms of it: take both from one "
             "camera, and synchronise them (RealSense: enable_sync:=true)"
         )
 

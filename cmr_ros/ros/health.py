@@ -1,4 +1,4 @@
-"""What the node says about itself: one warning per trouble, and diagnostics once a second."""
+"""What the node reports about itself: one warning per trouble, diagnostics once a second."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from rclpy.node import Node
 
 #: Seconds between two warnings about the same thing, whatever they say.
 _WARNING_PERIOD_S = 2.0
-#: Seconds without a picture that pass without a warning.
+#: Seconds without an image that pass without a warning.
 _SILENCE_GRACE_S = 5.0
 
 
 @dataclass
 class _Trouble:
     text: str = ""
+    level: bytes = DiagnosticStatus.ERROR
     lasts: bool = False
     due_s: float = 0.0
     logged_text: str = ""
@@ -28,7 +29,7 @@ class Health:
     """Collects troubles and timings; logs each trouble once and reports all on /diagnostics."""
 
     def __init__(self, node: Node, topic: str, serving: str):
-        """Report for `node`; `topic` brings pictures, `serving` tells what runs the network."""
+        """Report for `node`; `topic` brings images, `serving` names what runs the network."""
         self._node, self._topic, self._serving = node, topic, serving
         self._troubles: dict[str, _Trouble] = {}
         self._latencies_s: list[float] = []
@@ -40,23 +41,27 @@ class Health:
         node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def received(self):
-        """Count a picture that arrived."""
+        """Count an image that arrived."""
         self._pictures += 1
         self.clear("silence")
 
     def published(self, latency_s: float, work_s: float, hands: int):
-        """Note a picture's result: time since its stamp, time spent on it, hands in it."""
+        """Note an image's result: time since its stamp, time spent on it, hands in it."""
         self._latencies_s.append(latency_s)
         self._work_s.append(work_s)
         self._hands = hands
 
-    def trouble(self, subject: str, text: str, grace_s: float = 0.0):
-        """Tell of a trouble if it lasts longer than grace_s; log it once while it says the same."""
+    def trouble(self, subject: str, text: str, grace_s: float = 0.0, degraded: bool = False):
+        """Report a trouble if it lasts longer than grace_s; log it once while its text is the same.
+
+        degraded: hands are still published, so /diagnostics has it as a warning, not an error.
+        """
         now = time.monotonic()
         trouble = self._troubles.setdefault(subject, _Trouble())
         if not trouble.lasts:
             trouble.lasts, trouble.due_s, trouble.logged_text = True, now + grace_s, ""
         trouble.text = text
+        trouble.level = DiagnosticStatus.WARN if degraded else DiagnosticStatus.ERROR
         quiet = now - trouble.logged_s >= _WARNING_PERIOD_S
         if quiet and now >= trouble.due_s and text != trouble.logged_text:
             trouble.logged_text, trouble.logged_s = text, now
@@ -71,7 +76,7 @@ class Health:
         now = time.monotonic()
         elapsed, self._last_report_s = now - self._last_report_s, now
         if not self._pictures:
-            text = f"no pictures on {self._topic}: is the camera running, is image_raw remapped?"
+            text = f"no images on {self._topic}: is the camera running, is image_raw remapped?"
             self.trouble("silence", text, _SILENCE_GRACE_S)
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK,
@@ -79,14 +84,15 @@ class Health:
             message=f"{self._hands} hands",
             hardware_id=self._topic,
         )
-        troubles = [t.text for t in self._troubles.values() if t.lasts and now >= t.due_s]
+        troubles = [t for t in self._troubles.values() if t.lasts and now >= t.due_s]
         if troubles:
-            status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
+            status.level = max(trouble.level for trouble in troubles)
+            status.message = "; ".join(trouble.text for trouble in troubles)
         values = {
-            "pictures received per second": f"{self._pictures / elapsed:.1f}",
-            "pictures answered per second": f"{len(self._work_s) / elapsed:.1f}",
-            "latency from stamp, ms": _milliseconds(self._latencies_s),
-            "work per picture, ms": _milliseconds(self._work_s),
+            "images received per second": f"{self._pictures / elapsed:.1f}",
+            "images processed per second": f"{len(self._work_s) / elapsed:.1f}",
+            "latency since the image's stamp, ms": _milliseconds(self._latencies_s),
+            "processing time per image, ms": _milliseconds(self._work_s),
             "hands": str(self._hands),
             "network runs on": self._serving,
         }

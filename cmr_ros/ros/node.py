@@ -1,4 +1,4 @@
-"""The node `hand_node`: pictures and camera_info in, hands in camera space out."""
+"""The node `hand_node`: images and camera_info in, hands in camera space out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cmr_ros.ros.parameters import Parameters, declare
 from cmr_ros.ros.subscription import NewestSubscription
 from cmr_ros.viewing.drawing import hand_mask, overlay
 
-#: How long camera_info and depth may be later than the first picture.
+#: Grace period before missing camera_info or depth is reported.
 _GRACE_S = 2.0
 
 
@@ -144,8 +144,8 @@ class HandNode(Node):
             raise InputError(f"camera_info on {topic}: {error}; {remedy}") from error
         if (camera.width, camera.height) != (width, height):
             raise InputError(
-                f"the picture on {self._images.topic} is {width}x{height}, but camera_info on "
-                f"{topic} is for {camera.width}x{camera.height}: they must come from one camera"
+                f"the image on {self._images.topic} is {width}x{height}, but camera_info on "
+                f"{topic} is for {camera.width}x{camera.height}: both must come from one camera"
             )
         return camera
 
@@ -157,7 +157,7 @@ class HandNode(Node):
             depth_m = self._depths.read(depth, camera, header.frame_id)
         except InputError as error:
             text = f"hands are placed without depth: {error}"
-            self._health.trouble("depth", text, grace_s=_GRACE_S)
+            self._health.trouble("depth", text, grace_s=_GRACE_S, degraded=True)
             return None
         self._health.clear("depth")
         return depth_m
@@ -172,9 +172,8 @@ class HandNode(Node):
                 self._tf.publish(TFMessage(transforms=transforms))
                 self._health.clear("frame_id")
             else:
-                self._health.trouble(
-                    "frame_id", f"no /tf: pictures on {self._images.topic} have no frame_id"
-                )
+                text = f"no /tf: images on {self._images.topic} have no frame_id"
+                self._health.trouble("frame_id", text, degraded=True)
         if p.publish_markers and self._wanted(self._markers):
             self._markers.publish(self._make_markers(hands, header))
         if p.publish_mask and self._wanted(self._mask):

@@ -81,7 +81,7 @@ def to_rgb(message: Image) -> np.ndarray:
         return cv2.cvtColor(packed, encoding.to_rgb)
     except cv2.error as error:  # such as an odd width, which chroma in pairs cannot have
         raise InputError(
-            f"picture of {width}x{height} {message.encoding!r} cannot be converted: {error.err}"
+            f"image of {width}x{height} {message.encoding!r} cannot be converted: {error.err}"
         ) from error
 
 
@@ -93,8 +93,8 @@ def to_depth(message: Image) -> np.ndarray:
     """
     if message.encoding not in _DEPTH_ENCODINGS:
         raise InputError(
-            f"encoding {message.encoding!r} is no depth; publish 16UC1 (millimetres) or 32FC1 "
-            "(metres)"
+            f"encoding {message.encoding!r} is not a depth encoding; publish 16UC1 (millimetres) "
+            "or 32FC1 (metres)"
         )
     kind, unit_m = _DEPTH_ENCODINGS[message.encoding]
     pixel = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
@@ -107,8 +107,8 @@ def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
     step, data = message.step, np.frombuffer(message.data, np.uint8)
     if not rows or not row_bytes or step < row_bytes or data.size < rows * step:
         raise InputError(
-            f"picture of {message.width}x{message.height} {message.encoding!r} with step {step} "
-            f"cannot have {data.size} bytes; the camera driver fills the message wrongly"
+            f"image of {message.width}x{message.height} {message.encoding!r} with step {step} "
+            f"cannot have {data.size} bytes; the camera driver fills in the message wrongly"
         )
     return data[: rows * step].reshape(rows, step)[:, :row_bytes]
 
@@ -120,8 +120,8 @@ def _rare_to_rgb(message: Image) -> np.ndarray:
         except CvBridgeError:
             pass  # no colour picture for cv_bridge either
     raise InputError(
-        f"picture encoding {message.encoding!r} is not supported; publish one of "
-        f"{', '.join(_ENCODINGS)}, or a compressed picture"
+        f"image encoding {message.encoding!r} is not supported; publish one of "
+        f"{', '.join(_ENCODINGS)}, or a compressed image"
     )
 
 
@@ -136,7 +136,7 @@ def decompress(message: CompressedImage) -> np.ndarray:
         picture = None
     if picture is None:
         raise InputError(
-            f"compressed picture of format {message.format!r}, {data.size} bytes, "
+            f"compressed image of format {message.format!r}, {data.size} bytes, "
             "cannot be decoded; publish JPEG or PNG"
         )
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

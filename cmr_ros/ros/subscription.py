@@ -53,13 +53,13 @@ class NewestSubscription:
             qos = self._subscription.qos_profile
             qos.reliability, qos.depth = ReliabilityPolicy.BEST_EFFORT, self._history
             self._node.get_logger().info(
-                f"{self.topic} is published best-effort: subscribing likewise; should large "
-                "pictures get lost, give their publisher share/cmr_ros/config/fastdds.xml"
+                f"{self.topic} is published best-effort, so the subscription is, too; if large "
+                "images get lost, start their publisher with share/cmr_ros/config/fastdds.xml"
             )
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe(qos)
         else:
             self._node.get_logger().warning(
-                f"{self.topic}: a publisher's QoS policy {QoSPolicyKind(policy).name} is not the "
-                f"one asked for, nothing arrives from it; override qos_overrides.{self.topic}"
+                f"{self.topic}: nothing arrives from a publisher whose QoS policy "
+                f"{QoSPolicyKind(policy).name} is incompatible; set qos_overrides.{self.topic}"
             )

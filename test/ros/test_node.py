@@ -188,12 +188,12 @@ def test_diagnostics(camera):
     assert status.name == "raw/hand_node: hands"
     values = {pair.key: pair.value for pair in status.values}
     assert "onnxruntime" in values["network runs on"]
-    assert float(values["work per picture, ms"]) > 0
+    assert float(values["processing time per image, ms"]) > 0
 
 
 def test_silence_is_reported(camera, node):
     heard = camera.peer.listen(DiagnosticArray, "/diagnostics")
-    text = "no pictures on /raw/image_raw"
+    text = "no images on /raw/image_raw"
     camera.peer.spin_until(lambda: text in node.log, "a warning")
     camera.peer.spin_until(lambda: heard and text in heard[-1].status[0].message, "diagnostics")
     assert heard[-1].status[0].level == DiagnosticStatus.ERROR

@@ -43,7 +43,7 @@ class NodeProcess:
     def warnings(self) -> list[str]:
         """All but those about pauses, which a busy machine makes at any time."""
         lines = [line for line in self.log.splitlines() if "[WARN]" in line]
-        return [line for line in lines if "no pictures on" not in line]
+        return [line for line in lines if "no images on" not in line]
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """End the process and return its exit status."""
