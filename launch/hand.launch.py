@@ -16,17 +16,17 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 
 #: Name -> (default, description).  Empty strings leave the parameter file's value alone.
 ARGUMENTS = {
-    "image": ("image_raw", "topic of the pictures, without /compressed"),
-    "camera_info": ("camera_info", "topic of the camera's calibration"),
-    "depth": ("", "topic of depth pictures aligned with the pictures; empty: none"),
+    "image": ("image_raw", "image topic, without /compressed"),
+    "camera_info": ("camera_info", "camera_info topic"),
+    "depth": ("", "topic of the depth image registered to the colour image; empty: none"),
     "namespace": ("", "namespace of the node, one per camera"),
     "transport": ("", "raw or compressed"),
     "engine": ("", "onnxruntime or torch"),
-    "providers": ("", "what onnxruntime may run on, in order: tensorrt,cuda,cpu"),
-    "model": ("", "folder of another model"),
-    "params_file": (str(CONFIG / "hand.yaml"), "the node's parameters"),
-    "rviz": ("false", "whether to start RViz, too"),
-    "fixed_frame": ("camera_optical_frame", "for RViz: the frame_id of the pictures"),
+    "providers": ("", "onnxruntime execution providers in order of preference: tensorrt,cuda,cpu"),
+    "model": ("", "model folder"),
+    "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
+    "rviz": ("false", "true: also start RViz"),
+    "fixed_frame": ("camera_optical_frame", "fixed frame of RViz: the frame_id of the images"),
 }
 
 
@@ -60,7 +60,7 @@ def start(context):
 
 
 def profiles():
-    """Return what gives Fast DDS shared memory that holds pictures, unless the user has done so."""
+    """Return what gives Fast DDS shared memory that holds images, unless the user has done so."""
     # Before Fast DDS 3 the variable had another name; the new version warns of the old name.
     old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     name = f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
