@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.registration import Noise
 
 #: The outputs every network has, and those it may have besides.
@@ -24,6 +25,7 @@ class ModelCard:
     variant: preset or architecture.  crop: `virtual` or `affine`, the crop camera the network was
     trained for.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].  scale_m:
     metres of one unit of the predicted vertices.  root_joint: the joint at the origin.
+    heatmap_sigma_px: standard deviation of the peaks that the heatmaps were trained on.
     crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
     placed by the palm.  joint_cue: output that the 2D joints are read from, see
     `cues.read_cues`.  precision: of the file's weights.  network: how to build the network in
@@ -40,6 +42,7 @@ class ModelCard:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     scale_m: float = 0.20
     root_joint: int = 0
+    heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
     crop_margin: float | None = None
     joint_cue: str = "heatmaps"
@@ -87,6 +90,7 @@ class ModelCard:
             or (self.joint_cue != "heatmaps" and "landmarks" not in self.outputs),
             "input_size": not _positive(self.input_size) or self.input_size % 1,
             "scale_m": not _positive(self.scale_m),
+            "heatmap_sigma_px": not _positive(self.heatmap_sigma_px),
             "mean": len(self.mean) != 3 or not all(map(_is_number, self.mean)),
             "std": len(self.std) != 3 or not all(map(_positive, self.std)),
             "noise": not _is_noise(self.noise),

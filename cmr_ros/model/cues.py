@@ -15,7 +15,7 @@ def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues
     joint_cue names where the joints come from: "heatmaps", "landmarks" (the trunk's own output) or
     the "mean" of both.  Where both exist, their distance adds to the spread.
     """
-    joints, confidence, spread = decode(prediction.heatmaps, size_px)
+    joints, confidence, spread = decode(prediction.heatmaps, size_px, prediction.heatmap_sigma_px)
     if joint_cue != "heatmaps":
         apart = prediction.landmarks_px - joints
         spread = np.hypot(spread, np.linalg.norm(apart, axis=-1) / 2)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Half the side of the window around a peak that is averaged, as a share of the map's: three
-#: standard deviations of the peaks that networks are trained on.
-_REACH = 3 * 3.5 / 224
+#: Standard deviation of the peaks that the published networks were trained on, in crop pixels.
+PUBLISHED_SIGMA_PX = 3.5
+#: Half the side of the window around a peak that is averaged, in standard deviations of the peaks
+#: that a network is trained on: beyond it a squared Gaussian is below half a percent.
+_REACH_SIGMAS = 2.33
 
 
-def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def decode(
+    heatmaps: np.ndarray, size_px: int, sigma_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return joints_px (..., 2), confidence (...,) and spread_px (...,) of heatmaps (..., h, w).
 
     The maps hold values in [0, 1] and cover a crop of size_px; pixel centres lie at integers.
+    sigma_px is the standard deviation of the peaks that the network was trained on.
     joints_px is the mean around each map's peak, weighted by the squared map: squares keep the
     background, and with it the window's place, out of the mean.  spread_px is the peak's width as
     a standard deviation, cells included; confidence its height, also where it lies between cells.
@@ -20,7 +25,8 @@ def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, 
     maps = heatmaps.reshape(-1, *heatmaps.shape[-2:])
     height, width = maps.shape[1:]
     row, column = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), width)
-    rows, columns, weight = _windows(maps, row, column)
+    reach = max(int(np.ceil(_REACH_SIGMAS * sigma_px * width / size_px)), 2)
+    rows, columns, weight = _windows(maps, row, column, reach)
     # A map without any peak is of no use; it must not divide by zero either.
     weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-12)
     x, variance_x = _moments(weight.sum(axis=1), columns)
@@ -39,12 +45,13 @@ def decode(heatmaps: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, 
     return joints.reshape(*shape, 2), confidence.reshape(shape), spread.reshape(shape)
 
 
-def _windows(maps: np.ndarray, row: np.ndarray, column: np.ndarray):
-    """Return rows (N, k), columns (N, k) and squares (N, k, k) around a cell of each map."""
+def _windows(
+    maps: np.ndarray, row: np.ndarray, column: np.ndarray, reach: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows (N, k), columns (N, k) and squares (N, k, k) up to `reach` cells from a cell."""
     height, width = maps.shape[1:]
-    cells = max(round(_REACH * width), 2)
-    reach = np.arange(-cells, cells + 1)
-    rows, columns = row[:, None] + reach, column[:, None] + reach
+    steps = np.arange(-reach, reach + 1)
+    rows, columns = row[:, None] + steps, column[:, None] + steps
     window = maps[
         np.arange(len(maps))[:, None, None],
         rows.clip(0, height - 1)[:, :, None],

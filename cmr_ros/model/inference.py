@@ -15,6 +15,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.model.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
+from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.model.sessions import open_session
 from cmr_ros.model.template import HandTemplate
 
@@ -32,7 +33,8 @@ class Prediction:
     """What a network says about N crops.
 
     vertices_m: (N, V, 3) metres relative to the root, in the crop's frame.  heatmaps:
-    (N, J, h, w) and silhouettes: (N, h, w), in [0, 1]; both span the whole crop.  Of networks that
+    (N, J, h, w) and silhouettes: (N, h, w), in [0, 1]; both span the whole crop.
+    heatmap_sigma_px: standard deviation of the peaks they were trained on.  Of networks that
     have them: landmarks_px: (N, J, 2) crop pixels, centres at integers; presence: (N,)
     probability of a hand; handedness: (N,) probability of a right hand.
     """
@@ -43,6 +45,7 @@ class Prediction:
     landmarks_px: np.ndarray | None = None
     presence: np.ndarray | None = None
     handedness: np.ndarray | None = None
+    heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
 
 
 class Engine(Protocol):
@@ -151,6 +154,7 @@ class HandNetwork:
             landmarks_px=None if landmarks is None else landmarks * np.float32(size),
             presence=None if presence is None else presence[:, 0],
             handedness=None if handedness is None else handedness[:, 0],
+            heatmap_sigma_px=self.card.heatmap_sigma_px,
         )
 
 

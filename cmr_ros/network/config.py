@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.aggregation import BODY_GROUPS, Groups, hand_groups
 from cmr_ros.network.decoder import DecoderConfig
 
@@ -21,9 +22,10 @@ class NetworkConfig:
     variant: SG (silhouette, then pose, then mesh), PG (pose twice, then mesh), G (pose, then
     mesh; the release trained on more data) or P (PG without groups).  groups: joints whose maps
     are aggregated.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].
-    scale_m: metres of one unit of the predicted meshes.  landmark_heads: let a mobile trunk's
-    released heads speak too; they are true only to the released trunk.  nudge: hidden units of the
-    MLP by which their joints in 3D move the mesh that the decoder starts from; 0: none.
+    scale_m: metres of one unit of the predicted meshes.  heatmap_sigma_px: standard deviation of
+    the heatmaps' peaks in training, crop pixels.  landmark_heads: use a mobile trunk's
+    released heads too; they fit the released trunk alone.  nudge: hidden units of the MLP by which
+    their joints in 3D move the mesh that the decoder starts from; 0: none.
     """
 
     variant: Variant = "SG"
@@ -35,6 +37,7 @@ class NetworkConfig:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     scale_m: float = 0.20
+    heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
     landmark_heads: bool = True
     nudge: int = 0
 

@@ -41,6 +41,7 @@ def card_of(
         mean=config.mean,
         std=config.std,
         scale_m=config.scale_m,
+        heatmap_sigma_px=config.heatmap_sigma_px,
         network=config.to_dict(),
         **entries,
     )

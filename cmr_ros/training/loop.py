@@ -57,9 +57,7 @@ class Training:
         )
         on_gpu = processes.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=on_gpu and plan.precision == "fp16")
-        objective = Objective(
-            self.network, self.template, plan.losses, plan.sigma_px, plan.head_error
-        )
+        objective = Objective(self.network, self.template, plan.losses, plan.head_error)
         self.objective: nn.Module = objective.to(processes.device)
         if processes.count > 1:
             self.objective = DistributedDataParallel(

@@ -26,11 +26,10 @@ class Objective(nn.Module):
         network: nn.Module,
         template: HandTemplate,
         weights: LossWeights,
-        sigma_px: float,
         head_error: float = 1.0,
     ):
         super().__init__()
-        self.network, self.weights, self.sigma_px = network, weights, sigma_px
+        self.network, self.weights = network, weights
         self.head_error = head_error
         # A matrix between levels is a few numbers a row, whichever way it goes.
         self.down = nn.ModuleList(
@@ -74,7 +73,7 @@ class Objective(nn.Module):
         mask = batch.mask[:, None].float() / 255
         return Targets(
             meshes=tuple(meshes),
-            heatmaps=gaussians(batch.joints_px, config.input_size, size, self.sigma_px),
+            heatmaps=gaussians(batch.joints_px, config.input_size, size, config.heatmap_sigma_px),
             silhouette=F.adaptive_avg_pool2d(mask, size),
             joints=(batch.joints - root) / config.scale_m,
         )

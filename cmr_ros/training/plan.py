@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.losses import LossWeights
 
@@ -50,7 +51,7 @@ class TrainingPlan:
     cache: Path | None = None
     init: Path | None = None
     fresh: tuple[str, ...] = ()
-    sigma_px: float = 3.5
+    sigma_px: float = PUBLISHED_SIGMA_PX
     losses: LossWeights = LossWeights()
     head_error: float = 0.5
     epochs: int = 38
@@ -91,7 +92,7 @@ class TrainingPlan:
     @property
     def network_config(self) -> NetworkConfig:
         """The preset with the plan's changes."""
-        values = preset(self.preset).to_dict()
+        values = preset(self.preset).to_dict() | {"heatmap_sigma_px": self.sigma_px}
         changes = dict(self.network)
         values["decoder"] |= changes.pop("decoder", {})
         return NetworkConfig.from_dict(values | changes)

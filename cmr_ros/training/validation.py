@@ -68,7 +68,7 @@ def _measure(recovery: Recovery, batch: Batch, config, template, f_scores: int) 
         "pa_mpjpe_mm": distances_mm(procrustes(joints, true_joints), true_joints).mean(axis=1),
         "pa_mpvpe_mm": distances_mm(aligned, true_vertices).mean(axis=1),
         "rr_mpjpe_mm": distances_mm(joints, true_joints).mean(axis=1),
-        "px": pixel_error(decode(heatmaps, size)[0]),
+        "px": pixel_error(decode(heatmaps, size, config.heatmap_sigma_px)[0]),
         "mask_iou": _iou(recovery.silhouette.float().cpu(), batch.mask),
     }
     if recovery.landmarks is not None:
@@ -108,7 +108,7 @@ def _panels(recovery: Recovery, batch: Batch, matrices, config, template) -> Ite
     vertices = recovery.mesh.float().cpu().numpy() * config.scale_m
     heatmaps = recovery.heatmaps.float().cpu().numpy()
     silhouettes = recovery.silhouette[:, 0].float().cpu().numpy()
-    joints_px, confidence, _ = decode(heatmaps, size)
+    joints_px, confidence, _ = decode(heatmaps, size, config.heatmap_sigma_px)
     region = Region(((size - 1) / 2,) * 2, size)
     for i, matrix in enumerate(matrices):
         root = batch.joints[i, 0].numpy()

@@ -138,7 +138,7 @@ def test_a_nudge_learns_apart_from_the_decoder():
 @pytest.mark.parametrize("head_error", [0.0, 0.5, 1.0])
 def test_training_brings_what_the_head_says_nearer_to_the_truth(head_error):
     net, batch_ = network(), batch(64)
-    objective = Objective(net, sphere_template(), LossWeights(), 4.0, head_error)
+    objective = Objective(net, sphere_template(), LossWeights(), head_error)
     pooled = torch.rand(64, 1152)
     says = net.said_joints(pooled)
     true = batch_.joints / net.config.scale_m
@@ -156,7 +156,7 @@ def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
     net = network()
     heads = {name: value.clone() for name, value in net.landmark_heads.state_dict().items()}
     weights = LossWeights(location=0.02, joint=1.0)
-    objective = Objective(net, sphere_template(), weights, sigma_px=4.0)
+    objective = Objective(net, sphere_template(), weights)
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3)
     first = objective(batch())
     for _ in range(15):
