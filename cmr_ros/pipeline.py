@@ -243,7 +243,7 @@ class HandPipeline:
         """Take one hand from its crop's frame to the camera's."""
         track, crop = glimpse.track, glimpse.camera
         if "depth" in estimate.cues:  # pixels alone tell nothing new about the same hand's size
-            track.learn_size(estimate.size, self._noise.pose)
+            track.learn_size(estimate.size, self._noise.scale_log_sd)
         root = crop.to_camera(estimate.translation_m)
         vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
         if self.smoothing_hz > 0 and self._stamp_s is not None:

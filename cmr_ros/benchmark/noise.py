@@ -24,7 +24,7 @@ _BATCH = 20
 _FEWEST = 100
 #: Radius that holds 90 % of a Gaussian of unit deviation, in one, two and three dimensions.
 _RADIUS_90 = (1.6449, 2.1460, 2.5003)
-_UNKNOWN, _MEASURED_DEVIATION = HandSize(deviation=np.inf), 0.01
+_UNKNOWN = HandSize(deviation=np.inf)
 
 
 def add_arguments(parser) -> None:
@@ -45,7 +45,7 @@ def run(args) -> None:
     views = look(network, Shards(args.renders), args.count)
     half = len(views.cues) // 2
     noise, rest = measure_noise(views[:half]), views[half:]
-    known = [HandSize(length, _MEASURED_DEVIATION) for length in rest.lengths_m]
+    known = [HandSize.measured(length) for length in rest.lengths_m]
     report = {
         "card so far": check(rest, Noise(**network.card.noise)),
         "measured": check(rest, noise),
@@ -107,7 +107,7 @@ def measure_noise(views: Views) -> Noise:
     Deviations are those that explain the 90th percentiles, not the variances: a few meshes that
     are all wrong would make all others doubtful.
     """
-    plain = replace(Noise(), size=0.0, root_m=0.0)
+    plain = replace(Noise(), length_log_sd=0.0, root_m=0.0)
     answers = _place(views, plain, [_UNKNOWN] * len(views.cues))
     found = np.array([isinstance(answer, RootEstimate) for answer in answers])
     placed = [answer for answer in answers if isinstance(answer, RootEstimate)]
@@ -122,13 +122,13 @@ def measure_noise(views: Views) -> Noise:
     fit = np.median(covariance_m2[:, 2, 2] / fitted_m[:, 2] ** 2)
     # The network sees shape and pose but not size: what is left of growth beside the true length.
     stands_for = np.log(views.lengths_m[found]) - growth
-    pose = _beyond(np.abs(stands_for - np.median(stands_for)), 1, fit)
+    scale_log_sd = _beyond(np.abs(stands_for - np.median(stands_for)), 1, fit)
     return replace(
         plain,
-        size=_beyond(np.abs(growth - np.median(growth)), 1, fit + pose**2),
-        growth=-float(np.log(np.exp(-growth).mean())),
+        length_log_sd=_beyond(np.abs(growth - np.median(growth)), 1, fit + scale_log_sd**2),
+        length_log_mean=-float(np.log(np.exp(-growth).mean())),
         length_m=float(np.exp(stands_for).mean()),
-        pose=pose,
+        scale_log_sd=scale_log_sd,
         root_m=_beyond(across_m, 2, across_fit_m2),
     )
 

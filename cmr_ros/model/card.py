@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cmr_ros.errors import InputError
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
@@ -14,43 +14,44 @@ from cmr_ros.registration import Noise
 #: The outputs every network has, and those it may have besides.
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
 OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
-_CROPS = ("virtual", "affine")
-_JOINT_CUES = ("heatmaps", "landmarks", "mean")
+#: The crop camera that a network was trained for, see `geometry.crop.CropCamera`.
+CropKind = Literal["virtual", "affine"]
+#: The output that the 2D joints are read from: heatmaps, landmarks, or the mean of both.
+JointCue = Literal["heatmaps", "landmarks", "mean"]
+#: Entries of `noise` by the names that cards up to version 0.1 gave them.
+_OLD_NOISE = {
+    "size": "length_log_sd",
+    "growth": "length_log_mean",
+    "pose": "scale_log_sd",
+    "shape": "bend_strain",
+}
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `model.json` says of `model.onnx`.
-
-    variant: preset or architecture.  crop: `virtual` or `affine`, the crop camera the network was
-    trained for.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].  scale_m:
-    metres of one unit of the predicted vertices.  root_joint: the joint at the origin.
-    heatmap_sigma_px: standard deviation of the peaks that the heatmaps were trained on.
-    crop_margin: the crop's side by the longer side of the hand's box; None where the crop is
-    placed by the palm.  joint_cue: output that the 2D joints are read from, see
-    `cues.read_cues`.  precision: of the file's weights.  network: how to build the network in
-    torch.  noise: what registration is to assume of the meshes, entries of `registration.Noise`;
-    where there are none its defaults hold.  measured: numbers with their names.
-    """
+    """What `model.json` says of `model.onnx`."""
 
     name: str
-    variant: str
+    variant: str  # preset or architecture
     template_name: str
-    crop: str = "virtual"
-    input_size: int = 224
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
-    scale_m: float = 0.20
-    root_joint: int = 0
+    crop: CropKind = "virtual"
+    input_size: int = 224  # side of the crop in pixels
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
+    scale_m: float = 0.20  # metres of one unit of the predicted vertices
+    root_joint: int = 0  # the joint at the origin
+    # standard deviation of the peaks that the heatmaps were trained on, in crop pixels
     heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
+    # side of the crop / longer side of the hand's box; None where the crop is placed by the palm
     crop_margin: float | None = None
-    joint_cue: str = "heatmaps"
-    precision: str = "fp32"
+    joint_cue: JointCue = "heatmaps"
+    precision: str = "fp32"  # of the file's weights
     license: str = ""
+    # what registration is to assume of the meshes: entries of `registration.Noise`, else its own
     noise: dict[str, float] = field(default_factory=dict)
-    network: dict[str, Any] = field(default_factory=dict)
-    measured: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)  # how to build the network in torch
+    measured: dict[str, Any] = field(default_factory=dict)  # numbers with their names
 
     @classmethod
     def load(cls, path: Path | str) -> ModelCard:
@@ -75,6 +76,8 @@ class ModelCard:
                 raise InputError(f"{path}: entry {name!r} is {values[name]!r}, not a list")
             if name in values:
                 values[name] = tuple(values[name])
+        if isinstance(values.get("noise"), dict):
+            values["noise"] = _by_new_names(values["noise"], path)
         card = cls(**values)
         card._check(path)
         return card
@@ -85,8 +88,8 @@ class ModelCard:
 
     def _check(self, path: Path | str) -> None:
         wrong = {
-            "crop": self.crop not in _CROPS,
-            "joint_cue": self.joint_cue not in _JOINT_CUES
+            "crop": self.crop not in get_args(CropKind),
+            "joint_cue": self.joint_cue not in get_args(JointCue)
             or (self.joint_cue != "heatmaps" and "landmarks" not in self.outputs),
             "input_size": not _positive(self.input_size) or self.input_size % 1,
             "scale_m": not _positive(self.scale_m),
@@ -101,10 +104,18 @@ class ModelCard:
                 raise InputError(f"{path}: entry {name!r} is {getattr(self, name)!r}")
 
 
+def _by_new_names(noise: dict[str, Any], path: Path | str) -> dict[str, Any]:
+    """Return the noise of a card of any version by the names of today."""
+    for old, new in _OLD_NOISE.items():
+        if old in noise and new in noise:
+            raise InputError(f"{path}: entry 'noise' has both {old!r} and {new!r}, which are one")
+    return {_OLD_NOISE.get(name, name): value for name, value in noise.items()}
+
+
 def _is_noise(values: Any) -> bool:
     known = {entry.name for entry in fields(Noise)}
     return isinstance(values, dict) and all(
-        name in known and _is_number(value) and (value >= 0 or name == "growth")
+        name in known and _is_number(value) and (value >= 0 or name == "length_log_mean")
         for name, value in values.items()
     )
 

@@ -8,6 +8,7 @@ camera is a pinhole whose matrix has the last row 0 0 1.  Read `problem` (closed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,20 +16,28 @@ from cmr_ros.errors import InputError, RegistrationError
 from cmr_ros.hand import Cues
 from cmr_ros.registration.depth import measure_depth
 from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate, hand_length_m, join
-from cmr_ros.registration.extents import Extents, frame_lines, silhouette_extents
+from cmr_ros.registration.extents import (
+    FEWEST_EXTENTS,
+    Extents,
+    frame_lines,
+    silhouette_extents,
+)
 from cmr_ros.registration.fit import Fit, fit_roots
 from cmr_ros.registration.problem import Problem, closed_form_roots
 from cmr_ros.registration.published import published_roots
 
-__all__ = ["SCHEMES", "HandSize", "Noise", "RootEstimate", "hand_length_m", "register"]
+__all__ = ["SCHEMES", "HandSize", "Noise", "RootEstimate", "Scheme", "hand_length_m", "register"]
 
 #: All cues at once; one of them alone (the silhouette starts from the joints all the same); the
 #: paper's scheme of 2D, 1D and blend.
-SCHEMES = ("joints+silhouette", "joints", "silhouette", "published")
+Scheme = Literal["joints+silhouette", "joints", "silhouette", "published"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _FEWEST_JOINTS = 4
 _LOWEST_CONFIDENCE = 0.1
-_FEWEST_EXTENTS = 4
-_NEAREST_M, _FARTHEST_M = 0.06, 10.0
+#: A hand whose root lies nearer or farther is none.
+_PLAUSIBLE_DEPTH_M = 0.06, 10.0
+#: A mesh whose joints span less than this is none.
+_SMALLEST_HAND_M = 1e-3
 #: Joints that typically miss the projected mesh by more than this part of the crop are no hand.
 _WORST_FIT = 0.1
 #: A last step longer than this, relative to the distance, has not converged.
@@ -42,86 +51,120 @@ def register(
     matrices: np.ndarray,
     size_px: int,
     *,
-    scheme: str = SCHEMES[0],
+    scheme: Scheme = "joints+silhouette",
     noise: Noise | None = None,
     sizes: Sequence[HandSize | None] | None = None,
     edges: np.ndarray | None = None,
     depths_m: Sequence[np.ndarray] | None = None,
 ) -> list[RootEstimate | RegistrationError]:
-    """Return each hand's root, or the reason why it cannot be told.
+    """Return each hand's root, or the reason why it cannot be determined.
 
-    vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  cues: B of them; spread_px may
-    be None.  matrices: (B, 3, 3) of the crops' cameras.  size_px: side of the crops.  scheme: one
-    of `SCHEMES`.  noise: what is assumed of the meshes.  sizes: what is known of each hand's size;
-    None: that it is an adult's, or one of those that `noise` was measured on.  edges: (B, L, 3)
-    lines a x + b y + c >= 0 in crop pixels where the picture ends (`CropCamera.picture_edges`),
-    besides the crop's own.  depths_m: depth pictures cut like the crops (`CropCamera.cut_depth`):
-    z in the crop's frame, 0 or NaN where unknown.
+    Args:
+        vertices_m: (B, V, 3) root-relative.
+        joints_m: (B, 21, 3) root-relative.
+        cues: B of them; spread_px may be None.
+        matrices: (B, 3, 3) of the crops' cameras.
+        size_px: side of the crops.
+        scheme: one of `SCHEMES`.
+        noise: what is assumed of the meshes.
+        sizes: what is known of each hand's size; None: that it is an adult's, or one of those that
+            `noise` was measured on.
+        edges: (B, L, 3) lines a x + b y + c >= 0 in crop pixels where the image ends
+            (`CropCamera.picture_edges`), besides the crop's own.
+        depths_m: depth images cut like the crops (`CropCamera.cut_depth`): z in the crop's frame,
+            0 or NaN where unknown.
 
-    Raises InputError for arrays that do not fit together; what is wrong with one hand fails that
-    hand alone.
+    Raises:
+        InputError: Arrays do not fit together.  What is wrong with one hand fails that hand alone.
     """
     vertices_m, joints_m, matrices = (
         np.asarray(array, np.float64) for array in (vertices_m, joints_m, matrices)
     )
     _check_shapes(vertices_m, joints_m, cues, matrices, scheme)
+    noise = noise or Noise()
     precision = np.array([_precision(cue) for cue in cues])
     reasons = [
         _refusal(*hand) for hand in zip(vertices_m, joints_m, precision, matrices, strict=True)
     ]
-    results: list = [reason and RegistrationError(reason) for reason in reasons]
-    usable = [index for index, reason in enumerate(reasons) if reason is None]
+    results: dict[int, RootEstimate | RegistrationError] = {
+        index: RegistrationError(reason) for index, reason in enumerate(reasons) if reason
+    }
+    usable = [index for index in range(len(cues)) if index not in results]
     if not usable:
-        return results
-
-    noise = noise or Noise()
+        return list(results.values())
     lines = np.broadcast_to(frame_lines(size_px), (len(usable), 4, 3))
     if edges is not None:
         lines = np.concatenate([lines, np.asarray(edges, np.float64)[usable]], axis=1)
-    silhouettes = [cues[index].silhouette for index in usable]
-    joints_px = np.array([cues[index].joints_px for index in usable], np.float64)
-    joints_px[precision[usable] == 0] = 0  # what is not finite must not spread
     problem = Problem(
-        vertices_m[usable],
-        joints_m[usable],
-        matrices[usable],
-        joints_px,
-        precision[usable],
-        Extents.none(len(usable)) if scheme == "joints"
-        else silhouette_extents(silhouettes, size_px, lines),
-        lines,
-    )  # fmt: skip
-    starts, fit = _fit(problem, scheme, noise)
+        vertices_m=vertices_m[usable],
+        joints_m=joints_m[usable],
+        matrices=matrices[usable],
+        joints_px=_joints_px([cues[index] for index in usable], precision[usable]),
+        precision=precision[usable],
+        extents=_extents([cues[index] for index in usable], size_px, lines, scheme),
+        lines=lines,
+    )
+    starts_m, fit = _fit(problem, scheme, noise)
     for at, index in enumerate(usable):
-        try:
-            _check_fit(starts[at], fit, at, size_px)
-        except RegistrationError as error:
-            results[index] = error
+        if reason := _misfit(starts_m[at], fit, at, size_px):
+            results[index] = RegistrationError(reason)
             continue
         root_m, covariance_m2 = fit.roots_m[at], fit.covariances_m2[at]
         depth = None
         if depths_m is not None:
             depth = measure_depth(
-                vertices_m[index], root_m, covariance_m2, matrices[index], depths_m[index], size_px
+                vertices_m=vertices_m[index],
+                root_m=root_m,
+                covariance_m2=covariance_m2,
+                matrix=matrices[index],
+                depth_m=depths_m[index],
+                size_px=size_px,
             )
         results[index] = join(
-            root_m, covariance_m2, joints_m[index], noise,
-            None if sizes is None else sizes[index], depth,
-            _cues_used(fit, at, scheme), fit.rms_px[at],
-        )  # fmt: skip
-    return results
+            root_m=root_m,
+            covariance_m2=covariance_m2,
+            joints_m=joints_m[index],
+            noise=noise,
+            size=None if sizes is None else sizes[index],
+            depth=depth,
+            cues=_cues_used(fit, at, scheme),
+            rms_px=fit.rms_px[at],
+        )
+    return [results[index] for index in range(len(cues))]
 
 
-def _fit(problem: Problem, scheme: str, noise: Noise) -> tuple[np.ndarray, Fit]:
+def _joints_px(cues: Sequence[Cues], precision: np.ndarray) -> np.ndarray:
+    """Return the joints seen (B, J, 2), 0 where unused: what is not finite must not spread."""
+    joints_px = np.array([cue.joints_px for cue in cues], np.float64)
+    joints_px[precision == 0] = 0
+    return joints_px
+
+
+def _extents(cues: Sequence[Cues], size_px: int, lines: np.ndarray, scheme: Scheme) -> Extents:
+    """Return the extents of the silhouettes that a scheme uses."""
+    if scheme == "joints":
+        return Extents.none(len(cues))
+    return silhouette_extents([cue.silhouette for cue in cues], size_px, lines)
+
+
+def _fit(problem: Problem, scheme: Scheme, noise: Noise) -> tuple[np.ndarray, Fit]:
     """Return where the fit starts, (B, 3), and the fit that a scheme asks for."""
+    strain = noise.bend_strain
     if scheme == "published":
-        roots = published_roots(problem)
-        return roots, fit_roots(problem, roots, noise.shape, most_steps=0)
-    roots = closed_form_roots(problem)
-    return roots, fit_roots(problem, roots, noise.shape, use_joints=scheme != "silhouette")
+        roots_m = published_roots(problem)
+        return roots_m, fit_roots(problem, roots_m, bend_strain=strain, most_steps=0)
+    roots_m = closed_form_roots(problem)
+    use_joints = scheme != "silhouette"
+    return roots_m, fit_roots(problem, roots_m, bend_strain=strain, use_joints=use_joints)
 
 
-def _check_shapes(vertices_m, joints_m, cues, matrices, scheme):
+def _check_shapes(
+    vertices_m: np.ndarray,
+    joints_m: np.ndarray,
+    cues: Sequence[Cues],
+    matrices: np.ndarray,
+    scheme: str,
+) -> None:
     """Raise InputError for arguments that do not belong together."""
     count = len(cues)
     if scheme not in SCHEMES:
@@ -157,11 +200,13 @@ def _precision(cue: Cues) -> np.ndarray:
     return (typical / deviation) ** 2 if np.isfinite(typical) else np.zeros(len(used))
 
 
-def _refusal(vertices_m, joints_m, precision, matrix) -> str | None:
+def _refusal(
+    vertices_m: np.ndarray, joints_m: np.ndarray, precision: np.ndarray, matrix: np.ndarray
+) -> str | None:
     """Return why one hand's inputs cannot be registered, or None."""
     if not (np.isfinite(vertices_m).all() and np.isfinite(joints_m).all()):
         return "the mesh is not finite"
-    if np.ptp(joints_m, axis=0).max() < 1e-3:
+    if np.ptp(joints_m, axis=0).max() < _SMALLEST_HAND_M:
         return "the mesh's joints all lie in one place"
     area = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
     if not np.isfinite(matrix).all() or abs(area) < 1e-6:
@@ -174,26 +219,28 @@ def _refusal(vertices_m, joints_m, precision, matrix) -> str | None:
     return None
 
 
-def _check_fit(start_m, fit: Fit, at: int, size_px: int) -> None:
-    """Raise RegistrationError for a fit that is no hand in front of the camera."""
+def _misfit(start_m: np.ndarray, fit: Fit, at: int, size_px: int) -> str | None:
+    """Return why a fit is no hand in front of the camera, or None."""
     root_m = fit.roots_m[at]
+    nearest_m, farthest_m = _PLAUSIBLE_DEPTH_M
     if not np.isfinite(root_m).all() or not np.isfinite(fit.covariances_m2[at]).all():
-        raise RegistrationError("the cues do not determine the root")
-    if not start_m[2] > 0 or root_m[2] <= _NEAREST_M:
-        raise RegistrationError("the joints place the hand behind the camera")
-    if root_m[2] > _FARTHEST_M:
-        raise RegistrationError(f"the joints place the hand {root_m[2]:.0f} m away")
+        return "the cues do not determine the root"
+    if not start_m[2] > 0 or root_m[2] <= nearest_m:
+        return "the joints place the hand behind the camera"
+    if root_m[2] > farthest_m:
+        return f"the joints place the hand {root_m[2]:.0f} m away"
     if fit.joint_px[at] > _WORST_FIT * size_px:
-        raise RegistrationError(
+        return (
             f"the mesh misses the joints seen by {fit.joint_px[at]:.0f} px of a {size_px} px crop"
         )
     if fit.step_m[at] > _LONGEST_STEP * root_m[2]:
-        raise RegistrationError("the fit has not converged")
+        return "the fit has not converged"
+    return None
 
 
-def _cues_used(fit: Fit, at: int, scheme: str) -> list[str]:
-    """Return the names of the cues in the picture that placed a hand."""
+def _cues_used(fit: Fit, at: int, scheme: Scheme) -> list[str]:
+    """Return the names of the cues in the image that placed a hand."""
     names = [] if scheme == "silhouette" else ["joints"]
-    if scheme != "joints" and fit.extents_used[at] >= _FEWEST_EXTENTS:
+    if scheme != "joints" and fit.extents_used[at] >= FEWEST_EXTENTS:
         names.append("silhouette")
     return names

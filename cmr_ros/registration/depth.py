@@ -1,4 +1,4 @@
-"""An aligned depth picture as a cue: how far it moves the visible part of a mesh."""
+"""An aligned depth image as a cue: how far it moves the visible part of a mesh."""
 
 from __future__ import annotations
 
@@ -6,27 +6,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmr_ros.registration.problem import project
+
 #: Vertices share cells of this size; what lies deeper than the nearest of a cell is hidden.
 _CELL_PX = 8
 _HIDDEN_M = 0.008
 _FEWEST_POINTS = 20
-#: Depths farther from the mesh than this, besides three deviations of its place, are other things.
+#: Depths farther than this from where the mesh is expected belong to other things.
 _GATE_M = 0.03
+#: Before the offset is known, the mesh may be off by that many deviations of the fitted depth, and
+#: by this share of its distance, as it is when its size is wrong.
+_GATE_DEVIATIONS, _GATE_SHARE = 3, 0.15
+#: How often the median is taken, each time among the depths near the last one.
+_MEDIAN_ROUNDS = 3
+#: Neighbours err alike: about one independent point per finger-wide patch of that many vertices.
+_POINTS_PER_PATCH = 16
+#: Of Gaussians: deviation over the median absolute deviation, and that of a median over a mean's.
+_DEVIATION_OVER_MAD, _MEDIAN_OVER_MEAN = 1.4826, 1.2533
 
 
 @dataclass(frozen=True)
 class DepthCue:
-    """offset_m: by how much the mesh is to move along z.  distance_m: mean z of its points used.
+    """What a depth image says of a mesh's place."""
 
-    deviation_m: standard deviation of the offset, without systematic errors of the camera.
-    """
-
-    offset_m: float
-    distance_m: float
-    deviation_m: float
+    offset_m: float  # by how much the mesh is to move along z
+    distance_m: float  # mean z of the mesh's points used
+    deviation_m: float  # standard deviation of the offset, less the camera's systematic errors
 
 
 def measure_depth(
+    *,
     vertices_m: np.ndarray,
     root_m: np.ndarray,
     covariance_m2: np.ndarray,
@@ -34,38 +43,52 @@ def measure_depth(
     depth_m: np.ndarray,
     size_px: int,
 ) -> DepthCue | None:
-    """Return what a depth picture (h, w) that covers the crop says of a mesh, or None.
+    """Return what a depth image that covers the crop says of a mesh, or None.
 
-    vertices_m: (V, 3) around root_m.  The offset is the median over visible vertices, taken again
-    among those near it: holes (0, NaN) and objects in front of the hand do not count.
+    The offset is the median over visible vertices, taken again among those near it: holes (0, NaN)
+    and objects in front of the hand do not count.
+
+    Args:
+        vertices_m: (V, 3) root-relative, in the crop's frame.
+        root_m: (3,) fitted root.
+        covariance_m2: (3, 3) of the fitted root.
+        matrix: (3, 3) of the crop's camera.
+        depth_m: (h, w) z in the crop's frame, 0 or NaN where unknown.
+        size_px: side of the crop.
+
+    Returns:
+        The cue, or None where too few depths belong to the mesh.
     """
     points = vertices_m + root_m
-    pixels = (points @ matrix.T)[:, :2] / np.maximum(points[:, 2:], 1e-6)
-    points, pixels = _visible(points, pixels, size_px)
-    scale = np.array(depth_m.shape[::-1]) / size_px
-    column, row = np.clip(
-        ((pixels + 0.5) * scale).astype(int), 0, np.array(depth_m.shape[::-1]) - 1
-    ).T
+    points, pixels = _visible(points, project(points[None], matrix[None])[0], size_px)
+    size = np.array(depth_m.shape[::-1])
+    column, row = np.clip(((pixels + 0.5) * (size / size_px)).astype(int), 0, size - 1).T
     measured = np.asarray(depth_m[row, column], np.float64)
     difference = measured - points[:, 2]
-    gate = _GATE_M + 3 * np.sqrt(covariance_m2[2, 2]) + 0.15 * root_m[2]
-    with np.errstate(invalid="ignore"):
-        near = (measured > 0) & (np.abs(difference) < gate)
-    for _ in range(3):
+    slack_m = _GATE_DEVIATIONS * np.sqrt(covariance_m2[2, 2]) + _GATE_SHARE * root_m[2]
+    near = _near(measured, difference, _GATE_M + slack_m)
+    for _ in range(_MEDIAN_ROUNDS):
         if near.sum() < _FEWEST_POINTS:
             return None
         middle = np.median(difference[near])
-        with np.errstate(invalid="ignore"):
-            near = (measured > 0) & (np.abs(difference - middle) < _GATE_M)
-    spread = 1.4826 * np.median(np.abs(difference[near] - middle))
-    # Neighbours err alike: about one independent point per finger-wide patch.
-    independent = max(near.sum() / 16, 1)
+        near = _near(measured, difference - middle, _GATE_M)
+    deviation = _DEVIATION_OVER_MAD * np.median(np.abs(difference[near] - middle))
+    independent = max(near.sum() / _POINTS_PER_PATCH, 1)
     return DepthCue(
-        float(middle), float(points[near, 2].mean()), float(1.2533 * spread / np.sqrt(independent))
+        offset_m=float(middle),
+        distance_m=float(points[near, 2].mean()),
+        deviation_m=float(_MEDIAN_OVER_MEAN * deviation / np.sqrt(independent)),
     )
 
 
-def _visible(points: np.ndarray, pixels: np.ndarray, size_px: int):
+def _near(measured_m: np.ndarray, off_m: np.ndarray, gate_m: float) -> np.ndarray:
+    """Return which depths (N,) were measured at all, and are off by less than a gate."""
+    with np.errstate(invalid="ignore"):
+        near: np.ndarray = (measured_m > 0) & (np.abs(off_m) < gate_m)
+    return near
+
+
+def _visible(points: np.ndarray, pixels: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the points (N, 3) and pixels (N, 2) that lie in the crop and nearest the camera."""
     shown = ((pixels >= 0) & (pixels <= size_px - 1) & (points[:, 2:] > 0)).all(-1)
     points, pixels = points[shown], pixels[shown]

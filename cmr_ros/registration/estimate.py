@@ -1,4 +1,4 @@
-"""Joins what a picture tells of a hand's place with what is known of its size and depth."""
+"""Joins what the image shows of a hand's place with what is known of its size and depth."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from cmr_ros.registration.depth import DepthCue
 
 #: Joints from the wrist to the tip of the middle finger: their chain is the hand's length.
 _LENGTH_CHAIN = [0, 9, 10, 11, 12]
+#: The unknowns: the root as fitted; the logarithms of true length / length the mesh represents,
+#: and of the mesh's scale at its right length.  The hand grows by the sum of the two logarithms.
+_ROOT, _LENGTH, _SCALE = slice(0, 3), 3, 4
+_GROWTH = slice(3, 5)
+_UNKNOWNS = 5
 
 
 @dataclass(frozen=True)
 class HandSize:
     """What is known of a hand's size beforehand.
 
-    length_m: from the wrist to the tip of the middle finger along the bones.  deviation: standard
-    deviation of its logarithm (0.05 = 5 %).  The default is that of adults: 193 +- 10 mm for men,
-    178 +- 9 mm for women.  Infinite deviation: nothing is known.
+    The default is an adult's: 193 +- 10 mm for men, 178 +- 9 mm for women.
     """
 
-    length_m: float = 0.186
-    deviation: float = 0.065
+    length_m: float = 0.186  # from the wrist to the tip of the middle finger along the bones
+    deviation: float = 0.065  # standard deviation of the logarithm (0.05 = 5 %); inf: unknown
+
+    @classmethod
+    def measured(cls, length_m: float) -> HandSize:
+        """Return the size of a hand measured with a ruler, which is right to a hundredth."""
+        return cls(length_m, deviation=0.01)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is assumed of the mesh; `cmr benchmark noise` measures it of a network.
+    """What is assumed of the mesh; `cmr benchmark noise` measures it for a network.
 
-    size: standard deviation of the logarithm of a hand's length by the one its mesh stands for;
-    growth: mean of it.  length_m: the length of hand that all meshes stand for; None: each for its
-    own length.  pose: standard deviation of the logarithm of a mesh's scale when its length is
-    right: bent fingers and slanted palms that are misjudged look larger or smaller.  shape: of its
-    bending, as strain.  root_m: of the root against the hand.  depth_m: of the depth picture's
-    systematic error.
+    Logarithms are of lengths, so 0.05 stands for 5 %.
     """
 
-    size: float = 0.023
-    growth: float = 0.0
-    length_m: float | None = None
-    pose: float = 0.0
-    shape: float = 0.01
-    root_m: float = 0.0008
-    depth_m: float = 0.004
+    length_log_sd: float = 0.023  # of log(true length / length the mesh represents)
+    length_log_mean: float = 0.0  # mean of the same logarithm
+    length_m: float | None = None  # that all meshes represent; None: each mesh its own length
+    # of a mesh's scale at its right length: misjudged bent fingers and slanted palms look too
+    # large or too small
+    scale_log_sd: float = 0.0
+    bend_strain: float = 0.01  # standard deviation of the mesh's bending, as strain
+    root_m: float = 0.0008  # standard deviation of the root against the hand
+    depth_m: float = 0.004  # standard deviation of a depth image's systematic error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RootEstimate:
-    """Where the root is, and how sure that is.
+    """Where the root is, and how certain that is.
 
     The hand's vertices in the crop's frame are `scale * vertices_m + translation_m`.
-    translation_m: (3,).  covariance_m2: (3, 3) of the translation, doubt about the hand's size
-    included.  scale: factor by which the root-relative hand grows.  size: what is now known of
-    the hand's size.  rms_px: root mean square distance between seen and projected joints, weighted
-    by confidence, in crop pixels.  cues: those that contributed, joined by '+': joints,
-    silhouette, depth, size.
     """
 
-    translation_m: np.ndarray
-    covariance_m2: np.ndarray
-    scale: float
-    size: HandSize
-    rms_px: float
-    cues: str
+    translation_m: np.ndarray  # (3,) of the root, in the crop's frame
+    covariance_m2: np.ndarray  # (3, 3) of the translation, the hand's uncertain size included
+    scale: float  # factor by which the root-relative hand grows
+    size: HandSize  # what is now known of the hand's size
+    rms_px: float  # of the joints' distance, seen to projected, weighted by confidence; crop pixels
+    cues: str  # those that contributed, joined by '+': joints, silhouette, depth, size
 
 
 def hand_length_m(joints_m: np.ndarray) -> np.ndarray:
@@ -74,6 +74,7 @@ def hand_length_m(joints_m: np.ndarray) -> np.ndarray:
 
 
 def join(
+    *,
     root_m: np.ndarray,
     covariance_m2: np.ndarray,
     joints_m: np.ndarray,
@@ -83,51 +84,101 @@ def join(
     cues: Sequence[str],
     rms_px: float,
 ) -> RootEstimate:
-    """Return the estimate from a fitted root (3,) and its covariance (3, 3) at the mesh's size.
+    """Return the estimate of one hand.
 
-    State: the root as fitted; the logarithm of the hand's length by the mesh's; and that of the
-    mesh's error by its pose.  Hand and root grow together by the sum of the two, which changes no
-    pixel.  Size and depth are linear in it: a Kalman update each.
+    Hand and root grow together, which changes no pixel.  Size and depth are linear in the
+    unknowns: a Kalman update each.
+
+    Args:
+        root_m: (3,) as fitted.
+        covariance_m2: (3, 3) of the fitted root, for a mesh of the right size.
+        joints_m: (21, 3) root-relative.
+        noise: what is assumed of the mesh.
+        size: what is known of the hand's size; None: that it is an adult's, or one of those that
+            `noise` was measured on.
+        depth: what a depth image says, if there is one.
+        cues: names of the cues in the image that placed the root.
+        rms_px: of the joints, handed on.
     """
     names = list(cues)
-    state = np.array([*root_m, noise.growth, 0.0])
-    covariance = np.zeros((5, 5))
-    covariance[:3, :3] = covariance_m2 + noise.root_m**2 * np.eye(3)
-    covariance[3, 3], covariance[4, 4] = noise.size**2, noise.pose**2
-    length_m = noise.length_m or float(hand_length_m(joints_m))
     if size is None and noise.length_m is None:
         size = HandSize()
-    sized = size is not None and np.isfinite(size.deviation)
-    if sized and noise.length_m is not None:
+    if size is not None and not np.isfinite(size.deviation):
+        size = None
+    mesh_length_m = noise.length_m or float(hand_length_m(joints_m))
+    belief = _Belief.fitted(root_m, covariance_m2, noise)
+    if size is not None and noise.length_m is not None:
         # The mesh says nothing of the size: what is known of it takes the population's place.
-        state[3], covariance[3, 3] = np.log(size.length_m / length_m), size.deviation**2
+        belief = belief.with_length(np.log(size.length_m / mesh_length_m), size.deviation)
     if depth is not None:
-        row = np.array([0, 0, 1, depth.distance_m, depth.distance_m])
-        surprise = depth.offset_m - row[3:] @ state[3:]
-        deviation = np.hypot(depth.deviation_m, noise.depth_m)
-        state, covariance = _update(state, covariance, row, surprise, deviation)
+        belief = belief.with_depth(depth, noise.depth_m)
         names.append("depth")
-    if sized and noise.length_m is None:
-        row = np.array([0.0, 0, 0, 1, 0])
-        surprise = np.log(size.length_m / length_m) - state[3]
-        state, covariance = _update(state, covariance, row, surprise, size.deviation)
-    if sized and size.deviation < HandSize.deviation:
+    if size is not None and noise.length_m is None:
+        log_ratio = np.log(size.length_m / mesh_length_m)
+        belief = belief.with_measured_length(log_ratio, size.deviation)
+    if size is not None and size.deviation < HandSize.deviation:
         names.append("size")
-    scale = np.exp(state[3] + state[4])
-    root_m = scale * state[:3]
-    grown = np.column_stack([scale * np.eye(3), root_m, root_m])
+    scale, translation_m, translation_covariance_m2 = belief.grown()
     return RootEstimate(
-        root_m,
-        grown @ covariance @ grown.T,
-        float(scale),
-        HandSize(float(length_m * np.exp(state[3])), float(np.sqrt(covariance[3, 3]))),
-        float(rms_px),
-        "+".join(names),
+        translation_m=translation_m,
+        covariance_m2=translation_covariance_m2,
+        scale=scale,
+        size=belief.size(mesh_length_m),
+        rms_px=float(rms_px),
+        cues="+".join(names),
     )
 
 
-def _update(state, covariance, row, surprise, deviation):
-    """Return state and covariance after a measurement row @ state with a standard deviation."""
-    variance = row @ covariance @ row + deviation**2
-    gain = covariance @ row / max(variance, 1e-18)
-    return state + gain * surprise, covariance - np.outer(gain, row @ covariance)
+@dataclass(frozen=True, eq=False)
+class _Belief:
+    """A Gaussian over one hand's unknowns, see `_ROOT`."""
+
+    mean: np.ndarray  # (5,)
+    covariance: np.ndarray  # (5, 5)
+
+    @classmethod
+    def fitted(cls, root_m: np.ndarray, covariance_m2: np.ndarray, noise: Noise) -> _Belief:
+        """Return what the fit of the pixels leaves open."""
+        mean = np.array([*root_m, noise.length_log_mean, 0.0])
+        covariance = np.zeros((_UNKNOWNS, _UNKNOWNS))
+        covariance[_ROOT, _ROOT] = covariance_m2 + noise.root_m**2 * np.eye(3)
+        covariance[_LENGTH, _LENGTH] = noise.length_log_sd**2
+        covariance[_SCALE, _SCALE] = noise.scale_log_sd**2
+        return cls(mean, covariance)
+
+    def with_length(self, log_ratio: float, deviation: float) -> _Belief:
+        """Replace what is assumed of the length; nothing else may depend on it yet."""
+        mean, covariance = self.mean.copy(), self.covariance.copy()
+        mean[_LENGTH], covariance[_LENGTH, _LENGTH] = log_ratio, deviation**2
+        return _Belief(mean, covariance)
+
+    def with_measured_length(self, log_ratio: float, deviation: float) -> _Belief:
+        """Take in a second opinion of the length, besides the mesh's own."""
+        row = np.zeros(_UNKNOWNS)
+        row[_LENGTH] = 1
+        return self._updated(row, log_ratio - self.mean[_LENGTH], deviation)
+
+    def with_depth(self, depth: DepthCue, systematic_m: float) -> _Belief:
+        """Take in by how much a depth image moves the hand along z."""
+        row = np.array([0, 0, 1, depth.distance_m, depth.distance_m])
+        surprise = depth.offset_m - row[_GROWTH] @ self.mean[_GROWTH]
+        return self._updated(row, surprise, float(np.hypot(depth.deviation_m, systematic_m)))
+
+    def _updated(self, row: np.ndarray, surprise: float, deviation: float) -> _Belief:
+        """Return the belief after a measurement row @ unknowns with a standard deviation."""
+        variance = row @ self.covariance @ row + deviation**2
+        gain = self.covariance @ row / max(variance, 1e-18)
+        covariance = self.covariance - np.outer(gain, row @ self.covariance)
+        return _Belief(self.mean + gain * surprise, covariance)
+
+    def grown(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the scale, the root (3,) of the scaled hand and the root's covariance (3, 3)."""
+        scale = np.exp(self.mean[_LENGTH] + self.mean[_SCALE])
+        root_m = scale * self.mean[_ROOT]
+        jacobian = np.column_stack([scale * np.eye(3), root_m, root_m])
+        return float(scale), root_m, jacobian @ self.covariance @ jacobian.T
+
+    def size(self, mesh_length_m: float) -> HandSize:
+        """Return the size of a hand whose mesh represents a length."""
+        length_m = float(mesh_length_m * np.exp(self.mean[_LENGTH]))
+        return HandSize(length_m, float(np.sqrt(self.covariance[_LENGTH, _LENGTH])))

@@ -15,21 +15,21 @@ import numpy as np
 _ANGLES = np.arange(24) * np.pi / 12
 #: Outward normals (24, 2) of the extents.
 NORMALS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1)
+#: Fewer extents than this do not determine a root.
+FEWEST_EXTENTS = 4
 #: A silhouette that spans fewer map cells than this is noise.
 _FEWEST_CELLS = 4
+#: An extent within this many map cells of the image's edge may have been cut off there.
+_EDGE_CELLS = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extents:
-    """Extents of B silhouettes in crop pixels.
+    """Extents of B silhouettes in crop pixels."""
 
-    reach_px: (B, 24) support along `NORMALS`.  points_px: (B, 24, 2) where it is reached.
-    shown: (B, 24) False where the picture's edge cut the silhouette, or where there is none.
-    """
-
-    reach_px: np.ndarray
-    points_px: np.ndarray
-    shown: np.ndarray
+    reach_px: np.ndarray  # (B, 24) support along `NORMALS`
+    points_px: np.ndarray  # (B, 24, 2) where it is reached
+    shown: np.ndarray  # (B, 24) False where the image's edge cut the silhouette or there is none
 
     @classmethod
     def none(cls, count: int) -> Extents:
@@ -59,11 +59,11 @@ def silhouette_extents(
     and columns.  lines: (B, L, 3) edges of what the picture shows; an extent reached at one of
     them is not shown.
     """
-    silhouettes = np.stack(silhouettes)
-    height, width = silhouettes.shape[1:]
-    solid = silhouettes if silhouettes.dtype == bool else silhouettes > 0.5
+    maps = np.stack(silhouettes)
+    height, width = maps.shape[1:]
+    solid: np.ndarray = maps if maps.dtype == bool else maps > 0.5
     top, left, box = _box(solid)
-    solid, values = solid[box], silhouettes[box]
+    solid, values = solid[box], maps[box]
     x, y, rows = _crossings(values, solid)
     v, u, columns = _crossings(
         values.transpose(0, 2, 1), np.ascontiguousarray(solid.transpose(0, 2, 1))
@@ -78,13 +78,13 @@ def silhouette_extents(
     along += np.where(np.concatenate([rows, columns], 1), 0, -np.inf)[:, None]
     index = along.argmax(-1)
     points = outline[hand, index]
-    shown = inside(points, lines, 1.5 * cell.max())
+    shown = inside(points, lines, _EDGE_CELLS * cell.max())
     large = (rows.sum(1) >= 2 * _FEWEST_CELLS) & (columns.sum(1) >= 2 * _FEWEST_CELLS)
     shown &= large[:, None]
     return Extents(np.where(shown, (points * NORMALS).sum(-1), 0.0), points, shown)
 
 
-def _box(solid: np.ndarray):
+def _box(solid: np.ndarray) -> tuple[int, int, tuple[slice, ...]]:
     """Return the first row and column of the box around all solid cells (B, h, w), and its index.
 
     It keeps one cell of margin where there is one.
@@ -97,20 +97,21 @@ def _box(solid: np.ndarray):
     return top, left, np.s_[:, top : rows[-1] + 2, left : columns[-1] + 2]
 
 
-def _crossings(values: np.ndarray, solid: np.ndarray):
+def _crossings(values: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where the outline crosses rows: x and y (B, 2 h) in cells, and whether it does."""
     count, height, width = solid.shape
     first = solid.argmax(-1)
     last = width - 1 - solid[..., ::-1].argmax(-1)
     x = np.stack([first, last], axis=1)
-    beyond = x + np.array([-1, 1])[:, None]
+    outwards = np.array([-1, 1])[:, None]
+    beyond = x + outwards
     hand, row = np.arange(count)[:, None, None], np.arange(height)
     here = values[hand, row, x].astype(float)
-    there = np.where(
-        (beyond < 0) | (beyond >= width), 0.0, values[hand, row, np.clip(beyond, 0, width - 1)]
-    )
+    outside: np.ndarray = (beyond < 0) | (beyond >= width)
+    there = np.where(outside, 0.0, values[hand, row, np.clip(beyond, 0, width - 1)])
     step = (here - 0.5) / np.maximum(here - there, 1e-6)
-    crossing = x + np.array([-1, 1])[:, None] * np.clip(step, 0, 1)
+    crossing = x + outwards * np.clip(step, 0, 1)
     y = np.broadcast_to(row, crossing.shape)
-    found = np.broadcast_to(solid.any(-1)[:, None], crossing.shape)
+    solid_rows: np.ndarray = solid.any(-1)
+    found = np.broadcast_to(solid_rows[:, None], crossing.shape)
     return crossing.reshape(count, -1), y.reshape(count, -1), found.reshape(count, -1)

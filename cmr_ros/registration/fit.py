@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_ros.registration.extents import NORMALS, inside
-from cmr_ros.registration.problem import NEAREST_M, Problem, project, supports
+from cmr_ros.registration.problem import MIN_DEPTH_M, Problem, project, supports
 
 #: Student's t: degrees of freedom of residuals, and of the border offset (Cauchy: mostly next to
 #: nothing, sometimes a lot).
@@ -21,50 +21,66 @@ _FREEDOM, _BORDER_FREEDOM = 3.0, 1.0
 #: Each cue's noise before any residual is seen: its size, and how many residuals that is worth.
 _JOINT_PX, _JOINT_COUNT = 2.0, 6.0
 _EXTENT_PX, _EXTENT_COUNT = 1.0, 10.0
-_SMALLEST_PX = 0.3
+#: No cue is taken for more accurate than this.
+_SMALLEST_NOISE_PX = 0.3
+#: Scale of the border offset's prior.
 _BORDER_PX = 0.6
 _MOST_STEPS = 25
+#: A hand stops when its root moves less than this.
 _STEP_M = 5e-4
 #: Supporting vertices are looked for in the first steps, then kept: that makes the problem smooth.
 _SEARCH_STEPS = 2
+#: Factor on the weight of joints that are not to place the hand: next to nothing, but solvable.
+_UNUSED = 1e-6
+
+#: The unknowns of a hand (its state): the root, the border offset, and the bending field's rows,
+#: which are added to x and y.
+_ROOT, _DEPTH, _BORDER = slice(0, 3), 2, 3
+_BEND_X, _BEND_Y, _BEND = slice(4, 7), slice(7, 10), slice(4, 10)
+_UNKNOWNS = 10
+#: The residuals of a hand: x and y of each joint in turn, then the extents.
 _EXTENTS = slice(-len(NORMALS), None)
+_JOINTS = slice(None, -len(NORMALS))
+_JOINTS_X, _JOINTS_Y = slice(0, -len(NORMALS), 2), slice(1, -len(NORMALS), 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """Roots (B, 3), their covariances (B, 3, 3) for a mesh of the right size, and the fit.
+    """The fit of B hands."""
 
-    joint_px and extent_px: (B,) noise of the cues.  border_px: (B,) how far the mesh reaches
-    beyond the silhouette.  extents_used: (B,) sum of the extents' weights.  rms_px: (B,) of the
-    joints.  step_m: (B,) length of the last step.
-    """
-
-    roots_m: np.ndarray
-    covariances_m2: np.ndarray
-    joint_px: np.ndarray
-    extent_px: np.ndarray
-    border_px: np.ndarray
-    extents_used: np.ndarray
-    rms_px: np.ndarray
-    step_m: np.ndarray
+    roots_m: np.ndarray  # (B, 3)
+    covariances_m2: np.ndarray  # (B, 3, 3) of the roots, for meshes of the right size
+    joint_px: np.ndarray  # (B,) noise of the joints
+    extent_px: np.ndarray  # (B,) noise of the extents
+    border_px: np.ndarray  # (B,) how far the mesh reaches beyond the silhouette
+    extents_used: np.ndarray  # (B,) sum of the extents' weights
+    rms_px: np.ndarray  # (B,) of the joints' residuals
+    step_m: np.ndarray  # (B,) length of the last step
 
 
 def fit_roots(
     problem: Problem,
     roots_m: np.ndarray,
-    shape: float,
+    *,
+    bend_strain: float,
     use_joints: bool = True,
     most_steps: int = _MOST_STEPS,
 ) -> Fit:
-    """Return the fit that starts at roots (B, 3); with no steps allowed, the fit there.
+    """Return the maximum-likelihood fit.
 
-    shape: standard deviation of the mesh's bending, as strain.  A hand stops when its steps are
-    small, so its answer does not depend on the others'.
+    A hand stops when its steps are small, so its answer does not depend on the others'.
+
+    Args:
+        problem: B hands and their cues.
+        roots_m: (B, 3) where the fit starts.
+        bend_strain: standard deviation of the mesh's bending, as strain.
+        use_joints: whether joints place the hands, or the silhouettes alone.
+        most_steps: with 0 the roots stay, and the fit there is returned.
     """
     count = len(roots_m)
-    state = np.zeros((count, 10))  # root, border offset, two rows of the bending field
-    state[:, :3] = roots_m
-    noise = _Noise(np.full(count, _JOINT_PX**2), np.full(count, _EXTENT_PX**2))
+    state = np.zeros((count, _UNKNOWNS))
+    state[:, _ROOT] = roots_m
+    variances = _Variances(np.full(count, _JOINT_PX**2), np.full(count, _EXTENT_PX**2))
     moving = np.ones(count, bool)
     step_m = np.zeros(count)
     for step in range(max(most_steps, 1)):
@@ -72,123 +88,156 @@ def fit_roots(
             sites = _sites(problem, state)
         error, rows = _linearise(sites, state)
         if step == 0:
-            state[:, 3] = _median(error[:, _EXTENTS], sites.shown)
-            error[:, _EXTENTS] -= state[:, 3:4]
-        noise, weight, extents_used, square = _weigh(
-            problem, error, sites.shown, state, noise, moving
-        )
+            state[:, _BORDER] = _median(error[:, _EXTENTS], sites.shown)
+            error[:, _EXTENTS] -= state[:, _BORDER, None]
+        weighing = _weigh(problem, error, sites.shown, state[:, _BORDER], variances, moving)
+        variances = weighing.variances
         if not use_joints:
-            weight[:, : _EXTENTS.start] *= 1e-6
-        information, gradient = _normal_equations(rows, error, weight, state, shape)
+            weighing.weight[:, _JOINTS] *= _UNUSED
         if most_steps == 0:
             break
+        information, gradient = _normal_equations(rows, error, weighing.weight, state, bend_strain)
         change = np.linalg.solve(information, gradient[..., None])[..., 0] * moving[:, None]
         state -= change
-        np.maximum(state[:, 2], NEAREST_M, out=state[:, 2])
-        step_m = np.where(moving, np.sqrt((change[:, :3] ** 2).sum(-1)), step_m)
+        np.maximum(state[:, _DEPTH], MIN_DEPTH_M, out=state[:, _DEPTH])
+        step_m = np.where(moving, np.sqrt((change[:, _ROOT] ** 2).sum(-1)), step_m)
         moving &= (step < _SEARCH_STEPS) | (step_m > _STEP_M)
         if not moving.any():
             break
     total = np.maximum(problem.precision.sum(1), 1e-12)
     return Fit(
-        state[:, :3],
-        _covariances(rows, weight, state, shape),
-        np.sqrt(noise.joint_px2),
-        np.sqrt(noise.extent_px2),
-        state[:, 3],
-        extents_used,
-        np.sqrt((problem.precision * square).sum(1) / total),
-        step_m,
+        roots_m=state[:, _ROOT],
+        covariances_m2=_covariances(rows, weighing.weight, state, bend_strain),
+        joint_px=np.sqrt(variances.joint_px2),
+        extent_px=np.sqrt(variances.extent_px2),
+        border_px=state[:, _BORDER],
+        extents_used=weighing.extents_used,
+        rms_px=np.sqrt((problem.precision * weighing.joint_square_px2).sum(1) / total),
+        step_m=step_m,
     )
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """Variance (B,) of each cue in square pixels."""
+@dataclass(frozen=True, eq=False)
+class _Variances:
+    """Each cue's variance in square pixels."""
 
-    joint_px2: np.ndarray
-    extent_px2: np.ndarray
+    joint_px2: np.ndarray  # (B,)
+    extent_px2: np.ndarray  # (B,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Sites:
-    """Points of the mesh, each seen along one direction in the picture.
+    """Points of the mesh, each seen along one direction in the image.
 
     Joints come first, twice each (x and y), then the supporting vertices of the extents.
-    points_m: (B, N, 3) root-relative.  axes: (B, N, 3) the direction times the camera matrix:
-    axis.X / z is the pixel coordinate along it.  seen_px: (B, N) where it was seen.  shown:
-    (B, 24) whether the silhouette shows an extent.
     """
 
-    points_m: np.ndarray
-    axes: np.ndarray
-    seen_px: np.ndarray
-    shown: np.ndarray
+    points_m: np.ndarray  # (B, N, 3) root-relative
+    axes: np.ndarray  # (B, N, 3) direction times camera matrix: axis.X / z is the pixel along it
+    seen_px: np.ndarray  # (B, N) where each was seen
+    shown: np.ndarray  # (B, 24) whether the silhouette shows an extent
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighing:
+    """What the residuals of B hands count."""
+
+    variances: _Variances  # after one more EM step
+    weight: np.ndarray  # (B, N) of each residual, in 1 / px^2
+    extents_used: np.ndarray  # (B,) sum of the extents' relative weights
+    joint_square_px2: np.ndarray  # (B, J) squared distances of the joints
 
 
 def _sites(problem: Problem, state: np.ndarray) -> _Sites:
     """Gather joints and the vertices that now support the mesh's outline."""
-    supporting = supports(problem, state[:, :3], state[:, 4:].reshape(-1, 2, 3))
-    # Where the mesh leaves the picture, the silhouette does not show how far it would reach.
-    reached = project(supporting + state[:, None, :3], problem.matrices)
+    roots_m = state[:, _ROOT]
+    supporting = supports(problem, roots_m, state[:, _BEND].reshape(-1, 2, 3))
+    # Where the mesh leaves the image, the silhouette does not show how far it would reach.
+    reached = project(supporting + roots_m[:, None], problem.matrices)
     directions = np.concatenate([np.tile(np.eye(2), (problem.joints_m.shape[1], 1)), NORMALS])
+    joints_px = problem.joints_px.reshape(len(state), -1)
     return _Sites(
-        np.concatenate([np.repeat(problem.joints_m, 2, axis=1), supporting], axis=1),
-        directions @ problem.matrices[:, :2],
-        np.concatenate(
-            [problem.joints_px.reshape(len(state), -1), problem.extents.reach_px], axis=1
-        ),
-        problem.extents.shown & inside(reached, problem.lines, 0.0),
+        points_m=np.concatenate([np.repeat(problem.joints_m, 2, axis=1), supporting], axis=1),
+        axes=directions @ problem.matrices[:, :2],
+        seen_px=np.concatenate([joints_px, problem.extents.reach_px], axis=1),
+        shown=problem.extents.shown & inside(reached, problem.lines, 0.0),
     )
 
 
 def _linearise(sites: _Sites, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return errors (B, N) in pixels and their derivatives (B, N, 10) by the state."""
-    moved = sites.points_m + state[:, None, :3]
-    moved[..., :2] += sites.points_m @ state[:, 4:].reshape(-1, 2, 3).transpose(0, 2, 1)
-    depth = np.maximum(moved[..., 2:], NEAREST_M)
+    moved = sites.points_m + state[:, None, _ROOT]
+    moved[..., :2] += sites.points_m @ state[:, _BEND].reshape(-1, 2, 3).transpose(0, 2, 1)
+    depth = np.maximum(moved[..., 2:], MIN_DEPTH_M)
     along = (sites.axes * moved).sum(-1, keepdims=True) / depth
-    rows = np.zeros((*along.shape[:2], 10))
-    rows[..., :3] = sites.axes
-    rows[..., 2:3] -= along
-    rows[..., :3] /= depth
-    rows[:, _EXTENTS, 3] = -1
-    rows[..., 4:7] = rows[..., :1] * sites.points_m
-    rows[..., 7:] = rows[..., 1:2] * sites.points_m
+    rows = np.zeros((*along.shape[:2], _UNKNOWNS))
+    rows[..., _ROOT] = sites.axes
+    rows[..., _DEPTH, None] -= along
+    rows[..., _ROOT] /= depth
+    rows[:, _EXTENTS, _BORDER] = -1
+    by_x, by_y = rows[..., 0, None], rows[..., 1, None]
+    rows[..., _BEND_X] = by_x * sites.points_m
+    rows[..., _BEND_Y] = by_y * sites.points_m
     error = along[..., 0] - sites.seen_px
-    error[:, _EXTENTS] -= state[:, 3:4]
+    error[:, _EXTENTS] -= state[:, _BORDER, None]
     return error, rows
 
 
-def _weigh(problem: Problem, error, shown, state, noise: _Noise, moving):
-    """Return the noise after one EM step, weights (B, N), extents used (B,), squares (B, J)."""
-    square = error[:, : _EXTENTS.start : 2] ** 2 + error[:, 1 : _EXTENTS.start : 2] ** 2
-    slack = 1 + state[:, 3:4] ** 2  # a silhouette that is off by much is off unevenly, too
+def _weigh(
+    problem: Problem,
+    error: np.ndarray,
+    shown: np.ndarray,
+    border_px: np.ndarray,
+    variances: _Variances,
+    moving: np.ndarray,
+) -> _Weighing:
+    """Return what residuals (B, N) count after one EM step for the moving hands."""
+    joint_square = error[:, _JOINTS_X] ** 2 + error[:, _JOINTS_Y] ** 2
+    # A silhouette that is off by much is off unevenly, too.
+    slack = 1 + border_px[:, None] ** 2
     joint_px2, joint_weight = _student(
-        square * problem.precision, noise.joint_px2, 2, problem.precision > 0,
-        _JOINT_COUNT * _JOINT_PX**2, _JOINT_COUNT - 3, moving,
-    )  # fmt: skip
+        square=joint_square * problem.precision,
+        variance=variances.joint_px2,
+        dimension=2,
+        used=problem.precision > 0,
+        prior_sum=_JOINT_COUNT * _JOINT_PX**2,
+        prior_count=_JOINT_COUNT - 3,  # the joints determine the three numbers of the root
+        moving=moving,
+    )
     extent_px2, extent_weight = _student(
-        error[:, _EXTENTS] ** 2 / slack, noise.extent_px2, 1, shown,
-        _EXTENT_COUNT * _EXTENT_PX**2, _EXTENT_COUNT, moving,
-    )  # fmt: skip
+        square=error[:, _EXTENTS] ** 2 / slack,
+        variance=variances.extent_px2,
+        dimension=1,
+        used=shown,
+        prior_sum=_EXTENT_COUNT * _EXTENT_PX**2,
+        prior_count=_EXTENT_COUNT,
+        moving=moving,
+    )
     joint_weight *= problem.precision
     extent_weight /= slack
     weight = np.empty_like(error)
-    weight[:, : _EXTENTS.start : 2] = joint_weight / joint_px2[:, None]
-    weight[:, 1 : _EXTENTS.start : 2] = weight[:, : _EXTENTS.start : 2]
+    weight[:, _JOINTS_X] = weight[:, _JOINTS_Y] = joint_weight / joint_px2[:, None]
     weight[:, _EXTENTS] = extent_weight / extent_px2[:, None]
-    return _Noise(joint_px2, extent_px2), weight, extent_weight.sum(1), square
+    return _Weighing(_Variances(joint_px2, extent_px2), weight, extent_weight.sum(1), joint_square)
 
 
-def _student(square, variance, dimension, used, prior_sum, prior_count, moving):
+def _student(
+    *,
+    square: np.ndarray,
+    variance: np.ndarray,
+    dimension: int,
+    used: np.ndarray,
+    prior_sum: float,
+    prior_count: float,
+    moving: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return variances (B,) of moving hands and weights (B, N) of Student's t after an EM step.
 
     square: (B, N) squared residuals, each of the given dimension; only the used ones count.
     """
     weight = used * (_FREEDOM + dimension) / (_FREEDOM + square / variance[:, None])
     freedom = np.maximum(prior_count + dimension * used.sum(1), 1)
-    found = np.maximum((prior_sum + (weight * square).sum(1)) / freedom, _SMALLEST_PX**2)
+    found = np.maximum((prior_sum + (weight * square).sum(1)) / freedom, _SMALLEST_NOISE_PX**2)
     return np.where(moving, found, variance), weight
 
 
@@ -199,23 +248,31 @@ def _median(values: np.ndarray, used: np.ndarray) -> np.ndarray:
     return np.where(used.any(1), middle, 0.0)
 
 
-def _covariances(rows, weight, state, shape) -> np.ndarray:
+def _covariances(
+    rows: np.ndarray, weight: np.ndarray, state: np.ndarray, bend_strain: float
+) -> np.ndarray:
     """Return the covariances (B, 3, 3) of the roots, from the Fisher information of Student's t.
 
     It is smaller than that of Gaussians with the same weights by (v + d) / (v + d + 2).
     """
-    fisher = np.full(weight.shape[1], (_FREEDOM + 2) / (_FREEDOM + 4))
+    fisher = np.empty(weight.shape[1])
+    fisher[_JOINTS] = (_FREEDOM + 2) / (_FREEDOM + 4)
     fisher[_EXTENTS] = (_FREEDOM + 1) / (_FREEDOM + 3)
-    information, _ = _normal_equations(rows, np.zeros_like(weight), weight * fisher, state, shape)
-    return np.linalg.inv(information)[:, :3, :3]
+    no_error = np.zeros_like(weight)
+    information, _ = _normal_equations(rows, no_error, weight * fisher, state, bend_strain)
+    return np.linalg.inv(information)[:, _ROOT, _ROOT]
 
 
-def _normal_equations(rows, error, weight, state, shape):
+def _normal_equations(
+    rows: np.ndarray, error: np.ndarray, weight: np.ndarray, state: np.ndarray, bend_strain: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the information (B, 10, 10) and the gradient (B, 10) of all residuals and priors."""
     weighted = rows.transpose(0, 2, 1) * weight[:, None]
+    border_px2 = state[:, _BORDER] ** 2
     prior = np.zeros_like(state)
-    prior[:, 3] = (_BORDER_FREEDOM + 1) / (_BORDER_FREEDOM * _BORDER_PX**2 + state[:, 3] ** 2)
-    prior[:, 4:] = 1 / shape**2
+    prior[:, _BORDER] = (_BORDER_FREEDOM + 1) / (_BORDER_FREEDOM * _BORDER_PX**2 + border_px2)
+    prior[:, _BEND] = 1 / bend_strain**2
     information = weighted @ rows
-    information[:, range(10), range(10)] += prior
+    diagonal = range(_UNKNOWNS)
+    information[:, diagonal, diagonal] += prior
     return information, (weighted @ error[..., None])[..., 0] + prior * state

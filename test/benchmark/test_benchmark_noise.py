@@ -25,16 +25,16 @@ def views():
 
 def test_measures_the_noise_that_was_put_in(views):
     noise = measure_noise(views[:300])
-    assert noise.size == pytest.approx(BLIND.size, rel=0.2)
-    assert noise.pose == pytest.approx(BLIND.pose, rel=0.2)
-    assert noise.growth == pytest.approx(BLIND.growth, abs=0.015)
+    assert noise.length_log_sd == pytest.approx(BLIND.length_log_sd, rel=0.2)
+    assert noise.scale_log_sd == pytest.approx(BLIND.scale_log_sd, rel=0.2)
+    assert noise.length_log_mean == pytest.approx(BLIND.length_log_mean, abs=0.015)
     assert noise.length_m == pytest.approx(BLIND.length_m, rel=0.02)
     assert noise.root_m == pytest.approx(0.003, rel=0.3)
 
 
 def test_what_was_measured_makes_other_hands_honest(views):
     rest, noise = views[300:], measure_noise(views[:300])
-    known = check(rest, noise, [HandSize(length, 0.01) for length in rest.lengths_m])
+    known = check(rest, noise, [HandSize.measured(length) for length in rest.lengths_m])
     assert check(rest, Noise())["coverage_90"] < 0.6
     for row in (check(rest, noise), known):
         assert 0.84 <= row["coverage_90"] <= 0.96 and abs(row["depth_bias"]) < 0.02
@@ -49,21 +49,38 @@ def test_too_few_pictures_are_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "noise", [[], {"length": 0.18}, {"size": -0.1}, {"size": "large"}, {"pose": float("nan")}]
+    "noise",
+    [
+        [],
+        {"length": 0.18},
+        {"length_log_sd": -0.1},
+        {"length_log_sd": "large"},
+        {"scale_log_sd": float("nan")},
+        {"size": 0.1, "length_log_sd": 0.1},
+    ],
 )
 def test_a_card_with_impossible_noise_is_refused(tmp_path, noise):
     card = ModelCard("hand", "mobile", "hand")
     path = tmp_path / "model.json"
-    replace(card, noise={"size": 0.1, "growth": -0.01}).save(path)
-    assert ModelCard.load(path).noise == {"size": 0.1, "growth": -0.01}
+    replace(card, noise={"length_log_sd": 0.1, "length_log_mean": -0.01}).save(path)
+    assert ModelCard.load(path).noise == {"length_log_sd": 0.1, "length_log_mean": -0.01}
     path.write_text(json.dumps(asdict(card) | {"noise": noise}))
     with pytest.raises(InputError, match="entry 'noise'"):
         ModelCard.load(path)
 
 
+def test_the_entries_of_older_cards_are_read_by_their_new_names(tmp_path):
+    old = {"size": 0.1, "growth": -0.01, "pose": 0.05, "shape": 0.02, "root_m": 0.003}
+    path = tmp_path / "model.json"
+    replace(ModelCard("hand", "mobile", "hand"), noise=old).save(path)
+    assert Noise(**ModelCard.load(path).noise) == Noise(
+        length_log_sd=0.1, length_log_mean=-0.01, scale_log_sd=0.05, bend_strain=0.02, root_m=0.003
+    )
+
+
 def test_the_shipped_card_says_how_wrong_its_meshes_are():
     card = ModelCard.load(weights.find(weights.HAND_NETWORK) / "model.json")
     noise = Noise(**card.noise)
-    assert 0.05 < noise.size < 0.2 and 0.15 < noise.length_m < 0.2
+    assert 0.05 < noise.length_log_sd < 0.2 and 0.15 < noise.length_m < 0.2
     assert 0.85 <= card.measured["registration"]["coverage_90"] <= 0.95
     assert abs(card.measured["registration"]["depth_bias"]) < 0.02

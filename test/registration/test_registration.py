@@ -145,9 +145,9 @@ def test_ninety_percent_ellipsoids_hold_ninety_percent():
     for _ in range(count):
         vertices, joints, faces, matrix, root = placed(rng)
         seen = cues(vertices, joints, faces, matrix, root, rng.uniform(1, 4), rng, False)
-        wrong = np.exp(noise.size * rng.standard_normal())
+        wrong = np.exp(noise.length_log_sd * rng.standard_normal())
         bend = np.eye(3)
-        bend[:2] += noise.shape * rng.standard_normal((2, 3))
+        bend[:2] += noise.bend_strain * rng.standard_normal((2, 3))
         offset = noise.root_m * rng.standard_normal(3)
         estimate = place(
             (wrong * vertices) @ bend.T + offset, (wrong * joints) @ bend.T + offset, seen, matrix
@@ -174,7 +174,7 @@ def test_ellipsoids_are_honest_for_a_network_that_cannot_see_size(known):
 def test_what_is_known_of_the_size_replaces_the_population_a_blind_mesh_stands_for():
     vertices, joints, faces, matrix, root = placed(np.random.default_rng(31))
     seen = cues(vertices, joints, faces, matrix, root, with_silhouette=False)
-    child = Noise(size=0.05, length_m=0.12)
+    child = Noise(length_log_sd=0.05, length_m=0.12)
     estimate = place(vertices, joints, seen, matrix, None, noise=child)
     assert estimate.scale == pytest.approx(1) and estimate.size == HandSize(0.12, 0.05)
     adult = place(vertices, joints, seen, matrix, HandSize(), noise=child)
@@ -355,7 +355,7 @@ def test_depth_resolves_the_scale_despite_holes_and_occluders():
         wrong = rng.uniform(0.9, 1.1)
         estimate = place(
             wrong * vertices, wrong * joints, seen, matrix, depths_m=[depth],
-            noise=replace(Noise(), size=0.06),
+            noise=replace(Noise(), length_log_sd=0.06),
         )  # fmt: skip
         errors.append(np.linalg.norm(estimate.translation_m - root))
         assert estimate.cues == "joints+silhouette+depth"

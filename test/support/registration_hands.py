@@ -10,7 +10,7 @@ from cmr_ros.registration import Noise, hand_length_m
 SIZE_PX = 224
 _SIDES = 8
 #: A network that cannot see size, and errs as this says.
-BLIND = Noise(size=0.08, growth=0.02, length_m=0.18, pose=0.05)
+BLIND = Noise(length_log_sd=0.08, length_log_mean=0.02, length_m=0.18, scale_log_sd=0.05)
 
 
 def hand(rng, length_m=0.186, bend=0.5):
@@ -106,10 +106,14 @@ def cues(vertices, joints, faces, matrix, root, noise_px=0.0, rng=None, with_sil
 def blind_hands(rng, count):
     """Yield meshes of a network blind to size, with cues: `BLIND` says how wrong they are."""
     for _ in range(count):
-        length_m = BLIND.length_m * np.exp(BLIND.growth + BLIND.size * rng.standard_normal())
+        length_m = BLIND.length_m * np.exp(
+            BLIND.length_log_mean + BLIND.length_log_sd * rng.standard_normal()
+        )
         vertices, joints, faces, matrix, root = placed(rng)
         true = length_m / hand_length_m(joints)
-        drawn = true * BLIND.length_m / length_m * np.exp(BLIND.pose * rng.standard_normal())
+        drawn = (
+            true * BLIND.length_m / length_m * np.exp(BLIND.scale_log_sd * rng.standard_normal())
+        )
         noise_px = rng.uniform(1, 4)
         seen = cues(true * vertices, true * joints, faces, matrix, root, noise_px, rng, False)
         yield drawn * vertices, drawn * joints, seen, matrix, root, length_m
