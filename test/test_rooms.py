@@ -1,5 +1,6 @@
 """Which room may use which, and who may know ROS, torch and mathematics."""
 
+import re
 import subprocess
 import sys
 
@@ -87,3 +88,20 @@ def test_the_pipeline_imports_without_torch_and_ros():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_architecture_is_true():
+    page = (ROOT / "docs/architecture.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == [r for r in ROOMS if r != "__main__"]
+    below = {}
+    for start, ends in reversed(re.findall(r"^    (\S.*) --> (.*)$", page, re.M)):
+        reached = {end for name in ends.split(" & ") for end in {name, *below.get(name, ())}}
+        for name in start.split(" & "):
+            below[name] = below.get(name, set()) | reached
+    untold = [
+        f"{path.relative_to(ROOT)}: {other}"
+        for path in SOURCES
+        for other, at_top in imported_rooms(path)
+        if at_top and room_of(path) in below and other not in below[room_of(path)] | {room_of(path)}
+    ]
+    assert untold == [], "the diagram lacks arrows"
