@@ -12,15 +12,15 @@ from cmr_ros.errors import CmrError
 COMMANDS = {
     "template": "build the hand template and the parametric hand",
     "demo": "play a recording through the running node and show what it finds",
-    "benchmark": "measure a part by itself",
+    "benchmark": "measure one part by itself",
     "export": "write a trained network as a model folder",
     "import-checkpoint": "turn a released checkpoint into a model folder",
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
-    "evaluate": "measure the weights on pictures with true hands",
-    "infer": "find the hands in a picture",
-    "synth": "render training pictures",
-    "table": "print the tables of the paper beside own measurements",
-    "train": "train a network as a plan says",
+    "evaluate": "measure a model on images with ground truth",
+    "infer": "find the hands in an image",
+    "synth": "render training images",
+    "table": "print the paper's tables beside this project's measurements",
+    "train": "train a network according to a plan",
 }
 
 
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(
             f"cmr {args.command}: the Python package {error.name!r} is missing; "
-            "pip install 'cmr_ros[train]' brings what training and conversion need",
+            "pip install 'cmr_ros[train]' installs what training and conversion need",
             file=sys.stderr,
         )
         return 2

@@ -6,9 +6,9 @@ from importlib import import_module
 
 #: Part -> one-line help; `cmr_ros.benchmark.PART` has `add_arguments(parser)` and `run(args)`.
 PARTS = {
-    "pipeline": "milliseconds per picture of the whole pipeline, stage by stage",
-    "registration": "root error on cases with known roots, beside the published answers",
-    "noise": "errors of a model's roots on held-out renders, and what its card is to say of them",
+    "pipeline": "milliseconds per image of the whole pipeline, stage by stage",
+    "registration": "root error on cases with known roots, beside the published results",
+    "noise": "errors of a model's roots on held-out renders, for its card",
     "network": "milliseconds of a network, onnxruntime beside plain torch",
 }
 

@@ -18,18 +18,20 @@ from cmr_ros.geometry.skeleton import JOINT_NAMES
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("dataset", type=Path, help="folder of a data set, or a manifest.json")
-    parser.add_argument("--layout", choices=LAYOUTS, help="default: told by the files")
-    parser.add_argument("--split", help="default: the one that is measured")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    parser.add_argument("--layout", choices=LAYOUTS, help="default: recognised by its files")
+    parser.add_argument("--split", help="default: the one for evaluation")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--model", type=Path, help="model folder (default: the package's own)")
-    who.add_argument("--predictions", type=Path, metavar="FILE", help="measure [joints, vertices]")
-    parser.add_argument("--crops", choices=CROPS, default=CROPS[0], help="who places the crops")
+    who.add_argument(
+        "--predictions", type=Path, metavar="FILE", help="measure these [joints, vertices]"
+    )
+    parser.add_argument("--crops", choices=CROPS, default=CROPS[0], help="what places the crops")
     parser.add_argument(
         "--hand-length", type=float, default=0.0, metavar="METRES",
-        help="of all hands, wrist to middle tip; told to the model alone (default: adults')",
+        help="of all hands, wrist to middle tip; for the model only (default: adults')",
     )  # fmt: skip
-    parser.add_argument("--peer", choices=PEERS, help="measure it, too")
+    parser.add_argument("--peer", choices=PEERS, help="also measure this method")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument(

@@ -26,9 +26,11 @@ def add_precision(parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR",
-        help="rendered set to measure the deviation on; int8 chooses its ranges by it",
+        help="rendered set to measure the deviation on; int8 is calibrated on it",
     )  # fmt: skip
-    parser.add_argument("--picture-count", type=int, default=64, help="of them (default: 64)")
+    parser.add_argument(
+        "--picture-count", type=int, default=64, help="how many of its images to use (default: 64)"
+    )
 
 
 def chosen_pictures(args):

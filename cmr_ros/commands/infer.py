@@ -31,10 +31,10 @@ def add_arguments(parser) -> None:
         "--hfov",
         type=float,
         metavar="DEG",
-        help="horizontal field of view, for want of a calibration; depth is as good as this number",
+        help="horizontal field of view, if not calibrated; depth is only as good as this number",
     )
     parser.add_argument(
-        "--rectified", action="store_true", help="the picture is rectified: take P instead of K, D"
+        "--rectified", action="store_true", help="the image is rectified: use P instead of K and D"
     )
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument("--max-hands", type=int, default=2)

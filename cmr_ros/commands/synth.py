@@ -20,7 +20,7 @@ def add_arguments(parser) -> None:
     render.add_argument("--shard-size", type=int, default=1000)
     preview = actions.add_parser("preview", help="write a contact sheet of samples")
     preview.add_argument("--count", type=int, default=48)
-    manifest = actions.add_parser("manifest", help="write whole pictures to measure weights on")
+    manifest = actions.add_parser("manifest", help="write whole images to measure weights on")
     manifest.add_argument("--count", type=int, default=200)
     recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
     for action in (render, preview, manifest, recording):
