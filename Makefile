@@ -22,7 +22,7 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# What `make weights` divides its numbers of pictures by: 1 for weights, 30 to try all its steps.
+# What `make weights` divides its numbers of images by: 1 for weights, 30 to try all its steps.
 DIVISOR ?= 1
 # Both optional; without them skins and rooms are made up.
 SKINS ?=
@@ -34,7 +34,7 @@ resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 .PHONY: help setup demo test weights parameters lint clean
 
 help:
-	@echo 'make demo    play a recording through the real node; pictures and meshes in demo_out/'
+	@echo 'make demo    play a recording through the real node; images and meshes in demo_out/'
 	@echo '             (VIEWER=rerun make demo opens the Rerun viewer)'
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
 	@echo 'make test    install what the tests need and run them'
@@ -55,7 +55,7 @@ demo: setup $(if $(filter rerun,$(VIEWER)),$(VENV)/.rerun)
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
-# weights/README.md tells what each part is for.
+# weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
 	$(RENDER) --seed 901 --count $$((36000 / $(DIVISOR))) -o data/train
 	$(RENDER) --seed 903 --count $$((66000 / $(DIVISOR))) -o data/more
