@@ -1,99 +1,96 @@
-"""From a picture and its camera to hands in camera space; read it from top to bottom."""
+"""From an image and its camera to hands in camera space; read it from top to bottom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, RegistrationError
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.crop import CropCamera, Region
-from cmr_ros.geometry.regions import palm_in_picture
+from cmr_ros.geometry.crop import Region
+from cmr_ros.geometry.regions import palm_in_picture, region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
-from cmr_ros.hand import Cues, Hand
+from cmr_ros.hand import Hand
 from cmr_ros.model import weights
-from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import load_network
-from cmr_ros.registration import SCHEMES, HandSize, Noise, RootEstimate, register
+from cmr_ros.prediction import Crop, CropPrediction, predict, refine
+from cmr_ros.registration import HandSize, Noise, RootEstimate, register
+from cmr_ros.settings import PipelineSettings
+from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
-from cmr_ros.tracking.tracks import Track, Tracker
+from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
 #: A hand's length measured with a ruler is right to about a hundredth.
 _MEASURED_DEVIATION = 0.01
-#: The network knows right hands only, so it is surer of its joints when a left one is mirrored:
-#: logarithm of the odds by the difference in mean confidence, fitted to 1000 held-out renders.
-_CONFIDENCE_ODDS = 26.0
 
 
-@dataclass(frozen=True)
-class Glimpse:
-    """What the network says of a track's crop, in the crop's frame and pixels.
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A hand with its place in camera space."""
 
-    vertices_m: (V, 3) root-relative.  presence: probability in [0, 1] that the crop shows a hand.
-    right: that it is a right one; None if the network does not tell, or the side is known.
-    """
-
-    track: Track
-    region: Region
-    camera: CropCamera
+    prediction: CropPrediction
+    estimate: RootEstimate
+    #: (3,) metres, camera frame.
+    root_m: np.ndarray
+    #: (V, 3) metres, relative to the root, camera frame.
     vertices_m: np.ndarray
-    cues: Cues
-    presence: float
-    right: float | None
 
 
 class HandPipeline:
-    """Finds and follows hands in the pictures of one camera.
+    """Finds and follows hands in the images of one camera.
 
-    model: model folder, by default the package's own.  max_hands: wanted; the detector runs only
-    while fewer are followed: on every picture without any hand, else on every
-    `detection_interval`-th.  min_score: what scores below it is no hand.  handedness: of all hands
-    if it is known; otherwise the network tells left from right.  smoothing_hz: cut-off frequency
-    at rest of the one-euro filters of depth and pose; 0 switches them off.  hand_length_m: of all
-    hands, from the wrist to the tip of the middle finger along the bones; 0 if it is not known,
-    then depth pictures, if there are some, tell it while a hand is followed.  scheme: one of
-    `registration.SCHEMES`.  engine, providers, threads, half: see `inference.load_network`.
-    Raises InputError for files that cannot be used.
+    `settings` may be exchanged at any time.  `refusals` gives the reasons why hands that the last
+    image shows could not be placed in space.
     """
 
     def __init__(
         self,
         model: Path | str | None = None,
         *,
-        max_hands: int = 2,
-        min_score: float = 0.5,
-        detection_interval: int = 5,
-        handedness: Handedness = Handedness.UNKNOWN,
-        smoothing_hz: float = 0.0,
-        hand_length_m: float = 0.0,
-        scheme: str = SCHEMES[0],
+        settings: PipelineSettings | None = None,
         engine: str = "onnxruntime",
         providers: Sequence[str] = ("cuda", "cpu"),
         threads: int = 1,
         half: bool = False,
+        **changes,
     ):
-        if max_hands < 1:
-            raise InputError(f"max_hands {max_hands}: at least one hand must be wanted")
-        self.max_hands, self.min_score = max_hands, min_score
-        self.detection_interval = detection_interval
-        self.handedness, self.smoothing_hz = handedness, smoothing_hz
-        self.hand_length_m, self.scheme = hand_length_m, scheme
+        """Load the networks and warm them up.
+
+        Args:
+            model: model folder, by default the package's own.
+            settings: by default `PipelineSettings()`.
+            engine: see `inference.load_network`, as for `providers`, `threads` and `half`.
+            providers: what onnxruntime runs on, the first that works.
+            threads: of the networks on the CPU.
+            half: whether to compute in half precision.
+            changes: single fields of the settings, as in `HandPipeline(max_hands=4)`.
+
+        Raises:
+            InputError: for files that cannot be used and settings that make no sense.
+
+        """
         self.network = load_network(
-            model or weights.find(weights.HAND_NETWORK),
-            engine,
-            providers,
-            threads,
-            half,
-            batch_sizes=range(1, 2 * max_hands + 1),
+            model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
         )
         self._noise = Noise(**self.network.card.noise)
         self._detector = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
         self._tracker = Tracker()
+        self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """What may be changed while the pipeline runs, as one value."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: PipelineSettings) -> None:
+        # A new hand is looked at on both sides: twice as many crops as hands.
+        self.network.warm_up(range(1, 2 * settings.max_hands + 1))
+        self._settings = settings
 
     @property
     def template(self):
@@ -101,10 +98,11 @@ class HandPipeline:
         return self.network.template
 
     def reset(self) -> None:
-        """End all tracks, as before a picture that has nothing to do with the last one."""
-        self._tracker.keep([])
-        self._pictures_since_detection = 0
-        self._stamp_s = None
+        """Forget all tracks, as before an image that has nothing to do with the last one."""
+        self._tracker.reset()
+        self._clock = ImageClock()
+        self._images_since_detection = 0
+        self.refusals: list[str] = []
 
     def __call__(
         self,
@@ -113,184 +111,153 @@ class HandPipeline:
         stamp_s: float | None = None,
         depth_m: np.ndarray | None = None,
     ) -> list[Hand]:
-        """Return the hands in an RGB picture (height, width, 3) uint8, the longest known first.
+        """Return the hands in an image, the longest known first.
 
-        stamp_s: time of the picture, needed for smoothing alone.  depth_m: (height, width), z of
-        each of the picture's pixels in metres, 0 or NaN where unknown.  Raises InputError for
-        pictures that are not what the camera delivers.
+        Args:
+            picture: RGB (height, width, 3) uint8.
+            camera: the image's.
+            stamp_s: the image's; without stamps, images are taken to come 30 times a second.
+            depth_m: (height, width) z of each of its pixels in metres, 0 or NaN where unknown.
+
+        Raises:
+            InputError: for images that are not what the camera delivers.
+
         """
         _check(picture, camera, depth_m)
-        if stamp_s is not None and self._stamp_s is not None and stamp_s < self._stamp_s:
-            self.reset()
-        self._stamp_s = stamp_s
-
-        known = self._tracker.tracks[: self.max_hands]
-        found = self._detect(picture, self.max_hands - len(known))
-        views = [(track, track.handedness is Handedness.LEFT) for track in known + found]
-        glimpses = self._look(picture, camera, views)
-        glimpses = self._look_again(picture, camera, glimpses)
-        return self._follow(camera, self._place(glimpses, depth_m))
+        if not self._clock.advance(stamp_s):
+            self._tracker.reset()
+        targets = self._tracker.targets(self._detect(picture), self._settings.max_hands)
+        crops = [Crop(track, region, self._side(track)) for track, region in targets]
+        predictions = predict(self.network, picture, camera, crops)
+        predictions = refine(self.network, picture, camera, predictions, self._settings)
+        return self._follow(camera, self._place(predictions, depth_m))
 
     def recover(
         self, picture: np.ndarray, camera: Camera, region: Region, handedness: Handedness
     ) -> Hand | None:
-        """Return the hand in a given region of a picture, or None if there is none.
+        """Return the hand in a given region of an image, or None if there is none.
 
         Neither detects nor follows: the region is looked at once, and tracks stay as they are.
+
+        Args:
+            picture: RGB (height, width, 3) uint8.
+            camera: the image's.
+            region: of the image.
+            handedness: which hand to look for.
+
         """
         _check(picture, camera, None)
-        track = Tracker().start(region, handedness)
-        view = track, handedness is Handedness.LEFT
-        placed = self._place(self._look(picture, camera, [view]), None)
-        return placed[0][1] if placed else None
+        crop = Crop(Tracker().start(region), region, Side(handedness))
+        (prediction,) = predict(self.network, picture, camera, [crop])
+        placed = self._place([prediction], None)
+        present = prediction.presence >= self._settings.min_score
+        return self._hand(placed[0]) if placed and present else None
 
-    def _detect(self, picture: np.ndarray, missing: int) -> list[Track]:
-        """Return a new track for each of at most `missing` palms that no track holds."""
-        self._pictures_since_detection += 1
-        due = self._pictures_since_detection >= self.detection_interval
-        if missing <= 0 or (self._tracker.tracks and not due):
+    def _detect(self, picture: np.ndarray) -> list[Region]:
+        """Return the regions of palms; none while the detector may rest."""
+        self._images_since_detection += 1
+        seen, lost = len(self._tracker.seen), len(self._tracker.lost)
+        due = self._images_since_detection >= self._settings.detection_interval
+        if seen >= self._settings.max_hands or not (due or lost or not seen):
             return []
-        self._pictures_since_detection = 0
-        regions = [detection.region for detection in self._detector(picture)]
-        unknown = self._tracker.associate(regions)[:missing]
-        return [self._tracker.start(region, self.handedness) for region in unknown]
+        self._images_since_detection = 0
+        return [detection.region for detection in self._detector(picture)]
 
-    def _look(
-        self, picture: np.ndarray, camera: Camera, views: Sequence[tuple[Track, bool]]
-    ) -> list[Glimpse]:
-        """Show the network the crops of tracks, mirrored or not, all at once."""
-        if not views:
-            return []
-        card, size = self.network.card, self.network.input_size
-        cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
-        crops = [cut(camera, track.region, size, mirrored=mirrored) for track, mirrored in views]
-        prediction = self.network(np.stack([crop.cut(picture) for crop in crops]))
-        cues = read_cues(prediction, size, card.joint_cue)
-        presence = prediction.presence
-        if presence is None:
-            presence = [cue.confidence.mean() for cue in cues]
-        right: Sequence[float | None] = [None] * len(views)
-        if prediction.handedness is not None and self.handedness is Handedness.UNKNOWN:
-            says = map(float, prediction.handedness)
-            right = [1 - p if crop.mirrored else p for p, crop in zip(says, crops, strict=True)]
-        tracks, _ = zip(*views, strict=True)
-        parts = tracks, crops, prediction.vertices_m, cues, map(float, presence), right
-        return [Glimpse(track, track.region, *rest) for track, *rest in zip(*parts, strict=True)]
-
-    def _look_again(
-        self, picture: np.ndarray, camera: Camera, glimpses: list[Glimpse]
-    ) -> list[Glimpse]:
-        """Look a second time at new hands, and at those that seem to be the other hand.
-
-        Detections are coarser than what joints tell, and say nothing of left and right: where the
-        network tells that, both sides are looked at.
-        """
-        clear, views = [], []
-        for glimpse in glimpses:
-            track, joints_px = glimpse.track, glimpse.cues.joints_px
-            if glimpse.presence < self.min_score:
-                continue
-            if glimpse.right is not None and track.age:
-                track.believe(glimpse.right)
-            elif glimpse.right is not None:
-                track.decide(glimpse.right)
-            left = track.handedness is Handedness.LEFT
-            if track.age and left == glimpse.camera.mirrored:
-                clear.append(glimpse)
-                continue
-            track.aim(glimpse.camera.to_picture(joints_px), self.network.card.crop_margin)
-            sides = (left,) if glimpse.right is None else (False, True)
-            views += [(track, mirrored) for mirrored in sides]
-        looks = groupby(self._look(picture, camera, views), lambda glimpse: glimpse.track.id)
-        return clear + [_likelier(*sides) for _, sides in looks]
+    def _side(self, track: Track) -> Side:
+        """Return which hand a track is: the settings may know better."""
+        known = self._settings.handedness
+        return track.side if known is Handedness.UNKNOWN else Side(known)
 
     def _place(
-        self, glimpses: list[Glimpse], depth_m: np.ndarray | None
-    ) -> list[tuple[Track, Hand]]:
-        """Register all hands together and return those that have a place in camera space."""
-        glimpses = [glimpse for glimpse in glimpses if glimpse.presence >= self.min_score]
-        if not glimpses:
+        self, predictions: Sequence[CropPrediction], depth_m: np.ndarray | None
+    ) -> list[Placement]:
+        """Register all hands together; return those that have a place in camera space."""
+        self.refusals = []
+        if not predictions:
             return []
-        crops = [glimpse.camera for glimpse in glimpses]
-        vertices = np.stack([glimpse.vertices_m for glimpse in glimpses])
+        cameras = [prediction.camera for prediction in predictions]
+        vertices = np.stack([prediction.vertices_m for prediction in predictions])
         estimates = register(
             vertices,
             self.template.joints(vertices),
-            [glimpse.cues for glimpse in glimpses],
-            np.stack([crop.matrix for crop in crops]),
+            [prediction.cues for prediction in predictions],
+            np.stack([camera.matrix for camera in cameras]),
             self.network.input_size,
-            scheme=self.scheme,
+            scheme=self._settings.scheme,
             noise=self._noise,
-            sizes=[self._size(glimpse.track) for glimpse in glimpses],
-            edges=np.stack([crop.picture_edges() for crop in crops]),
-            depths_m=None if depth_m is None else [crop.cut_depth(depth_m) for crop in crops],
+            sizes=[self._size(prediction.crop.track) for prediction in predictions],
+            edges=np.stack([camera.picture_edges() for camera in cameras]),
+            depths_m=None if depth_m is None else [one.cut_depth(depth_m) for one in cameras],
         )
-        hands = []
-        for glimpse, estimate in zip(glimpses, estimates, strict=True):
-            if isinstance(estimate, RootEstimate):
-                hand = self._hand(glimpse, estimate)
-                if np.isfinite(hand.vertices_m).all() and hand.vertices_m[:, 2].min() > 0:
-                    hands.append((glimpse.track, hand))
-        return hands
+        placed = []
+        for prediction, estimate in zip(predictions, estimates, strict=True):
+            if isinstance(estimate, RegistrationError):
+                self.refusals.append(str(estimate))
+                continue
+            to_camera = prediction.camera.to_camera
+            root_m = to_camera(estimate.translation_m)
+            vertices_m = to_camera(estimate.scale * prediction.vertices_m)
+            if np.isfinite(root_m).all() and (root_m + vertices_m)[:, 2].min() > 0:
+                placed.append(Placement(prediction, estimate, root_m, vertices_m))
+            else:
+                self.refusals.append("part of the hand would lie behind the camera")
+        return placed
 
     def _size(self, track: Track) -> HandSize:
         """Return what is known of the size of a track's hand: at least that it is an adult's."""
-        if not self.hand_length_m:
+        if not self._settings.hand_length_m:
             return track.size or HandSize()
-        return HandSize(self.hand_length_m, _MEASURED_DEVIATION)
+        return HandSize(self._settings.hand_length_m, _MEASURED_DEVIATION)
 
-    def _hand(self, glimpse: Glimpse, estimate: RootEstimate) -> Hand:
-        """Take one hand from its crop's frame to the camera's."""
-        track, crop = glimpse.track, glimpse.camera
-        if "depth" in estimate.cues:  # pixels alone tell nothing new about the same hand's size
-            track.learn_size(estimate.size, self._noise.scale_log_sd)
-        root = crop.to_camera(estimate.translation_m)
-        vertices = crop.to_camera(estimate.scale * glimpse.vertices_m)
-        if self.smoothing_hz > 0 and self._stamp_s is not None:
-            root, vertices = track.smoother(root, vertices, self._stamp_s, self.smoothing_hz)
-        vertices = vertices + root
-        handedness = Handedness.LEFT if crop.mirrored else Handedness.RIGHT
+    def _follow(self, camera: Camera, placements: Sequence[Placement]) -> list[Hand]:
+        """Update the hands' tracks; return those whose palm is in the image, without doubles."""
+        hands: dict[Track, Hand] = {}
+        for placement in placements:
+            prediction, estimate = placement.prediction, placement.estimate
+            palm = region_from_joints(prediction.joints_px, prediction.crop.mirrored)
+            if not palm_in_picture(palm, camera.width, camera.height):
+                continue
+            size = None
+            if "depth" in estimate.cues:  # pixels alone tell nothing new about a hand's size
+                # A pose that is misjudged in one image is misjudged in the next, too.
+                deviation = max(estimate.size.deviation, self._noise.scale_log_sd)
+                size = replace(estimate.size, deviation=deviation)
+            track = prediction.crop.track
+            root_m, vertices_m = track.update(
+                Observation(
+                    side=prediction.crop.side,
+                    joints_px=prediction.joints_px,
+                    root_m=placement.root_m,
+                    vertices_m=placement.vertices_m,
+                    size=size,
+                ),
+                self._clock.now_s,
+                margin=self.network.card.crop_margin,
+                smoothing_hz=self._settings.smoothing_hz,
+            )
+            hands[track] = self._hand(replace(placement, root_m=root_m, vertices_m=vertices_m))
+        self._tracker.keep(list(hands), self._clock.now_s)
+        return [hands[track] for track in self._tracker.seen]
+
+    def _hand(self, placement: Placement) -> Hand:
+        prediction, estimate = placement.prediction, placement.estimate
+        camera, crop = prediction.camera, prediction.crop
+        vertices_m = placement.vertices_m + placement.root_m
         return Hand(
-            track_id=track.id,
-            handedness=handedness if track.handedness else Handedness.UNKNOWN,
-            score=glimpse.presence,
-            joints_m=self.template.joints(vertices),
-            vertices_m=vertices,
-            root_covariance_m2=crop.rotation.T @ estimate.covariance_m2 @ crop.rotation,
-            rms_px=estimate.rms_px * glimpse.region.size_px / crop.size_px,
+            track_id=crop.track.id,
+            handedness=crop.side.handedness,
+            score=prediction.presence,
+            joints_m=self.template.joints(vertices_m),
+            vertices_m=vertices_m,
+            root_covariance_m2=camera.rotation.T @ estimate.covariance_m2 @ camera.rotation,
+            rms_px=estimate.rms_px * crop.region.size_px / camera.size_px,
             registration=estimate.cues,
-            region=glimpse.region,
-            joints_px=crop.to_picture(glimpse.cues.joints_px),
-            joint_confidence=glimpse.cues.confidence,
-            silhouette=glimpse.cues.silhouette,
-            silhouette_camera=crop,
+            region=crop.region,
+            joints_px=prediction.joints_px,
+            joint_confidence=prediction.cues.confidence,
+            silhouette=prediction.cues.silhouette,
+            silhouette_camera=camera,
         )
-
-    def _follow(self, camera: Camera, hands: list[tuple[Track, Hand]]) -> list[Hand]:
-        """Aim each track at its hand; hands that leave the picture or are doubles end."""
-        alive = []
-        for track, hand in hands:
-            # By the 2D joints: crops that follow the mesh would drift where it fits badly.
-            track.aim(hand.joints_px, self.network.card.crop_margin)
-            if palm_in_picture(track.palm, camera.width, camera.height):
-                alive.append(track)
-        self._tracker.keep(alive)
-        hand_of = {track.id: hand for track, hand in hands}
-        return [hand_of[track.id] for track in self._tracker.tracks]
-
-
-def _likelier(plain: Glimpse, mirrored: Glimpse | None = None) -> Glimpse:
-    """Return one of the looks at a hand's crop and the mirrored crop, if there was one.
-
-    The hand's track learns which side it is.
-    """
-    if mirrored is None:
-        return plain
-    told = np.clip([plain.right, mirrored.right], 1e-6, 1 - 1e-6)
-    odds = np.log(told / (1 - told)).mean()
-    surer = plain.cues.confidence.mean() - mirrored.cues.confidence.mean()
-    plain.track.decide(float(1 / (1 + np.exp(-odds - _CONFIDENCE_ODDS * surer))))
-    return mirrored if plain.track.handedness is Handedness.LEFT else plain
 
 
 def _check(picture: np.ndarray, camera: Camera, depth_m: np.ndarray | None) -> None:

@@ -11,6 +11,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import hand_length_m
+from cmr_ros.settings import PipelineSettings
 from support.scenes import errors_mm, frames_of, needs_weights
 
 #: Mean joint error in camera space on the recording, in mm: what the weights are good for.
@@ -26,7 +27,7 @@ def shared_pipeline():
 @pytest.fixture
 def pipeline(shared_pipeline):
     shared_pipeline.reset()
-    shared_pipeline.max_hands = 2
+    shared_pipeline.settings = PipelineSettings()
     return shared_pipeline
 
 
@@ -148,31 +149,137 @@ def seen_through(camera, other, picture):
     return cv2.remap(picture, x, y, cv2.INTER_LINEAR)
 
 
-def test_tracks_end_without_a_hand_and_ids_are_not_used_again(pipeline, scene):
-    camera, picture, _ = scene
-    (first,) = pipeline(picture, camera)
-    (same,) = pipeline(picture, camera)
-    assert same.track_id == first.track_id
-    assert pipeline(np.zeros_like(picture), camera) == []
-    (second,) = pipeline(picture, camera)
-    assert second.track_id > first.track_id
+def followed(pipeline, camera, images):
+    """Return the track ids of images (picture, stamp), in order; None where no hand is returned."""
+    ids = []
+    for picture, stamp_s in images:
+        hands = pipeline(picture, camera, stamp_s)
+        ids.append(hands[0].track_id if hands else None)
+    return ids
 
 
-def test_time_running_backwards_starts_anew(pipeline, scene):
+def test_a_hand_that_is_hidden_for_a_moment_keeps_its_id(pipeline, scene):
     camera, picture, _ = scene
-    (first,) = pipeline(picture, camera, 10.0)
-    (again,) = pipeline(picture, camera, 3.0)
-    assert again.track_id > first.track_id
+    black = np.zeros_like(picture)
+    noise = np.random.default_rng(0).integers(0, 256, picture.shape, np.uint8)
+    images = [(picture, 10.0), (black, 10.03), (picture, 10.07), (noise, 10.1), (picture, 10.4)]
+    first, *later = followed(pipeline, camera, images)
+    assert later == [None, first, None, first]
+
+
+def test_a_hand_that_is_gone_for_longer_is_another_one(pipeline, scene):
+    camera, picture, _ = scene
+    black = np.zeros_like(picture)
+    images = [(picture, 10.0), *((black, 10.0 + t / 10) for t in range(1, 7)), (picture, 10.7)]
+    ids = followed(pipeline, camera, images)
+    assert ids[1:7] == [None] * 6 and ids[7] > ids[0]
+
+
+def test_a_hand_is_found_again_where_it_has_moved_meanwhile(pipeline, scene):
+    camera, picture, truth = scene
+    hand = one(pipeline, picture, camera)
+    step_px = int(0.6 * hand.region.size_px)
+    center = camera.project(truth)[:, 0].mean()
+    moved = np.roll(picture, -step_px if center > camera.width / 2 else step_px, axis=1)
+    black = np.zeros_like(picture)
+    images = [(picture, 1.0), (black, 1.03), (black, 1.07), (moved, 1.1)]
+    first, *_, last = followed(pipeline, camera, images)
+    assert last == first
+
+
+def test_stamps_that_step_back_a_little_are_no_new_beginning(pipeline, scene):
+    camera, picture, _ = scene
+    stamps = [5.0, 5.033, 5.028, 5.06, 4.9, 5.1, 5.1]
+    assert len(set(followed(pipeline, camera, [(picture, stamp) for stamp in stamps]))) == 1
+
+
+@pytest.mark.parametrize("later_s", [3.0, 12.0, 3610.0], ids=["loop", "pause", "hour"])
+def test_a_jump_in_time_is_a_new_beginning(pipeline, scene, later_s):
+    camera, picture, _ = scene
+    depth_m = np.full(picture.shape[:2], 0.5, np.float32)
+    (first,) = pipeline(picture, camera, 10.0, depth_m)
+    (unknown,) = pipeline(picture, camera, 10.03)
+    (again,) = pipeline(picture, camera, later_s)
+    assert unknown.track_id == first.track_id < again.track_id
+    # Nor is the size known any longer.
+    assert again.root_covariance_m2[2, 2] > unknown.root_covariance_m2[2, 2]
+
+
+def test_stamps_that_stand_still_do_not_keep_a_hand_alive(pipeline, scene):
+    camera, picture, _ = scene
+    black = np.zeros_like(picture)
+    ids = followed(pipeline, camera, [(image, 0.0) for image in [picture, *[black] * 14, picture]])
+    assert ids[-1] > ids[0]
+
+
+def test_handedness_that_becomes_known_holds_for_followed_hands(pipeline, scene):
+    camera, picture, _ = scene
+    (hand,) = pipeline(picture, camera)
+    other = {Handedness.LEFT: Handedness.RIGHT, Handedness.RIGHT: Handedness.LEFT}[hand.handedness]
+    pipeline.settings = replace(pipeline.settings, handedness=other)
+    hands = pipeline(picture, camera)
+    assert all(found.handedness is other for found in hands)
+    pipeline.settings = PipelineSettings()
+    for _ in range(12):
+        hands = pipeline(picture, camera)
+    assert hands[0].handedness is hand.handedness
+
+
+def test_hands_that_cannot_be_placed_are_named(pipeline, scene):
+    camera, picture, _ = scene
+    matrix = camera.matrix.copy()
+    matrix[[0, 1], [0, 1]] *= 40
+    assert pipeline(picture, replace(camera, matrix=matrix)) == []
+    (reason,) = pipeline.refusals
+    assert "m away" in reason
+    pipeline.reset()
+    assert pipeline(picture, camera) and not pipeline.refusals
 
 
 def test_no_more_hands_than_wanted(pipeline):
     camera, (frame,) = frames_of(hands=2, count=1)
-    pipeline.max_hands = 1
+    pipeline.settings = PipelineSettings(max_hands=1)
     assert len(pipeline(frame.picture(), camera)) == 1
-    pipeline.max_hands = 2
-    for _ in range(pipeline.detection_interval):
+    pipeline.settings = PipelineSettings(max_hands=2)
+    for _ in range(pipeline.settings.detection_interval):
         hands = pipeline(frame.picture(), camera)
     assert len(hands) == 2
+
+
+def test_more_hands_are_warmed_up_for_before_they_come(pipeline, monkeypatch):
+    sizes = []
+    run = type(pipeline.network.engine).__call__
+
+    def noting(engine, images):
+        sizes.append(len(images))
+        return run(engine, images)
+
+    monkeypatch.setattr(type(pipeline.network.engine), "__call__", noting)
+    pipeline.settings = PipelineSettings(max_hands=4)
+    assert max(sizes) == 8
+    sizes.clear()
+    pipeline.settings = PipelineSettings(max_hands=3)
+    assert sizes == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_hands": 0},
+        {"min_score": 1.5},
+        {"min_score": float("nan")},
+        {"detection_interval": 0},
+        {"smoothing_hz": -1.0},
+        {"hand_length_m": 186.0},
+        {"scheme": "guess"},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(pipeline, wrong):
+    (name,) = wrong
+    before = pipeline.settings
+    with pytest.raises(InputError, match=name):
+        pipeline.settings = PipelineSettings(**wrong)
+    assert pipeline.settings is before
 
 
 def test_smoothing_calms_depth(scene):

@@ -6,7 +6,7 @@ onnxruntime serves by default; torch is imported only for the engine of that nam
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,10 +112,15 @@ def _options(provider: str, half: bool) -> dict[str, str]:
 class HandNetwork:
     """A network of a model folder, ready to run."""
 
-    def __init__(self, engine: Engine, template: HandTemplate, card: ModelCard):
+    def __init__(
+        self, engine: Engine, template: HandTemplate, card: ModelCard, source: Path | str = "model"
+    ):
+        """Take an engine that computes what the card says; `source` is what errors call it."""
         self.template = template
         self.card = card
         self.engine = engine
+        self._source = source
+        self._warm: set[int] = set()
         mean, std = (
             np.array(values, np.float32).reshape(3, 1, 1) for values in (card.mean, card.std)
         )
@@ -130,6 +135,15 @@ class HandNetwork:
     def serving(self) -> str:
         """What runs the network, and why something preferred does not."""
         return self.engine.serving
+
+    def warm_up(self, batch_sizes: Iterable[int]) -> None:
+        """Run batches of these sizes once, so that no image waits for what a first run takes.
+
+        Raises InputError if an answer does not fit the template or is not finite.
+        """
+        for count in sorted(set(batch_sizes) - self._warm):
+            _check(self.engine, count, self.template, self.card, self._source)
+            self._warm.add(count)
 
     def normalised(self, crops: np.ndarray) -> np.ndarray:
         """Return crops (N, S, S, 3) as the pictures (N, 3, S, S) that the network takes."""
@@ -190,9 +204,9 @@ def load_network(
         runner = _torch_engine(folder / "model.onnx", card, template, threads, half)
     else:
         runner = OnnxruntimeEngine(folder / "model.onnx", providers, threads, half)
-    for count in batch_sizes:
-        _check(runner, count, template, card, folder)
-    return HandNetwork(runner, template, card)
+    network = HandNetwork(runner, template, card, folder)
+    network.warm_up(batch_sizes)
+    return network
 
 
 def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: int, half: bool):
@@ -206,7 +220,7 @@ def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: 
     return TorchEngine.load(path, card, template, threads, half)
 
 
-def _check(runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path):
+def _check(runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path | str):
     """Run a batch of noise; raise InputError unless the answers fit the template and are finite."""
     shape = (count, 3, card.input_size, card.input_size)
     noise = np.random.default_rng(0).standard_normal(shape, np.float32)

@@ -19,7 +19,6 @@ from visualization_msgs.msg import MarkerArray
 
 from cmr_ros.errors import CmrError, InputError
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros import messages, pictures
@@ -48,9 +47,13 @@ class HandNode(Node):
         p = self._settings = declare(self, self._on_change)
         self._info: CameraInfo | None = None
         self._pipeline = HandPipeline(
-            p.model or None, engine=p.engine, providers=p.providers, threads=p.threads, half=p.half
+            p.model or None,
+            settings=p.pipeline_settings(),
+            engine=p.engine,
+            providers=p.providers,
+            threads=p.threads,
+            half=p.half,
         )
-        self._on_change(p)
         self._advertise()
         self._subscribe(compressed=p.transport == "compressed", depth=p.use_depth)
         self._health = Health(self, self._images.topic, self._pipeline.network.serving)
@@ -88,13 +91,7 @@ class HandNode(Node):
 
     def _on_change(self, parameters: Parameters):
         self._settings = parameters
-        self._pipeline.max_hands = parameters.max_hands
-        self._pipeline.min_score = parameters.min_score
-        self._pipeline.detection_interval = parameters.detection_interval
-        self._pipeline.smoothing_hz = parameters.smoothing_hz
-        self._pipeline.hand_length_m = parameters.hand_length_m
-        self._pipeline.scheme = parameters.registration
-        self._pipeline.handedness = Handedness[parameters.handedness.upper()]
+        self._pipeline.settings = parameters.pipeline_settings()
 
     def _on_info(self, info: CameraInfo):
         self._info = info

@@ -15,7 +15,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import SCHEMES
+from cmr_ros.settings import PipelineSettings
 
 
 def _parameter(default, description: str, limits=None, choices=(), fixed=False):
@@ -106,6 +108,18 @@ class Parameters:
     frame_prefix: str = _parameter(
         "", "Prefix of the TF frame names, for several cameras: left_ gives left_hand_right/wrist"
     )
+
+    def pipeline_settings(self) -> PipelineSettings:
+        """Return the settings of the pipeline."""
+        return PipelineSettings(
+            max_hands=self.max_hands,
+            min_score=self.min_score,
+            detection_interval=self.detection_interval,
+            handedness=Handedness[self.handedness.upper()],
+            smoothing_hz=self.smoothing_hz,
+            hand_length_m=self.hand_length_m,
+            scheme=self.registration,
+        )
 
 
 def declare(node: Node, on_change: Callable[[Parameters], None]) -> Parameters:

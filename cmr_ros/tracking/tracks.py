@@ -1,4 +1,4 @@
-"""Follows hands from picture to picture: where to look next, and which hand is which."""
+"""Follows hands from image to image: which hand is which, and where to look for it next."""
 
 from __future__ import annotations
 
@@ -13,99 +13,193 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import HandSize
 from cmr_ros.tracking.smoothing import Smoother
 
+#: A hand that is not seen for longer is a new one when it comes back: hidden for some images, it
+#: can hardly have been taken for another.
+PATIENCE_S = 0.4
 #: Palms of which more than this share overlaps are one.
 _SAME_PALM = 0.6
+#: A hand that was lost is found again within this many sides of its crop from where it was: at
+#: arm's length the crop is 0.3 m wide, and a hand moves at about 1 m/s.
+_REGAINED = 1.0
 #: A track whose crop differs from a detection's by more than this factor has gone astray.
 _ASTRAY = 1.5
-#: Doubt about a hand's size (see HandSize) that no number of pictures removes.
-_SIZE_DOUBT = 0.015
-#: The share of new evidence in a track's belief about its handedness, and how far the belief must
-#: be from a coin toss before a track changes sides.
-_HANDEDNESS_GAIN, _HANDEDNESS_MARGIN = 0.2, 0.2
+#: Uncertainty of a hand's size (see HandSize.deviation) that no number of images removes.
+_SIZE_DEVIATION = 0.015
+#: The share of new evidence in the belief about a track's handedness, and how far the belief must
+#: be from a coin toss before the track changes sides: three images that clearly disagree.
+_SIDE_GAIN, _SIDE_MARGIN = 0.2, 0.2
 
 
-@dataclass
+@dataclass(frozen=True)
+class Side:
+    """Which hand a track is believed to be."""
+
+    handedness: Handedness = Handedness.UNKNOWN
+    #: In [0, 1].
+    right_probability: float = 0.5
+
+    @classmethod
+    def likelier(cls, right_probability: float) -> Side:
+        """Return the side that a single probability speaks for."""
+        return cls(
+            Handedness.RIGHT if right_probability > 0.5 else Handedness.LEFT, right_probability
+        )
+
+    def updated(self, right_probability: float) -> Side:
+        """Return the belief after one more image, which changes sides with hysteresis."""
+        if self.handedness is Handedness.UNKNOWN:
+            return Side.likelier(right_probability)
+        belief = self.right_probability + _SIDE_GAIN * (right_probability - self.right_probability)
+        if abs(belief - 0.5) > _SIDE_MARGIN:
+            return Side.likelier(belief)
+        return Side(self.handedness, belief)
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What one image shows of a tracked hand."""
+
+    #: On which side, this image included.
+    side: Side
+    #: (21, 2) image pixels.
+    joints_px: np.ndarray
+    #: (3,) metres, camera frame.
+    root_m: np.ndarray
+    #: (V, 3) metres, relative to the root, camera frame.
+    vertices_m: np.ndarray
+    #: What is now known of its size; None if this image adds nothing.
+    size: HandSize | None = None
+
+
+@dataclass(eq=False)
 class Track:
-    """One hand followed over time.
-
-    region: its next crop.  palm: where the crop would be if placed by the palm, as detections are.
-    size: what depth pictures so far tell of the hand's size.  right: belief in [0, 1] that it is a
-    right hand.  age: pictures it was seen in.
-    """
+    """One hand followed over time; it changes in `update` alone."""
 
     id: int
+    #: Its next crop.
     region: Region
+    #: Where that crop would be if placed by the palm, as detections are.
     palm: Region
-    handedness: Handedness = Handedness.UNKNOWN
+    side: Side = Side()
+    #: What depth images so far tell of the hand's size.
     size: HandSize | None = None
-    right: float = 0.5
-    age: int = 0
+    #: When it was last seen; None until the network has confirmed its detection.
+    seen_s: float | None = None
     smoother: Smoother = field(default_factory=Smoother)
 
-    def aim(self, joints_px: np.ndarray, margin: float | None) -> None:
-        """Point the next crop at a hand whose joints lie at picture pixels (21, 2)."""
-        left = self.handedness is Handedness.LEFT
-        self.palm = self.region = region_from_joints(joints_px, left)
-        if margin is not None:
-            self.region = region_from_joints(joints_px, left, margin)
+    @property
+    def is_new(self) -> bool:
+        """Whether no image has confirmed it yet."""
+        return self.seen_s is None
 
-    def learn_size(self, size: HandSize, doubt: float) -> None:
-        """Remember what a picture tells of the hand's size for the next one.
+    def has_gone_astray(self, detected: Region) -> bool:
+        """Return whether a detection of its palm differs too much in size."""
+        return not 1 / _ASTRAY < self.palm.size_px / detected.size_px < _ASTRAY
 
-        doubt: the part of its deviation that further pictures do not remove, because the network
-        errs in the same direction again and again.
+    def update(
+        self, seen: Observation, now_s: float, *, margin: float | None, smoothing_hz: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Take in what an image shows of the hand.
+
+        Args:
+            seen: the hand in the image.
+            now_s: time of the image, on a clock that never runs backwards.
+            margin: side of the crop over that of the hand's box; None: placed by the palm.
+            smoothing_hz: see `PipelineSettings`.
+
+        Returns:
+            Its root (3,) and root-relative vertices (V, 3) in metres, smoothed.
+
         """
-        self.size = HandSize(size.length_m, max(size.deviation, doubt, _SIZE_DOUBT))
-
-    def decide(self, right: float) -> None:
-        """Forget what was believed of the hand's side for a probability that it is a right hand."""
-        self.right = right
-        self.handedness = Handedness.RIGHT if right > 0.5 else Handedness.LEFT
-
-    def believe(self, right: float) -> None:
-        """Take in what one more picture says; the hand changes sides with hysteresis."""
-        self.right += _HANDEDNESS_GAIN * (right - self.right)
-        if abs(self.right - 0.5) > _HANDEDNESS_MARGIN:
-            self.decide(self.right)
+        if seen.side.handedness is not self.side.handedness:
+            self.smoother = Smoother()  # a mesh must not turn into its mirror image by degrees
+        self.side = seen.side
+        # By the 2D joints: crops that follow the mesh would drift where it fits badly.
+        left = self.side.handedness is Handedness.LEFT
+        self.palm = self.region = region_from_joints(seen.joints_px, left)
+        if margin is not None:
+            self.region = region_from_joints(seen.joints_px, left, margin)
+        if seen.size is not None:
+            deviation = max(seen.size.deviation, _SIZE_DEVIATION)
+            self.size = HandSize(seen.size.length_m, deviation)
+        self.seen_s = now_s
+        if smoothing_hz <= 0:
+            return seen.root_m, seen.vertices_m
+        return self.smoother(seen.root_m, seen.vertices_m, now_s, smoothing_hz)
 
 
 class Tracker:
-    """The tracks alive; ids count up from 0 and are never used again."""
+    """The tracks alive: `seen` in the last image, and `lost` since, but not for long."""
 
     def __init__(self):
-        self.tracks: list[Track] = []
+        self.seen: list[Track] = []
+        self.lost: list[Track] = []
         self._next_id = 0
 
-    def start(self, region: Region, handedness: Handedness = Handedness.UNKNOWN) -> Track:
-        """Return a new track on a detection's region; it is not alive until `keep` names it."""
-        track = Track(self._next_id, region, region, handedness)
+    def start(self, region: Region) -> Track:
+        """Return a new track on a detection's region; it is not alive until `keep` gets it."""
+        track = Track(self._next_id, region, region)
         self._next_id += 1
         return track
 
-    def associate(self, regions: Sequence[Region]) -> list[Region]:
-        """Return those detected regions whose palm no living track holds.
+    def targets(self, detections: Sequence[Region], most: int) -> list[tuple[Track, Region]]:
+        """Return at most `most` tracks, new ones included, and where to look for each.
 
-        A track that has gone astray in size is put back on the detection of its palm.
+        Tracks seen in the last image come first, then those that a detection shows, then lost
+        ones, which are looked for where they were.  A detection of a palm that a track holds is
+        that track's, which is looked for there if it was lost or has gone astray.
         """
-        unknown = []
-        for region in regions:
-            track = self._holder(region)
+        regions = {track: track.region for track in self.seen}
+        for detected in detections:
+            track = self._holder(detected, self.seen + self.lost) or self._regained(
+                detected, [track for track in self.lost if track not in regions]
+            )
             if track is None:
-                unknown.append(region)
-            elif not 1 / _ASTRAY < track.palm.size_px / region.size_px < _ASTRAY:
-                track.palm = track.region = region
-        return unknown
+                regions[self.start(detected)] = detected
+            elif track not in regions or track.has_gone_astray(detected):
+                regions[track] = detected
+        for track in self.lost:
+            regions.setdefault(track, track.region)
+        return list(regions.items())[:most]
 
-    def _holder(self, region: Region) -> Track | None:
+    def keep(self, seen: Sequence[Track], now_s: float) -> None:
+        """Take note of the tracks that an image showed.
+
+        Of two tracks on one palm the one lives that was not lost, or else the older one.  Tracks
+        that the image did not show are lost, and end after PATIENCE_S.
+        """
+        old = self.seen + self.lost
+        alive: list[Track] = []
+        for track in sorted(seen, key=lambda track: (track in self.lost, track.id)):
+            if self._holder(track.palm, alive) is None:
+                alive.append(track)
+        self.seen = sorted(alive, key=lambda track: track.id)
+        self.lost = [
+            track
+            for track in old
+            if track not in seen
+            and track.seen_s is not None
+            and now_s - track.seen_s <= PATIENCE_S
+            and self._holder(track.palm, self.seen) is None
+        ]
+
+    def reset(self) -> None:
+        """Forget all tracks; ids count on."""
+        self.seen, self.lost = [], []
+
+    @staticmethod
+    def _holder(region: Region, tracks: Sequence[Track]) -> Track | None:
         """Return the track that holds the palm of a region."""
-        overlaps = [palm_overlap(region, track.palm) for track in self.tracks]
+        overlaps = [palm_overlap(region, track.palm) for track in tracks]
         best = int(np.argmax(overlaps)) if overlaps else None
-        return None if best is None or overlaps[best] < _SAME_PALM else self.tracks[best]
+        return None if best is None or overlaps[best] < _SAME_PALM else tracks[best]
 
-    def keep(self, tracks: Sequence[Track]) -> None:
-        """Let these tracks live on and all others end; of two on one hand the older one lives."""
-        self.tracks = []
-        for track in sorted(tracks, key=lambda track: track.id):
-            if self._holder(track.palm) is None:
-                track.age += 1
-                self.tracks.append(track)
+    @staticmethod
+    def _regained(region: Region, lost: Sequence[Track]) -> Track | None:
+        """Return the nearest lost track whose hand may have moved to a region."""
+        away = [
+            np.hypot(*np.subtract(region.center_px, track.region.center_px)) / track.region.size_px
+            for track in lost
+        ]
+        best = int(np.argmin(away)) if away else None
+        return None if best is None or away[best] > _REGAINED else lost[best]

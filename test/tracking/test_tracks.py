@@ -1,72 +1,191 @@
-"""Tracks."""
+"""Tracks: which hand is which, and where to look for it."""
+
+import numpy as np
+import pytest
 
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import HandSize
-from cmr_ros.tracking.tracks import Tracker
+from cmr_ros.tracking.clock import ImageClock
+from cmr_ros.tracking.tracks import PATIENCE_S, Observation, Side, Track, Tracker
+
+PERIOD_S = 1 / 30
 
 
-def tracks_at(tracker, *centers):
-    return [tracker.start(Region(center, 200)) for center in centers]
+def joints_at(center, size=77.0):
+    """Return joints (21, 2) of a hand, fingers up, whose palm lies around a pixel."""
+    joints = np.zeros((21, 2))
+    joints[:, 0] = np.linspace(-0.5, 0.5, 21)
+    joints[:, 1] = np.where(np.arange(21) == 0, 0.5, -0.5)
+    joints[9] = [0.0, -0.5]
+    joints[0, 0] = 0.0
+    return np.asarray(center) + size * joints
+
+
+RIGHT = Side(Handedness.RIGHT, 0.9)
+
+
+def observation(center=(320, 240), side=RIGHT, size=None, depth_m=0.5):
+    return Observation(
+        side=side,
+        joints_px=joints_at(center),
+        root_m=np.array([0.0, 0.0, depth_m]),
+        vertices_m=np.zeros((4, 3)),
+        size=size,
+    )
+
+
+def show(tracker, now_s, *tracks_and_centers):
+    """Let an image show tracks at image pixels."""
+    for track, center in tracks_and_centers:
+        track.update(observation(center), now_s, margin=None, smoothing_hz=0.0)
+    tracker.keep([track for track, _ in tracks_and_centers], now_s)
+
+
+def started(tracker, *centers, now_s=0.0):
+    """Return tracks that an image has shown."""
+    tracks = [tracker.start(Region(center, 200)) for center in centers]
+    show(tracker, now_s, *zip(tracks, centers, strict=True))
+    return tracks
 
 
 def test_ids_are_never_used_again():
     tracker = Tracker()
-    tracker.keep(tracks_at(tracker, (100, 100), (400, 100)))
-    assert [track.id for track in tracker.tracks] == [0, 1]
-    tracker.keep(tracker.tracks[1:])
-    tracker.keep([*tracker.tracks, *tracks_at(tracker, (100, 100))])
-    assert [(track.id, track.age) for track in tracker.tracks] == [(1, 3), (2, 1)]
-    tracker.keep([])
-    assert tracker.tracks == [] and tracker.start(Region((0, 0), 1)).id == 3
+    _, second = started(tracker, (100, 100), (400, 100))
+    assert [track.id for track in tracker.seen] == [0, 1]
+    show(tracker, 1.0, (second, (400, 100)))
+    assert tracker.seen == [second] and tracker.lost == []
+    tracker.reset()
+    assert tracker.start(Region((0, 0), 1)).id == 2
 
 
-def test_two_tracks_on_one_hand_become_the_older_one():
+def test_a_track_that_no_image_has_confirmed_does_not_live():
     tracker = Tracker()
-    old, new = tracks_at(tracker, (100, 100), (400, 100))
-    tracker.keep([new, old])
-    new.palm = Region((105, 102), 210, 0.1)
-    tracker.keep([new, old])
-    assert tracker.tracks == [old]
+    tracker.start(Region((100, 100), 200))
+    tracker.keep([], 0.0)
+    assert tracker.seen == tracker.lost == []
+
+
+def test_a_lost_track_lives_on_for_a_while():
+    tracker = Tracker()
+    (track,) = started(tracker, (100, 100))
+    tracker.keep([], PATIENCE_S - 0.01)
+    assert tracker.seen == [] and tracker.lost == [track]
+    tracker.keep([], PATIENCE_S + 0.01)
+    assert tracker.lost == []
+
+
+def test_of_two_tracks_on_one_hand_the_older_one_lives():
+    tracker = Tracker()
+    old, new = started(tracker, (100, 100), (400, 100))
+    show(tracker, PERIOD_S, (new, (105, 102)), (old, (100, 100)))
+    assert tracker.seen == [old] and tracker.lost == []
+
+
+def test_a_track_that_comes_back_does_not_take_the_hand_of_one_that_was_followed():
+    tracker = Tracker()
+    old, new = started(tracker, (100, 100), (400, 100))
+    show(tracker, PERIOD_S, (new, (300, 100)))
+    show(tracker, 2 * PERIOD_S, (new, (105, 102)), (old, (100, 100)))
+    assert tracker.seen == [new] and tracker.lost == []
 
 
 def test_hands_that_are_followed_are_not_found_again():
     tracker = Tracker()
-    tracker.keep(tracks_at(tracker, (100, 100)))
-    seen, new = Region((110, 95), 220, -0.2), Region((300, 100), 200)
-    assert tracker.associate([seen, new]) == [new]
-    assert tracker.tracks[0].region.size_px == 200
+    (track,) = started(tracker, (100, 100))
+    again, new = track.palm, Region((400, 100), 200)
+    (first, where), (second, there) = tracker.targets([again, new], most=2)
+    assert first is track and where is track.region
+    assert second.is_new and there is new
 
 
-def test_a_track_that_went_astray_is_put_back():
+def test_a_track_that_went_astray_is_looked_for_where_it_was_detected():
     tracker = Tracker()
-    tracker.keep(tracks_at(tracker, (100, 100)))
-    detected = Region((100, 80), 400)
-    assert tracker.associate([detected]) == []
-    assert tracker.tracks[0].region is tracker.tracks[0].palm is detected
+    (track,) = started(tracker, (100, 100))
+    detected = Region(track.palm.center_px, 2 * track.palm.size_px)
+    assert tracker.targets([detected], most=2) == [(track, detected)]
 
 
-def test_handedness_of_a_followed_hand_has_hysteresis():
-    (track,) = tracks_at(Tracker(), (0, 0))
-    track.decide(0.9)
-    assert track.handedness is Handedness.RIGHT
-    track.believe(0.1)  # one doubtful picture
-    assert track.handedness is Handedness.RIGHT
+def test_a_lost_track_is_looked_for_where_a_hand_was_detected_nearby():
+    tracker = Tracker()
+    (track,) = started(tracker, (100, 100))
+    tracker.keep([], PERIOD_S)
+    assert tracker.targets([], most=2) == [(track, track.region)]
+    x, y = track.region.center_px
+    size_px = track.region.size_px
+    near, far = Region((x + 0.9 * size_px, y), size_px), Region((x + 3 * size_px, y), size_px)
+    assert tracker.targets([near], most=2) == [(track, near)]
+    (new, where), lost = tracker.targets([far], most=2)
+    assert new.is_new and where is far and lost == (track, track.region)
+
+
+def test_no_more_targets_than_wanted_and_lost_ones_last():
+    tracker = Tracker()
+    first, second = started(tracker, (100, 100), (500, 100))
+    show(tracker, PERIOD_S, (second, (500, 100)))
+    new = Region((300, 500), 200)
+    assert [track for track, _ in tracker.targets([new], most=3)][::2] == [second, first]
+    assert first not in dict(tracker.targets([new], most=2))
+
+
+def test_handedness_has_hysteresis():
+    side = Side().updated(0.9)
+    assert side == Side(Handedness.RIGHT, 0.9)
+    side = side.updated(0.1)  # one doubtful image
+    assert side.handedness is Handedness.RIGHT
     for _ in range(10):
-        track.believe(0.1)
-    assert track.handedness is Handedness.LEFT
-    track.believe(0.9)
-    assert track.handedness is Handedness.LEFT
-    track.decide(0.6)  # a close look
-    assert track.handedness is Handedness.RIGHT and track.right == 0.6
+        side = side.updated(0.1)
+    assert side.handedness is Handedness.LEFT
+    assert side.updated(0.9).handedness is Handedness.LEFT
+
+
+def test_smoothing_begins_afresh_when_a_hand_changes_sides():
+    track = Track(0, Region((0, 0), 1), Region((0, 0), 1))
+
+    def depth_m(side, depth, now_s):
+        seen = observation(side=Side(side, 0.5), depth_m=depth)
+        return track.update(seen, now_s, margin=None, smoothing_hz=1.0)[0][2]
+
+    assert depth_m(Handedness.RIGHT, 0.5, 0.0) == pytest.approx(0.5)
+    assert 0.5 < depth_m(Handedness.RIGHT, 0.52, PERIOD_S) < 0.519
+    assert depth_m(Handedness.LEFT, 0.52, 2 * PERIOD_S) == pytest.approx(0.52)
 
 
 def test_a_learned_hand_size_is_never_known_better_than_the_network_errs():
-    (track,) = tracks_at(Tracker(), (0, 0))
+    track = Track(0, Region((0, 0), 1), Region((0, 0), 1))
+    track.update(observation(), 0.0, margin=None, smoothing_hz=0.0)
     assert track.size is None
-    track.learn_size(HandSize(0.17, 0.001), 0.0)
+    track.update(observation(size=HandSize(0.17, 0.001)), 0.1, margin=None, smoothing_hz=0.0)
     assert track.size.length_m == 0.17 and 0.01 < track.size.deviation < 0.02
-    track.learn_size(HandSize(0.17, 0.001), 0.06)
-    assert track.size.deviation == 0.06
-    track.learn_size(HandSize(0.18, 0.08), 0.06)
+    track.update(observation(size=HandSize(0.18, 0.08)), 0.2, margin=None, smoothing_hz=0.0)
+    track.update(observation(), 0.3, margin=None, smoothing_hz=0.0)
     assert track.size == HandSize(0.18, 0.08)
+
+
+@pytest.mark.parametrize(
+    "stamps, passed_s",
+    [
+        ([5.0, 5.1, 5.3], 0.3),
+        ([5.0, 5.1, 5.09, 5.2], 0.1 + PERIOD_S + 0.1),
+        ([None, None, None], 2 * PERIOD_S),
+        ([0.0, 0.0, 0.0], 2 * PERIOD_S),
+        ([1.7e9, 1.7e9 + 0.5], 0.5),
+    ],
+)
+def test_the_clock_never_runs_backwards(stamps, passed_s):
+    clock = ImageClock()
+    assert clock.advance(stamps[0])
+    start_s = clock.now_s
+    for stamp_s in stamps[1:]:
+        before_s = clock.now_s
+        assert clock.advance(stamp_s)
+        assert clock.now_s > before_s
+    assert clock.now_s - start_s == pytest.approx(passed_s, abs=1e-6)
+
+
+@pytest.mark.parametrize("stamps", [(5.0, 6.5), (5.0, 1.0), (1.7e9, 3.0), (5.0, 3700.0)])
+def test_the_clock_notices_another_scene(stamps):
+    clock = ImageClock()
+    assert clock.advance(stamps[0])
+    assert not clock.advance(stamps[1])
+    assert clock.advance(stamps[1] + 0.03)
