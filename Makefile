@@ -58,16 +58,13 @@ test: $(VENV)/.test
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
 	$(RENDER) --seed 901 --count $$((36000 / $(DIVISOR))) -o data/train
-	$(RENDER) --seed 903 --count $$((66000 / $(DIVISOR))) -o data/more
+	$(RENDER) --seed 903 --count $$((66000 / $(DIVISOR))) -o data/train_2
 	$(RENDER) --seed 902 --count $$((2000 / $(DIVISOR) > 200 ? 2000 / $(DIVISOR) : 200)) \
 	  -o data/validation
-	$(TRAIN) $(call resumed,mobile_cpu)
-	$(TRAIN) $(call resumed,mobile_cpu_more)
-	mkdir -p data/both
-	for shard in data/train/shard_*; do ln -sf ../../$$shard data/both/shard_0$${shard##*_}; done
-	for shard in data/more/shard_*; do ln -sf ../../$$shard data/both/shard_1$${shard##*_}; done
-	$(TRAIN) $(call resumed,mobile_cpu_last)
-	$(BIN)/cmr export runs/mobile_cpu_last/last.pt --template weights/hand_mobile/template.npz \
+	$(TRAIN) $(call resumed,mobile_cpu_stage1)
+	$(TRAIN) $(call resumed,mobile_cpu_stage2)
+	$(TRAIN) $(call resumed,mobile_cpu_stage3)
+	$(BIN)/cmr export runs/mobile_cpu_stage3/last.pt --template weights/hand_mobile/template.npz \
 	  -o runs/hand_mobile --precision compact --joint-cue mean \
 	  --pictures data/validation --picture-count 32
 	$(BIN)/cmr benchmark noise --model runs/hand_mobile --renders data/validation --count 2000 --write

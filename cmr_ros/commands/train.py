@@ -12,7 +12,7 @@ from cmr_ros.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("plan", help="YAML file, such as config/train_mobile_cpu.yaml")
+    parser.add_argument("plan", help="YAML file, such as config/train_mobile_gpu.yaml")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change an entry of it"

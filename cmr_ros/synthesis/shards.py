@@ -52,16 +52,19 @@ def write_shard(path: Path, samples: Sequence[Sample], codes: Sequence[np.ndarra
 
 
 class Shards:
-    """A rendered set as a sequence of `Sample`; pictures are decoded when asked for.
+    """Rendered sets, one after the other, as a sequence of `Sample`, each decoded when asked for.
 
     Shards are read on first use and kept in memory, about 55 kB a sample.  Raises InputError for
     an empty folder at once, and for a damaged shard when it is read.
     """
 
-    def __init__(self, folder: str | Path):
-        self._paths = sorted(Path(folder).glob("shard_*.npz"))
-        if not self._paths:
-            raise InputError(f"{folder}: no shard_*.npz here; `cmr synth render -o {folder}`")
+    def __init__(self, *folders: str | Path):
+        self._paths: list[Path] = []
+        for folder in folders:
+            paths = sorted(Path(folder).glob("shard_*.npz"))
+            if not paths:
+                raise InputError(f"{folder}: no shard_*.npz here; `cmr synth render -o {folder}`")
+            self._paths += paths
         self._shards: list[dict[str, np.ndarray] | None] = [None] * len(self._paths)
         self._ends = np.cumsum([_count(path) for path in self._paths])
 

@@ -66,7 +66,7 @@ class Training:
         self.epoch = 0
         self.metrics: dict[str, float] = {}
         self.renders = RenderedSamples(Shards(plan.validation))
-        self.samples = self._samples("train", RenderedSamples(Shards(plan.train), plan.limit))
+        self.samples = self._samples("train", RenderedSamples(Shards(*plan.train), plan.limit))
         self.held_out = self._samples("validation", self.renders)
         self.steps = len(self.samples) // processes.count // plan.batch_size
         if not self.steps:

@@ -1,11 +1,11 @@
-"""What a training run is told: one YAML file, checked before anything is computed."""
+"""The settings of a training run: a YAML file, checked before anything is computed."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
@@ -14,6 +14,7 @@ from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.losses import LossWeights
 
+T = TypeVar("T")
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _SCHEDULES = ("cosine", "step")
 
@@ -22,7 +23,8 @@ _SCHEDULES = ("cosine", "step")
 class TrainingPlan:
     """A run of `cmr train`.
 
-    Data: train, validation: folders of shards (`cmr synth`).  template: template.npz of the hand.
+    Data: train: folder of shards (`cmr synth`), or several, read one after the other.  validation:
+    folder of shards.  template: template.npz of the hand.
     output: where checkpoints, logs and pictures go.  limit: use the first so many samples alone.
     workers: processes that read ahead.
     Network: preset: its name; network: entries that differ from the preset.  trunk:
@@ -38,7 +40,7 @@ class TrainingPlan:
     Machine: precision fp32, or bf16 or fp16 where it is safe.  threads: of the CPU.  seed.
     """
 
-    train: Path
+    train: tuple[Path, ...]
     validation: Path
     template: Path
     output: Path
@@ -101,23 +103,38 @@ class TrainingPlan:
 def load_plan(path: Path | str, **changes: Any) -> TrainingPlan:
     """Return the plan in a YAML file, with changes; relative paths start at the current folder.
 
-    Raises InputError for a file, name or value that cannot be used.
+    The entry `extends` names another plan, relative to the file itself, whose entries hold unless
+    the file has its own.  Raises InputError for a file, name or value that cannot be used.
     """
+    values = _read(Path(path)) | changes
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({error})") from None
-    try:
-        if not isinstance(values, dict):
-            raise InputError("expected names and values")
-        return _build(TrainingPlan, values | changes)
+        return _build(TrainingPlan, values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def _build(kind, values: dict[str, Any]):
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the entries of a YAML file and of the plans that it extends."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({error})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected names and values")
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    extended_by = (*extended_by, path.resolve())
+    base = path.parent / str(base)
+    if base.resolve() in extended_by:
+        raise InputError(f"{path}: extends {base}, which extends it; name another plan")
+    return _read(base, extended_by) | values
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
     """Return a dataclass of plain values, those nested in it included."""
     hints = get_type_hints(kind)
     if unknown := sorted(set(values) - set(hints)):
@@ -132,13 +149,16 @@ def _build(kind, values: dict[str, Any]):
     return kind(**{name: _convert(name, hints[name], value) for name, value in values.items()})
 
 
-def _convert(name: str, hint, value):
+def _convert(name: str, hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise InputError(f"{name}: expected names and values")
         return _build(hint, value)
     if hint == Path or hint == Path | None:
         return None if value is None else Path(str(value)).expanduser()
+    if hint == tuple[Path, ...]:
+        entries = value if isinstance(value, list) else [value]
+        return tuple(_convert(name, Path, entry) for entry in entries)
     if isinstance(value, list):
         return tuple(value)
     try:

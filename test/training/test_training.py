@@ -14,6 +14,8 @@ import yaml
 
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.weights import find
 from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.trunk import MobileTrunk
 from cmr_ros.synthesis.sample import Sample
@@ -263,6 +265,43 @@ def test_plans_that_cannot_be_followed(plan_file, changes, message):
         Training(load_plan(plan_file, **changes), ALONE)
 
 
+def test_a_plan_extends_another(plan_file, tmp_path):
+    (tmp_path / "deeper").mkdir()
+    longer = tmp_path / "deeper" / "longer.yaml"
+    longer.write_text("extends: ../plan.yaml\nepochs: 7\ncache: null\ntrain: [a, b]\n")
+    base, plan = load_plan(plan_file), load_plan(longer, seed=3)
+    expected = dataclasses.replace(base, epochs=7, cache=None, train=(Path("a"), Path("b")), seed=3)
+    assert plan == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("extends: nowhere.yaml", "nowhere.yaml: cannot be read"),
+        ("extends: circle.yaml", "extends"),
+        ("extends: other.yaml", "circle.yaml, which extends it"),
+        ("- train", "expected names and values"),
+    ],
+)
+def test_plans_that_extend_nothing_useful(tmp_path, content, message):
+    (tmp_path / "circle.yaml").write_text(content)
+    (tmp_path / "other.yaml").write_text("extends: circle.yaml")
+    with pytest.raises(InputError, match=message):
+        load_plan(tmp_path / "circle.yaml")
+
+
+def test_several_sets_are_read_one_after_the_other(data):
+    both = Shards(data / "validation", data / "train")
+    assert len(both) == 30
+    for index, name, own in ((5, "validation", 5), (6, "train", 0), (29, "train", 23)):
+        assert np.array_equal(both[index].vertices, Shards(data / name)[own].vertices)
+    with pytest.raises(InputError, match="nowhere"):
+        Shards(data / "train", data / "nowhere")
+
+
 def test_plans_that_ship_are_sound():
+    shipped = ModelCard.load(find("hand_mobile/model.json"))
     for path in sorted(Path(__file__).parents[2].glob("config/train_*.yaml")):
-        assert load_plan(path).network_config.encoder == "mobile"
+        config = load_plan(path).network_config
+        assert config.encoder == "mobile"
+        assert config.heatmap_sigma_px == shipped.heatmap_sigma_px
