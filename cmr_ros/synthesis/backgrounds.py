@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from cmr_ros.synthesis.settings import ClutterSettings
 from cmr_ros.synthesis.surfaces import Texture
 
 _SIZE = 320
@@ -18,7 +19,8 @@ class Clutter:
     Picture k is the same whatever was asked before, so samples do not depend on their order.
     """
 
-    def __init__(self, count: int, skin_colored: float):
+    def __init__(self, count: int, skin_colored: float, style: ClutterSettings):
+        self.style = style
         self._pictures: list[np.ndarray | None] = [None] * count
         self._skin_colored = skin_colored
         self._textures: dict[int, Texture] = {}
@@ -28,7 +30,7 @@ class Clutter:
         k = int(rng.integers(len(self._pictures)))
         if self._pictures[k] is None:
             own = np.random.default_rng(k)
-            self._pictures[k] = draw_clutter(own, own.random() < self._skin_colored)
+            self._pictures[k] = draw_clutter(self.style, own, own.random() < self._skin_colored)
         return self._pictures[k]
 
     def texture(self, rng: np.random.Generator) -> Texture:
@@ -41,53 +43,64 @@ class Clutter:
 
     def view(self, rng: np.random.Generator, size_px: int) -> np.ndarray:
         """Return a random piece (s, s, 3) of one picture, turned and scaled."""
-        scale = size_px / _SIZE * np.exp(rng.uniform(-0.2, 1.2))
-        turn = cv2.getRotationMatrix2D((_SIZE / 2, _SIZE / 2), rng.normal(0, 25), scale)
-        turn[:, 2] += size_px / 2 - _SIZE / 2 + rng.uniform(-0.3, 0.3, 2) * _SIZE * scale
+        style = self.style
+        scale = size_px / _SIZE * np.exp(rng.uniform(*style.zoom_log))
+        turn = cv2.getRotationMatrix2D((_SIZE / 2, _SIZE / 2), rng.normal(0, style.turn_deg), scale)
+        shift = rng.uniform(-style.shift, style.shift, 2)
+        turn[:, 2] += size_px / 2 - _SIZE / 2 + shift * _SIZE * scale
         return cv2.warpAffine(
             self.picture(rng), turn, (size_px, size_px), borderMode=cv2.BORDER_REFLECT
         )
 
 
-def draw_clutter(rng: np.random.Generator, skin_colored: bool) -> np.ndarray:
+def draw_clutter(
+    style: ClutterSettings, rng: np.random.Generator, skin_colored: bool
+) -> np.ndarray:
     """Return a picture of layered shapes, lines, text and texture; sharper towards the front."""
-    palette = skin_palette(rng, 6) if skin_colored else palette_of_things(rng, 6)
-    picture = _ground(rng, palette)
-    for layer in range(rng.integers(1, 5)):
-        add_shapes(picture, rng, palette, rng.integers(1, 12))
-        if rng.random() < 0.4:
-            _add_row(picture, rng, palette)
+    palette = (skin_palette if skin_colored else palette_of_things)(style, rng, 6)
+    picture = _ground(style, rng, palette)
+    for layer in range(rng.integers(*style.layers)):
+        add_shapes(picture, style, rng, palette, rng.integers(*style.shapes))
+        if rng.random() < style.rows:
+            _add_row(picture, style, rng, palette)
         if layer == 0:
-            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 5))
-    grain = rng.normal(0, rng.uniform(1, 14), (_SIZE, _SIZE, 1))
-    grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.4, 2))[..., None]
-    shade = cv2.resize(rng.normal(1, 0.25, (3, 3)), (_SIZE, _SIZE), interpolation=cv2.INTER_CUBIC)
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*style.blur_px))
+    grain = rng.normal(0, rng.uniform(*style.grain), (_SIZE, _SIZE, 1))
+    grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(*style.grain_px))[..., None]
+    shade = rng.normal(1, style.shade, (3, 3))
+    shade = cv2.resize(shade, (_SIZE, _SIZE), interpolation=cv2.INTER_CUBIC)
     return np.clip(picture * np.clip(shade, 0.3, 1.5)[..., None] + grain, 0, 255).astype(np.uint8)
 
 
-def skin_palette(rng: np.random.Generator, count: int) -> np.ndarray:
+def skin_palette(style: ClutterSettings, rng: np.random.Generator, count: int) -> np.ndarray:
     """Return colours (count, 3) like skin, wood, cardboard and sand."""
-    light = rng.uniform(60, 240, (count, 1))
-    return np.clip(light * [1, 0.76, 0.62] * rng.normal(1, 0.08, (count, 3)), 0, 255).astype(int)
+    light = rng.uniform(*style.skin_light, (count, 1)) * [1, 0.76, 0.62]
+    return np.clip(light * rng.normal(1, style.skin_spread, (count, 3)), 0, 255).astype(int)
 
 
-def palette_of_things(rng: np.random.Generator, count: int) -> np.ndarray:
+def palette_of_things(style: ClutterSettings, rng: np.random.Generator, count: int) -> np.ndarray:
     """Return colours (count, 3) of paint, cloth and things: mostly dull, now and then bright."""
     hue = rng.uniform(0, 180, count)
-    saturation = 255 * rng.beta(1.1, 3.0, count)
-    value = 255 * rng.beta(1.4, 1.2, count)
+    saturation = 255 * rng.beta(*style.saturation_beta, count)
+    value = 255 * rng.beta(*style.value_beta, count)
     hsv = np.stack([hue, saturation, value], axis=-1).astype(np.uint8)
     return cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(int)
 
 
-def add_shapes(picture: np.ndarray, rng: np.random.Generator, palette, count: int):
+def add_shapes(
+    picture: np.ndarray,
+    style: ClutterSettings,
+    rng: np.random.Generator,
+    palette: np.ndarray,
+    count: int,
+) -> None:
     """Draw `count` boxes, ellipses, polygons, lines and words upon a picture, in place."""
     size = picture.shape[0]
     for _ in range(count):
         color = tuple(int(c) for c in palette[rng.integers(len(palette))])
         center = rng.uniform(0, size, 2)
-        extent = size * np.exp(rng.normal(-1.8, 0.7, 2))
-        angle = rng.choice([0.0, 90.0, rng.uniform(0, 180)], p=[0.4, 0.1, 0.5])
+        extent = size * np.exp(rng.normal(*style.extent_log, 2))
+        angle = rng.choice([0.0, 90.0, rng.uniform(0, 180)], p=style.angles)
         kind = rng.integers(5)
         if kind == 0:
             box = cv2.boxPoints((tuple(center), tuple(2 * extent), angle))
@@ -97,39 +110,42 @@ def add_shapes(picture: np.ndarray, rng: np.random.Generator, palette, count: in
             at = tuple(center.astype(int))
             cv2.ellipse(picture, at, axes, angle, 0, 360, color, -1, cv2.LINE_AA)
         elif kind == 2:
-            corners = center + extent.max() * rng.normal(0, 0.7, (rng.integers(3, 7), 2))
+            offsets = rng.normal(0, style.corner_spread, (rng.integers(*style.corners), 2))
+            corners = center + extent.max() * offsets
             cv2.fillPoly(picture, [corners.astype(np.int32)], color, cv2.LINE_AA)
         elif kind == 3:
             reach = 2 * size * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
             ends = [tuple(p.astype(int)) for p in (center - reach, center + reach)]
-            width = int(1 + rng.exponential(0.02) * size)
+            width = int(1 + rng.exponential(style.line_width) * size)
             cv2.line(picture, *ends, color, width, cv2.LINE_AA)
         else:
-            word = "".join(rng.choice(list(_LETTERS), rng.integers(1, 9)))
-            height = rng.uniform(0.4, 2.5)
+            word = "".join(rng.choice(list(_LETTERS), rng.integers(*style.letters)))
+            height = rng.uniform(*style.letter_height)
             at = tuple((center - [size / 5, 0]).astype(int))
             cv2.putText(picture, word, at, rng.integers(0, 5), height, color, 2, cv2.LINE_AA)
 
 
-def _ground(rng: np.random.Generator, palette) -> np.ndarray:
+def _ground(style: ClutterSettings, rng: np.random.Generator, palette: np.ndarray) -> np.ndarray:
     """Return a wall, a gradient or a cloudy texture in two colours of the palette."""
     first, second = palette[rng.choice(len(palette), 2)].astype(np.float32)
     octaves = [
         cv2.resize(rng.normal(0, 1, (k, k)), (_SIZE, _SIZE), interpolation=cv2.INTER_CUBIC) / k**0.5
-        for k in rng.choice([2, 4, 8, 16, 40, 80], rng.integers(1, 5), replace=False)
+        for k in rng.choice(style.ground_cells, rng.integers(*style.ground_octaves), replace=False)
     ]
-    mix = np.clip(0.5 + rng.uniform(0.05, 0.8) * sum(octaves), 0, 1)[..., None]
+    mix = np.clip(0.5 + rng.uniform(*style.ground_mix) * sum(octaves), 0, 1)[..., None]
     return np.ascontiguousarray((first * mix + second * (1 - mix)).astype(np.uint8))
 
 
-def _add_row(picture: np.ndarray, rng: np.random.Generator, palette):
+def _add_row(
+    picture: np.ndarray, style: ClutterSettings, rng: np.random.Generator, palette: np.ndarray
+) -> None:
     """Draw equal things side by side in rows: shelves, windows, tiles, keyboards, stripes."""
     size = picture.shape[0]
-    pitch = size * rng.uniform(0.04, 0.25, 2)
-    fill = rng.uniform(0.4, 0.95, 2)
-    top, left = rng.uniform(-0.2, 0.6, 2) * size
-    rows, columns = rng.integers(1, 9), rng.integers(3, 25)
-    round_ones = rng.random() < 0.3
+    pitch = size * rng.uniform(*style.row_pitch, 2)
+    fill = rng.uniform(*style.row_fill, 2)
+    top, left = rng.uniform(*style.row_corner, 2) * size
+    rows, columns = rng.integers(*style.row_count), rng.integers(*style.row_length)
+    round_ones = rng.random() < style.row_round
     colors = [tuple(int(c) for c in palette[k]) for k in rng.choice(len(palette), 3)]
     for row in range(rows):
         for column in range(columns):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.synthesis.settings import Counts, RoomSettings
 from cmr_ros.synthesis.surfaces import Light
 
 _HEIGHT, _WIDTH = 128, 256
@@ -111,10 +112,13 @@ def _load(file: Path) -> Environment:
     return Environment(np.where(brightest > 5, np.maximum(radiance, 0.4 * brightest), radiance))
 
 
-def procedural_environment(rng: np.random.Generator) -> Environment:
+def procedural_environment(
+    rng: np.random.Generator, settings: RoomSettings | None = None
+) -> Environment:
     """Return a made-up room or landscape: ceiling, floor, walls with clutter, lamps or windows."""
+    settings = settings or RoomSettings()
     up = np.linspace(1, -1, _HEIGHT, dtype=np.float32)[:, None]
-    colors = rng.uniform(0.05, 0.9, (3, 1)) * rng.uniform(0.8, 1.2, (3, 3))
+    colors = rng.uniform(*settings.color, (3, 1)) * rng.uniform(*settings.color_tint, (3, 3))
     walls = 1 / (1 + np.exp(-(0.45 - np.abs(up)) / 0.05))
     base = walls[..., None] * colors[0]
     base = base + (1 - walls[..., None]) * np.where(up[..., None] > 0, colors[1], colors[2])
@@ -122,17 +126,20 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
         cv2.resize(rng.normal(0, 1, (2**k, 2 ** (k + 1))).astype(np.float32), (_WIDTH, _HEIGHT)) / k
         for k in (2, 3, 5, 6)
     )
-    radiance = (base * np.exp(0.45 * noise[..., None])).astype(np.float32)
-    for _ in range(rng.integers(0, 12)):
-        _paint(radiance, rng, rng.uniform(0.02, 1.0) * rng.uniform(0.6, 1, 3), (4, 40))
-    for _ in range(rng.integers(1, 5)):
-        warmth = rng.normal(0, 0.15)
-        lamp = np.exp(rng.uniform(0.5, 4)) * np.array([1 + warmth, 1, 1 - warmth])
-        _paint(radiance, rng, lamp, (4, 24), rows=(0, 80))
+    radiance = (base * np.exp(settings.stain_log * noise[..., None])).astype(np.float32)
+    for _ in range(rng.integers(*settings.things)):
+        color = rng.uniform(*settings.thing_light) * rng.uniform(*settings.thing_tint, 3)
+        _paint(radiance, rng, color, settings.thing_px, (0, _HEIGHT))
+    for _ in range(rng.integers(*settings.lamps)):
+        warmth = rng.normal(0, settings.lamp_warmth)
+        lamp = np.exp(rng.uniform(*settings.lamp_log)) * np.array([1 + warmth, 1, 1 - warmth])
+        _paint(radiance, rng, lamp, settings.lamp_px, settings.lamp_rows)
     return Environment(radiance)
 
 
-def _paint(radiance, rng, color, extent, rows=(0, _HEIGHT)):
+def _paint(
+    radiance: np.ndarray, rng: np.random.Generator, color: np.ndarray, extent: Counts, rows: Counts
+) -> None:
     """Set one upright rectangle of the panorama."""
     width, height = rng.integers(*extent, 2)
     row, column = rng.integers(*rows), rng.integers(0, _WIDTH)

@@ -18,7 +18,7 @@ from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.sample import Sample
-from cmr_ros.synthesis.settings import PictureSettings
+from cmr_ros.synthesis.settings import BackdropSettings, LightSettings, PictureSettings
 from cmr_ros.synthesis.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
 
 _MADE_UP_ROOMS = 64
@@ -48,10 +48,14 @@ class Generator:
         self.settings = settings or PictureSettings()
         self._model = model
         self._seed = seed
-        self._placer = HandPlacer(model, skins)
+        self._placer = HandPlacer(model, skins, self.settings.skin)
         self._panoramas = load_environments(panoramas) if panoramas else []
         self._rooms: dict[int, Environment] = {}
-        self._clutter = Clutter(self.settings.clutter_pictures, self.settings.skin_colored)
+        self._clutter = Clutter(
+            self.settings.clutter_pictures,
+            self.settings.skin_colored,
+            self.settings.clutter_style,
+        )
         self._renderer = Renderer(self.settings.size_px)
 
     def sample(self, index: int) -> Sample:
@@ -69,19 +73,19 @@ class Generator:
             return None
         meshes = self._meshes(hand, rng)
         environment = self._environment(rng)
-        panorama_from_camera = _random_gaze(rng)
-        light = _random_light(environment, panorama_from_camera, rng)
+        panorama_from_camera = _random_gaze(settings.light, rng)
+        light = _random_light(environment, panorama_from_camera, settings.light, rng)
         layers = self._renderer.render(meshes, matrix, light)
         background = self._background(environment, light, rng)
-        picture = _composite(layers, background, rng)
+        picture = _composite(layers, background, settings.backdrop, rng)
         joints_px = project(hand.joints, matrix)
         inside = np.ones(picture.shape[:2], bool)
         if rng.random() < settings.borders:
-            inside = inside_borders(joints_px, settings.size_px, rng)
+            inside = inside_borders(joints_px, settings.size_px, settings.photograph, rng)
         picture = photograph(picture, settings, rng) * inside[..., None]
         mask = (layers.parts[..., HAND] > 0.5) & inside
         visible = _visible(with_tips_inside(hand.joints), matrix, layers, inside)
-        if visible.sum() < 7 or mask.sum() < 0.03 * mask.size:
+        if visible.sum() < settings.least_visible or mask.mean() < settings.least_mask:
             return None
         return Sample(
             picture, hand.template_vertices.astype(np.float32), hand.joints.astype(np.float32),
@@ -107,37 +111,38 @@ class Generator:
     def _meshes(self, hand: PlacedHand, rng: np.random.Generator) -> list[Mesh]:
         """Return the hand and what surrounds it; the hand comes first."""
         settings, clutter, joints = self.settings, self._clutter, hand.joints
+        things = settings.things
         palm_m = np.linalg.norm(joints[9] - joints[0])
         meshes = [hand.mesh]
         if rng.random() < settings.sleeve:
-            meshes.append(scene.sleeve(hand.mesh, joints[0], hand.elbow_side, rng, clutter))
+            meshes.append(scene.sleeve(hand.mesh, joints[0], hand.elbow_side, things, rng, clutter))
         elif rng.random() < settings.bracelet:
-            meshes.append(scene.bracelet(joints[0], hand.elbow_side, palm_m, rng, clutter))
+            meshes.append(scene.bracelet(joints[0], hand.elbow_side, palm_m, things, rng, clutter))
         if rng.random() < settings.ring:
-            meshes.append(scene.ring(joints, rng))
+            meshes.append(scene.ring(joints, things, rng))
         if rng.random() < settings.held:
-            meshes.append(scene.held_object(joints, rng, clutter))
+            meshes.append(scene.held_object(joints, things, rng, clutter))
         if rng.random() < settings.occluder:
-            meshes.append(scene.occluder(joints, rng, clutter))
+            meshes.append(scene.occluder(joints, things, rng, clutter))
         if rng.random() < settings.second_hand:
             meshes += self._second_hand(hand, rng)
         return meshes
 
     def _second_hand(self, hand: PlacedHand, rng: np.random.Generator) -> list[Mesh]:
         """Return another hand beside the first, or none if no free place was found."""
-        posed = self._pose(rng)
-        left = rng.random() < 0.7
+        posed, settings = self._pose(rng), self.settings.other_hand
+        left = rng.random() < settings.left
         mirror = np.diag([-1.0 if left else 1.0, 1, 1])
-        turn = rotation([0, 0, 1], rng.normal(0, 1.2)) @ random_view(
+        turn = rotation([0, 0, 1], rng.normal(0, settings.roll_rad)) @ random_view(
             posed.joints, self.settings, rng
         )
-        for _ in range(4):
+        for _ in range(settings.tries):
             away = rng.uniform(0, 2 * np.pi)
-            offset = rng.uniform(0.06, 0.2) * np.array([np.cos(away), np.sin(away), 0])
-            shift = hand.joints[9] + offset + [0, 0, rng.normal(0, 0.06)]
+            offset = rng.uniform(*settings.distance_m) * np.array([np.cos(away), np.sin(away), 0])
+            shift = hand.joints[9] + offset + [0, 0, rng.normal(0, settings.depth_m)]
             joints = posed.joints @ (mirror @ turn).T + shift
             distance = np.linalg.norm(joints[:, None] - hand.joints, axis=-1).min()
-            if distance > 0.03 and joints[:, 2].min() > 0.12:
+            if distance > settings.gap_m and joints[:, 2].min() > settings.nearest_m:
                 mesh = self._placed(posed, mirror @ turn, shift, rng).mesh
                 # A left hand beside a right one mostly belongs to the same person.
                 return [
@@ -152,57 +157,65 @@ class Generator:
             return self._panoramas[rng.integers(len(self._panoramas))]
         k = int(rng.integers(_MADE_UP_ROOMS))
         if k not in self._rooms:
-            self._rooms[k] = procedural_environment(np.random.default_rng(k))
+            self._rooms[k] = procedural_environment(np.random.default_rng(k), self.settings.room)
         return self._rooms[k]
 
     def _background(self, environment, light: Light, rng: np.random.Generator) -> np.ndarray:
         """Return what stands behind the hand: the surroundings, made-up clutter, or both."""
-        size, settings = self.settings.size_px, self.settings
+        size, settings, style = self.settings.size_px, self.settings, self.settings.backdrop
         if environment in self._panoramas and rng.random() < settings.scenery:
-            slope = np.exp(rng.uniform(np.log(0.3), np.log(0.9)))
+            slope = np.exp(rng.uniform(*np.log(style.view_slope)))
             picture = environment.view(light.rotation, slope, size, light.exposure)
             if rng.random() < settings.clutter:
-                add_shapes(picture, rng, palette_of_things(rng, 4), rng.integers(1, 6))
+                palette = palette_of_things(settings.clutter_style, rng, style.colors)
+                add_shapes(
+                    picture, settings.clutter_style, rng, palette, rng.integers(*style.shapes)
+                )
         else:
-            dim = np.exp(rng.normal(-0.15, 0.3))
+            dim = np.exp(rng.normal(*style.dim_log))
             picture = cv2.convertScaleAbs(self._clutter.view(rng, size), alpha=dim)
-        if rng.random() < 0.5:
-            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4))
+        if rng.random() < style.blurred:
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*style.blur_px))
         return picture
 
 
-def _random_gaze(rng: np.random.Generator) -> np.ndarray:
+def _random_gaze(settings: LightSettings, rng: np.random.Generator) -> np.ndarray:
     """Return panorama from camera (3, 3): any heading, mostly level; the crop is rolled freely."""
-    roll = rng.normal(0, 0.6) if rng.random() < 0.65 else rng.uniform(-np.pi, np.pi)
+    level = rng.random() < settings.level
+    roll = rng.normal(0, settings.roll_rad) if level else rng.uniform(-np.pi, np.pi)
     return (
         _UP
         @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
-        @ rotation([1, 0, 0], rng.normal(0, 0.35))
+        @ rotation([1, 0, 0], rng.normal(0, settings.pitch_rad))
         @ rotation([0, 0, 1], roll)
     )
 
 
-def _random_light(environment: Environment, gaze, rng: np.random.Generator) -> Light:
-    brightness = np.exp(rng.normal(np.log(0.76), 0.2))
-    light = environment.light(gaze, brightness, rng.uniform(0.5, 1.0))
+def _random_light(
+    environment: Environment, gaze: np.ndarray, settings: LightSettings, rng: np.random.Generator
+) -> Light:
+    brightness = np.exp(rng.normal(np.log(settings.brightness), settings.brightness_log))
+    light = environment.light(gaze, brightness, rng.uniform(*settings.neutral))
     kind = rng.random()
-    if kind < 0.1:  # a lamp or flash near the camera
-        toward = rng.normal(0, 0.5, 3) + [0, -0.3, -1]
-        strength = rng.uniform(0.2, 1.0) * brightness
-    elif kind < 0.3:  # a lamp or window somewhere
-        toward = rng.normal(0, 1, 3) - [0, 0, 0.4]
-        strength = np.exp(rng.normal(-0.7, 0.6)) * brightness
+    if kind < settings.flash:  # a lamp or flash near the camera
+        toward = rng.normal(0, settings.flash_spread, 3) + settings.flash_from
+        strength = rng.uniform(*settings.flash_strength) * brightness
+    elif kind < settings.flash + settings.lamp:  # a lamp or window somewhere
+        toward = rng.normal(0, settings.lamp_spread, 3) + settings.lamp_from
+        strength = np.exp(rng.normal(*settings.lamp_log)) * brightness
     else:
         return light
-    color = np.exp(rng.normal(0, 0.08, 3)) * strength / light.exposure
+    color = np.exp(rng.normal(0, settings.color_log, 3)) * strength / light.exposure
     return replace(light, key_direction=toward / np.linalg.norm(toward), key_color=color)
 
 
-def _composite(layers: Layers, background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _composite(
+    layers: Layers, background: np.ndarray, settings: BackdropSettings, rng: np.random.Generator
+) -> np.ndarray:
     """Lay the rendering over the background; a light blur hides how sharp renderings are."""
     alpha = layers.alpha[..., None]
     picture = (layers.color + background * (1 - alpha)).astype(np.uint8)
-    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.7))
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
 
 
 def _visible(joints, matrix, layers: Layers, inside: np.ndarray) -> np.ndarray:

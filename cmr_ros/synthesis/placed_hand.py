@@ -9,6 +9,7 @@ import numpy as np
 
 from cmr_ros.hand_model.model import HandModel, PosedHand
 from cmr_ros.synthesis.occlusion import ambient_share, hand_spheres
+from cmr_ros.synthesis.settings import SkinSettings
 from cmr_ros.synthesis.skin import RestHand, Skin
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, vertex_normals
 
@@ -30,16 +31,17 @@ class PlacedHand:
 class HandPlacer:
     """Turns poses of one hand model into meshes; knows the skins that fit it."""
 
-    def __init__(self, model: HandModel, skins: str | Path | None):
+    def __init__(self, model: HandModel, skins: str | Path | None, settings: SkinSettings):
         rest = model.rest()
         self._faces = model.faces
         self._part = np.where(model.hand_faces, HAND, ARM)
         self._arm_vertices = np.unique(model.faces[~model.hand_faces])
-        self.skin = Skin(
-            RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints), skins
-        )
+        hand = RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints)
+        self.skin = Skin(hand, settings, skins)
 
-    def place(self, posed: PosedHand, turn, shift, material: Material) -> PlacedHand:
+    def place(
+        self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, material: Material
+    ) -> PlacedHand:
         """Return the hand at `posed @ turn.T + shift`; an improper turn makes a left hand of it."""
         vertices, joints, template_vertices = (
             points @ np.asarray(turn).T + shift

@@ -58,11 +58,17 @@ class _Stage:
     def __init__(self, studio: Studio):
         self._rng = rng = np.random.default_rng(studio.seed)
         self._model = model = HandModel.load(studio.hand_model)
-        self._placer = HandPlacer(model, studio.skins)
-        self._clutter = Clutter(studio.settings.clutter_pictures, studio.settings.skin_colored)
+        self._placer = HandPlacer(model, studio.skins, studio.settings.skin)
+        self._settings = settings = studio.settings
+        self._clutter = Clutter(
+            settings.clutter_pictures, settings.skin_colored, settings.clutter_style
+        )
         self._renderer = Renderer(_WIDTH, _HEIGHT)
         rooms = load_environments(studio.panoramas) if studio.panoramas else []
-        room = rooms[rng.integers(len(rooms))] if rooms else procedural_environment(rng)
+        if rooms:
+            room = rooms[rng.integers(len(rooms))]
+        else:
+            room = procedural_environment(rng, settings.room)
         gaze = np.diag([1.0, -1, 1]) @ rotation([0, 1, 0], rng.uniform(-np.pi, np.pi))
         self._light = room.light(gaze, brightness=0.75, neutral=0.8)
         wall = room.view(gaze, 0.62, _WIDTH, self._light.exposure)
@@ -85,7 +91,9 @@ class _Stage:
             # The same seed gives the same sleeve in each picture.
             rng = np.random.default_rng(self._sleeve_seed)
             wrist = hand.joints[0]
-            sleeve = scene.sleeve(hand.mesh, wrist, hand.elbow_side, rng, self._clutter)
+            sleeve = scene.sleeve(
+                hand.mesh, wrist, hand.elbow_side, self._settings.things, rng, self._clutter
+            )
             meshes += [hand.mesh, sleeve]
         layers = self._renderer.render(meshes, _PINHOLE, self._light)
         ideal = layers.color + self._wall * (1 - layers.alpha[..., None])

@@ -7,47 +7,60 @@ import numpy as np
 from cmr_ros.synthesis.backgrounds import Clutter, palette_of_things, skin_palette
 from cmr_ros.synthesis.objects import superquadric, torus
 from cmr_ros.synthesis.placement import rotation
+from cmr_ros.synthesis.settings import ThingSettings
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture, vertex_normals
 
 _SOLID = Texture(np.full((4, 4, 3), 255, np.uint8))
 
 
-def random_material(rng: np.random.Generator, clutter: Clutter, skin_like: float = 0.0) -> Material:
+def random_material(
+    settings: ThingSettings, rng: np.random.Generator, clutter: Clutter, skin_like: float = 0.0
+) -> Material:
     """Return a painted, printed or plain surface, dull or glossy."""
     if rng.random() < skin_like:
-        color = skin_palette(rng, 1)[0] / 255
+        color = skin_palette(clutter.style, rng, 1)[0] / 255
     else:
-        color = palette_of_things(rng, 1)[0] / 255
-    printed = rng.random() < 0.5
+        color = palette_of_things(clutter.style, rng, 1)[0] / 255
+    printed = rng.random() < settings.printed
     texture = clutter.texture(rng) if printed else _SOLID
     return Material(
         texture,
         tint=np.maximum(color, 0.25 if printed else 0.03) ** 2.2,
-        specular=float(rng.choice([0.02, 0.04, 0.08])),
-        roughness=float(rng.uniform(0.2, 0.8)),
+        specular=float(rng.choice(settings.specular)),
+        roughness=float(rng.uniform(*settings.roughness)),
     )
 
 
 def sleeve(
-    arm: Mesh, wrist: np.ndarray, elbow_side: np.ndarray, rng: np.random.Generator, clutter: Clutter
+    arm: Mesh,
+    wrist: np.ndarray,
+    elbow_side: np.ndarray,
+    settings: ThingSettings,
+    rng: np.random.Generator,
+    clutter: Clutter,
 ) -> Mesh:
     """Return a sleeve over the forearm of `arm`, a mesh with parts for each face.
 
     wrist: (3,) joint.  elbow_side: (3,) unit vector from the wrist along the forearm.
     """
     along = (arm.vertices - wrist) @ elbow_side
-    start = rng.uniform(0.0, 0.03) if rng.random() < 0.6 else rng.uniform(0.03, 0.15)
+    is_long = rng.random() < settings.long_sleeve
+    start = rng.uniform(
+        *(settings.long_sleeve_start_m if is_long else settings.short_sleeve_start_m)
+    )
     faces_on = (along[arm.faces].max(axis=1) > start) & (arm.part == ARM)
-    gap = rng.uniform(0.003, 0.012) + rng.uniform(0, 0.12) * np.maximum(along - start, 0)
-    folds = rng.uniform(0.0, 0.004) * np.sin(rng.uniform(60, 250) * along + rng.uniform(0, 6))
+    gap = rng.uniform(*settings.sleeve_gap_m)
+    gap = gap + rng.uniform(*settings.sleeve_flare) * np.maximum(along - start, 0)
+    height_m, per_m = rng.uniform(*settings.fold_m), rng.uniform(*settings.fold_per_m)
+    folds = height_m * np.sin(per_m * along + rng.uniform(*settings.fold_phase))
     outward = vertex_normals(arm.vertices, arm.faces)
     cloth = arm.vertices + outward * (gap + folds)[:, None]
     # The hem lies in one plane: what would reach beyond it towards the hand is pulled back.
     cloth = cloth + np.maximum(start - along, 0)[:, None] * elbow_side
-    scale = rng.uniform(0.3, 2.5)
+    scale = rng.uniform(*settings.cloth_scale)
     material = Material(
-        clutter.texture(rng) if rng.random() < 0.45 else _SOLID,
-        tint=np.maximum(palette_of_things(rng, 1)[0] / 255, 0.04) ** 2.2,
+        clutter.texture(rng) if rng.random() < settings.cloth_printed else _SOLID,
+        tint=np.maximum(palette_of_things(clutter.style, rng, 1)[0] / 255, 0.04) ** 2.2,
         specular=0.01,
         roughness=0.8,
         bump=0.002,
@@ -55,62 +68,79 @@ def sleeve(
     return Mesh(cloth, arm.faces[faces_on], scale * arm.uvs[faces_on], material, ARM, closed=False)
 
 
-def bracelet(wrist, elbow_side, palm_m: float, rng: np.random.Generator, clutter: Clutter) -> Mesh:
+def bracelet(
+    wrist: np.ndarray,
+    elbow_side: np.ndarray,
+    palm_m: float,
+    settings: ThingSettings,
+    rng: np.random.Generator,
+    clutter: Clutter,
+) -> Mesh:
     """Return a bangle or watch strap around the wrist."""
-    vertices, faces, uvs = torus(0.33 * palm_m, rng.uniform(0.0015, 0.004), rng.uniform(1, 4))
-    material = random_material(rng, clutter)
-    at = wrist + elbow_side * rng.uniform(0.01, 0.03)
+    tube_m, width = rng.uniform(*settings.bracelet_tube_m), rng.uniform(*settings.bracelet_width)
+    vertices, faces, uvs = torus(0.33 * palm_m, tube_m, width)
+    material = random_material(settings, rng, clutter)
+    at = wrist + elbow_side * rng.uniform(*settings.bracelet_at_m)
     return Mesh(vertices @ _frame(elbow_side, rng).T + at, faces, uvs, material, ARM)
 
 
-def ring(joints: np.ndarray, rng: np.random.Generator) -> Mesh:
+def ring(joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator) -> Mesh:
     """Return a metal ring on the first phalanx of a finger of joints (21, 3)."""
-    base = int(rng.choice([5, 9, 13, 13, 17]))
+    base = int(rng.choice(settings.ring_fingers))
     palm_m = np.linalg.norm(joints[9] - joints[0])
     bone = joints[base + 1] - joints[base]
-    vertices, faces, uvs = torus(0.098 * palm_m, rng.uniform(0.0008, 0.0018), rng.uniform(1, 2.5))
+    tube_m, width = rng.uniform(*settings.ring_tube_m), rng.uniform(*settings.ring_width)
+    vertices, faces, uvs = torus(0.098 * palm_m, tube_m, width)
     metal = np.array([[1.0, 0.72, 0.3], [0.8, 0.8, 0.8], [0.9, 0.6, 0.5]])[rng.integers(3)]
     material = Material(_SOLID, tint=0.5 * metal, specular=0.3, roughness=0.3)
-    at = joints[base] + bone * rng.uniform(0.4, 0.7)
+    at = joints[base] + bone * rng.uniform(*settings.ring_at)
     return Mesh(vertices @ _frame(bone, rng).T + at, faces, uvs, material, HAND)
 
 
-def held_object(joints: np.ndarray, rng: np.random.Generator, clutter: Clutter) -> Mesh:
+def held_object(
+    joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator, clutter: Clutter
+) -> Mesh:
     """Return something in the hand: a solid before the palm, mostly lying across it."""
     across = joints[5] - joints[17]
     palm_m = np.linalg.norm(joints[9] - joints[0])
     palm = np.cross(across, joints[9] - joints[0])
     palm /= np.linalg.norm(palm)
-    radius = rng.uniform(0.006, 0.035)
-    half = np.array([radius, radius * rng.uniform(0.6, 1.4), radius * np.exp(rng.uniform(0, 1.6))])
-    vertices, faces, uvs = superquadric(half, _roundness(rng))
-    axis = across if rng.random() < 0.7 else rng.normal(size=3)
+    radius = rng.uniform(*settings.held_radius_m)
+    breadth = rng.uniform(*settings.held_breadth)
+    half = radius * np.array([1, breadth, np.exp(rng.uniform(*settings.held_length_log))])
+    vertices, faces, uvs = superquadric(half, _roundness(settings, rng))
+    axis = across if rng.random() < settings.held_across else rng.normal(size=3)
     center = joints[[5, 9, 13, 17]].mean(axis=0) * 0.7 + joints[0] * 0.3
-    center = center + palm * (radius + 0.13 * palm_m) + 0.012 * rng.normal(size=3)
+    center = center + palm * (radius + 0.13 * palm_m) + settings.held_shift_m * rng.normal(size=3)
     turned = vertices @ _frame(axis, rng).T
-    return Mesh(turned + center, faces, uvs, random_material(rng, clutter, 0.1))
+    material = random_material(settings, rng, clutter, settings.held_skin_like)
+    return Mesh(turned + center, faces, uvs, material)
 
 
-def occluder(joints: np.ndarray, rng: np.random.Generator, clutter: Clutter) -> Mesh:
+def occluder(
+    joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator, clutter: Clutter
+) -> Mesh:
     """Return a solid between the camera and a part of the hand, joints in the camera's frame."""
     target = joints[rng.integers(21)]
-    nearer = rng.uniform(0.75, 0.94)
-    half = 0.01 + 0.05 * rng.beta(1.2, 2.5, 3)
-    half[2] *= np.exp(rng.uniform(0, 1.5))
-    vertices, faces, uvs = superquadric(half * nearer, _roundness(rng))
-    aside = 0.035 * np.append(rng.normal(size=2), 0)
+    nearer = rng.uniform(*settings.occluder_nearer)
+    least_m, more_m = settings.occluder_size_m
+    half = least_m + more_m * rng.beta(*settings.occluder_beta, 3)
+    half[2] *= np.exp(rng.uniform(*settings.occluder_length_log))
+    vertices, faces, uvs = superquadric(half * nearer, _roundness(settings, rng))
+    aside = settings.occluder_shift_m * np.append(rng.normal(size=2), 0)
     turned = vertices @ _frame(rng.normal(size=3), rng).T
     at = target * nearer + aside
-    return Mesh(turned + at, faces, uvs, random_material(rng, clutter, 0.35))
+    material = random_material(settings, rng, clutter, settings.occluder_skin_like)
+    return Mesh(turned + at, faces, uvs, material)
 
 
-def _roundness(rng: np.random.Generator) -> tuple[float, float]:
+def _roundness(settings: ThingSettings, rng: np.random.Generator) -> tuple[float, float]:
     """Return the shape of an ellipsoid, a can, a box, or one in between."""
-    shapes = [(1.0, 1.0), (0.15, 1.0), (0.15, 0.15), tuple(rng.uniform(0.15, 1.2, 2))]
+    shapes = [(1.0, 1.0), (0.15, 1.0), (0.15, 0.15), tuple(rng.uniform(*settings.roundness, 2))]
     return shapes[rng.integers(4)]
 
 
-def _frame(axis, rng: np.random.Generator) -> np.ndarray:
+def _frame(axis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a rotation (3, 3) that takes z to `axis`, with a random turn about it."""
     axis = np.asarray(axis) / np.linalg.norm(axis)
     side = np.cross(np.eye(3)[np.argmin(np.abs(axis))], axis)

@@ -1,73 +1,273 @@
-"""What training pictures look like: every probability and range of the generator in one place."""
+"""What training pictures look like: every probability and range they are drawn with.
+
+`PictureSettings` says how often things happen and how the hand is seen; the classes before it say
+how each thing looks.  Poses and shapes of hands are those of `hand_model`.
+
+A pair `(low, high)` is drawn evenly between the two, integers without the upper one.  Names in
+`_log` are of natural logarithms: of a factor that is drawn evenly between two, or from a normal
+distribution with a standard deviation.  Shares and probabilities lie in [0, 1].
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cmr_ros.geometry.regions import PALM_CENTER, PALM_SIDE
+
+Pair = tuple[float, float]
+Counts = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PhotographSettings:
+    """What the camera does to a picture (`augment`)."""
+
+    motion_px: float = 3.0  # mean of the motion's length beyond 2 px, drawn exponentially
+    motion_max_px: float = 14.0
+    defocus_px: Pair = (0.4, 1.6)  # standard deviation of the blur
+    smallest: float = 0.38  # share of the size that low resolution leaves at least
+    bilinear: float = 0.7  # enlarged linearly; the rest cubically
+    sharpening_px: Pair = (0.7, 1.5)
+    sharpening: Pair = (0.3, 1.2)
+    exposure_log: float = 0.12
+    white_balance_log: float = 0.05  # of each colour
+    saturation_log: Pair = (-0.05, 0.2)  # mean and standard deviation
+    contrast_log: float = 0.14
+    contrast_pivot: Pair = (0.35, 0.6)  # brightness that contrast leaves alone
+    haze: float = 0.03  # standard deviation; the negative half is clear air
+    noise: float = 0.013  # mean strength, drawn exponentially, of a brightness of 1
+    noise_max: float = 0.05
+    blotchy: float = 0.4  # noise that was smoothed by the camera
+    upright_borders: float = 0.7  # borders that are nearly upright; the rest lie at any angle
+    border_turn_rad: float = 0.5  # standard deviation of the upright ones' angle
+    border_cut: float = 0.85  # sides that cut no joint off; each further joint is as rare again
+    border_cut_max: int = 3  # joints that one side cuts off at most
+    border_margin: Pair = (2.0, 0.18)  # gamma's shape and scale, shares of the side
+
+
+@dataclass(frozen=True)
+class ClutterSettings:
+    """Made-up pictures of shapes, lines and text (`backgrounds`)."""
+
+    zoom_log: Pair = (-0.2, 1.2)
+    turn_deg: float = 25.0
+    shift: float = 0.3  # of the size, each way
+    layers: Counts = (1, 5)
+    shapes: Counts = (1, 12)  # of each layer
+    rows: float = 0.4  # layers with a row of equal things
+    blur_px: Pair = (0.5, 5)  # of the hindmost layer
+    grain: Pair = (1, 14)  # standard deviation, of 255
+    grain_px: Pair = (0.4, 2)
+    shade: float = 0.25  # standard deviation of the light's unevenness
+
+    ground_cells: tuple[int, ...] = (2, 4, 8, 16, 40, 80)  # sizes of the ground's octaves
+    ground_octaves: Counts = (1, 5)
+    ground_mix: Pair = (0.05, 0.8)
+
+    extent_log: Pair = (-1.8, 0.7)  # of a shape, share of the size: mean and standard deviation
+    angles: tuple[float, float, float] = (0.4, 0.1, 0.5)  # shares: level, upright, any
+    corners: Counts = (3, 7)
+    corner_spread: float = 0.7
+    line_width: float = 0.02  # mean share of the size, drawn exponentially
+    letters: Counts = (1, 9)
+    letter_height: Pair = (0.4, 2.5)  # OpenCV's font scale
+
+    row_pitch: Pair = (0.04, 0.25)  # shares of the size
+    row_fill: Pair = (0.4, 0.95)  # share of the pitch
+    row_corner: Pair = (-0.2, 0.6)
+    row_count: Counts = (1, 9)
+    row_length: Counts = (3, 25)
+    row_round: float = 0.3  # discs instead of boxes
+
+    skin_light: Pair = (60, 240)  # red of skin-like colours
+    skin_spread: float = 0.08  # standard deviation of each colour's factor
+    saturation_beta: Pair = (1.1, 3.0)  # of things: mostly dull
+    value_beta: Pair = (1.4, 1.2)
+
+
+@dataclass(frozen=True)
+class RoomSettings:
+    """Made-up rooms that light the scene (`environment`); radiance 1 is a white wall."""
+
+    color: Pair = (0.05, 0.9)  # of walls, ceiling and floor
+    color_tint: Pair = (0.8, 1.2)
+    stain_log: float = 0.45  # standard deviation of the walls' unevenness
+    things: Counts = (0, 12)
+    thing_light: Pair = (0.02, 1.0)
+    thing_tint: Pair = (0.6, 1)
+    thing_px: Counts = (4, 40)  # of a panorama 256 px wide
+    lamps: Counts = (1, 5)
+    lamp_log: Pair = (0.5, 4)
+    lamp_warmth: float = 0.15  # standard deviation
+    lamp_px: Counts = (4, 24)
+    lamp_rows: Counts = (0, 80)  # of 128; lamps are above
+
+
+@dataclass(frozen=True)
+class LightSettings:
+    """Where the camera looks, and the light it sees the hand in (`generator`)."""
+
+    level: float = 0.65  # cameras that are held upright, more or less; the rest roll freely
+    roll_rad: float = 0.6
+    pitch_rad: float = 0.35
+    brightness: float = 0.76  # of white skin, median
+    brightness_log: float = 0.2
+    neutral: Pair = (0.5, 1.0)  # share of the light's colour that white balance removes
+    flash: float = 0.1  # how often the key light is near the camera
+    flash_spread: float = 0.5
+    flash_from: tuple[float, float, float] = (0, -0.3, -1)  # mean direction, camera frame
+    flash_strength: Pair = (0.2, 1.0)
+    lamp: float = 0.2  # how often the key light is somewhere else
+    lamp_spread: float = 1.0
+    lamp_from: tuple[float, float, float] = (0, 0, -0.4)
+    lamp_log: Pair = (-0.7, 0.6)  # mean and standard deviation of its strength
+    color_log: float = 0.08
+
+
+@dataclass(frozen=True)
+class BackdropSettings:
+    """What stands behind the hand, and how the hand is laid over it (`generator`)."""
+
+    view_slope: Pair = (0.3, 0.9)  # half the width of the view of a panorama, at distance 1
+    shapes: Counts = (1, 6)  # in front of a panorama
+    colors: int = 4
+    dim_log: Pair = (-0.15, 0.3)  # mean and standard deviation of clutter's brightness
+    blurred: float = 0.5
+    blur_px: Pair = (0.5, 4)
+    edge_px: Pair = (0.3, 0.7)  # blur of the finished picture; hides how sharp renderings are
+
+
+@dataclass(frozen=True)
+class SecondHandSettings:
+    """Another hand beside the first (`generator`)."""
+
+    left: float = 0.7
+    roll_rad: float = 1.2  # standard deviation
+    distance_m: Pair = (0.06, 0.2)  # across the view, from the first hand's middle knuckle
+    depth_m: float = 0.06  # standard deviation along the view
+    gap_m: float = 0.03  # least distance of the two hands' joints
+    nearest_m: float = 0.12  # least distance from the camera
+    tries: int = 4
+
+
+@dataclass(frozen=True)
+class ThingSettings:
+    """What a hand wears, holds and hides behind (`scene`); lengths in metres."""
+
+    printed: float = 0.5
+    specular: tuple[float, ...] = (0.02, 0.04, 0.08)
+    roughness: Pair = (0.2, 0.8)
+    roundness: Pair = (0.15, 1.2)  # exponents of a superquadric that is neither box, can nor ball
+
+    long_sleeve: float = 0.6
+    long_sleeve_start_m: Pair = (0.0, 0.03)  # from the wrist towards the elbow
+    short_sleeve_start_m: Pair = (0.03, 0.15)
+    sleeve_gap_m: Pair = (0.003, 0.012)
+    sleeve_flare: Pair = (0, 0.12)  # gap per length
+    fold_m: Pair = (0.0, 0.004)
+    fold_per_m: Pair = (60, 250)  # radians per metre
+    fold_phase: Pair = (0, 6)
+    cloth_scale: Pair = (0.3, 2.5)
+    cloth_printed: float = 0.45
+
+    bracelet_tube_m: Pair = (0.0015, 0.004)
+    bracelet_width: Pair = (1, 4)  # times the thickness
+    bracelet_at_m: Pair = (0.01, 0.03)  # from the wrist
+    ring_fingers: tuple[int, ...] = (5, 9, 13, 13, 17)  # base joints; most wear it on the fourth
+    ring_tube_m: Pair = (0.0008, 0.0018)
+    ring_width: Pair = (1, 2.5)
+    ring_at: Pair = (0.4, 0.7)  # share of the first phalanx
+
+    held_radius_m: Pair = (0.006, 0.035)
+    held_breadth: Pair = (0.6, 1.4)  # times the radius
+    held_length_log: Pair = (0, 1.6)
+    held_across: float = 0.7  # things that lie across the palm; the rest at any angle
+    held_shift_m: float = 0.012  # standard deviation
+    held_skin_like: float = 0.1
+
+    occluder_nearer: Pair = (0.75, 0.94)  # distance, as a share of the hand's
+    occluder_size_m: Pair = (0.01, 0.05)  # least half axis, and what the beta law adds at most
+    occluder_beta: Pair = (1.2, 2.5)
+    occluder_length_log: Pair = (0, 1.5)
+    occluder_shift_m: float = 0.035  # standard deviation
+    occluder_skin_like: float = 0.35
+
+
+@dataclass(frozen=True)
+class SkinSettings:
+    """Skin (`skin`): photographed textures where there are some, made-up ones otherwise."""
+
+    photographed: float = 0.8  # where there are textures
+    photographed_tone: float = 0.12  # standard deviation of the melanin added to a photograph
+    tint_each: float = 0.4  # shares of PictureSettings.tint: of each colour, of all together
+    tint_all: float = 0.8
+    contrast_log: float = 0.12
+    specular: Pair = (0.018, 0.05)
+    roughness: Pair = (0.36, 0.62)
+    scatter: Pair = (0.5, 1.3)
+    bump: Pair = (0.0, 0.003)
+    tone_beta: Pair = (1.1, 2.2)  # melanin of made-up skins, 0 very light to 1 very dark
+    pale_palm: Pair = (0.3, 0.7)  # share of the melanin that palms lack
+    blood: Pair = (0.2, 0.3)  # mean and standard deviation
+
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """Settings of `generator.Generator`; probabilities in [0, 1], angles in degrees.
+    """Settings of `generator.Generator`."""
 
-    Crop (as palm detection and tracking place it)
-        size_px: side of the picture.  palm_share: longer side of the palm joints' box by the side.
-        palm_center: its centre by the side.  center_jitter, scale_jitter, roll_jitter_deg: standard
-        deviations around that rule; `loose` of the crops have twice these.
-    View
-        depth_m: range of the wrist's distance, drawn evenly in its logarithm; `far` of the hands
-        are up to far_depth_m away.  palm_seen, back_seen: how often palm or back faces the camera
-        (the rest: any side), give or take turn_deg.  tilt_deg: spread of fingers towards or away
-        from the camera; `steep` of the views are drawn evenly up to steep_tilt_deg.
-        arm_away_min: cosine below which the forearm may not point at the camera.
-    Scene
-        sleeve, bracelet, ring: worn.  held: an object in the hand.  occluder: something in front.
-        second_hand: another hand nearby.  scenery: background from a panorama, if there are any.
-        skin_colored: share of the made-up backgrounds that wear skin colours.  clutter: shapes in
-        front of a panorama.  made_up_light: light from a made-up room.  clutter_pictures: how many
-        made-up backgrounds there are.
-        tint: standard deviation of the skin's colour around its texture.
-    Camera
-        motion_blur, defocus, low_resolution, noise, sharpened, jpeg: how often.
-        borders: black corners, as in rotated crops of small pictures.  jpeg_quality: range.
-    """
-
+    # The crop, as palm detection and tracking place it.
     size_px: int = 224
-    palm_share: float = 0.385
-    palm_center: tuple[float, float] = (0.49, 0.70)
-    center_jitter: float = 0.04
+    palm_share: float = PALM_SIDE  # longer side of the palm joints' box, as a share of the crop's
+    palm_center: Pair = PALM_CENTER  # its centre in the crop, shares of the side
+    center_jitter: float = 0.04  # standard deviations around that rule
     scale_jitter: float = 0.09
     roll_jitter_deg: float = 12.0
-    loose: float = 0.1
+    loose: float = 0.1  # crops with twice these
 
-    depth_m: tuple[float, float] = (0.28, 0.95)
-    far: float = 0.08
+    # The view of the hand.
+    depth_m: Pair = (0.28, 0.95)  # of the wrist, drawn evenly in its logarithm
+    far: float = 0.08  # hands up to far_depth_m away
     far_depth_m: float = 1.3
-    palm_seen: float = 0.46
+    palm_seen: float = 0.46  # palm towards the camera; back_seen: back; the rest: any side
     back_seen: float = 0.28
-    turn_deg: float = 34.0
-    tilt_deg: float = 28.0
-    steep: float = 0.15
+    turn_deg: float = 34.0  # standard deviation around these
+    tilt_deg: float = 28.0  # of fingers towards or away from the camera
+    steep: float = 0.15  # views that are drawn evenly up to steep_tilt_deg
     steep_tilt_deg: float = 75.0
-    arm_away_min: float = -0.75
+    arm_away_min: float = -0.75  # cosine below which the forearm may not point at the camera
+    least_visible: int = 7  # joints; views with fewer, or with less of the hand, are drawn again
+    least_mask: float = 0.03  # share of the picture
 
+    # The scene: how often.
     sleeve: float = 0.45
-    bracelet: float = 0.08
+    bracelet: float = 0.08  # where there is no sleeve
     ring: float = 0.1
     held: float = 0.14
     occluder: float = 0.13
     second_hand: float = 0.12
-    scenery: float = 0.68
-    skin_colored: float = 0.35
-    clutter: float = 0.35
-    made_up_light: float = 0.15
-    clutter_pictures: int = 400
-    tint: float = 0.1
+    scenery: float = 0.68  # background from a panorama, if there are any
+    skin_colored: float = 0.35  # made-up backgrounds in skin colours
+    clutter: float = 0.35  # shapes in front of a panorama
+    made_up_light: float = 0.15  # light from a made-up room although there are panoramas
+    clutter_pictures: int = 400  # how many made-up backgrounds there are
+    tint: float = 0.1  # standard deviation of the skin's colour around its texture
 
+    # The camera: how often.
     motion_blur: float = 0.18
     defocus: float = 0.2
     low_resolution: float = 0.45
     noise: float = 0.55
     sharpened: float = 0.25
     jpeg: float = 0.55
-    borders: float = 0.4
-    jpeg_quality: tuple[int, int] = (35, 95)
+    borders: float = 0.4  # black, as in rotated crops at a picture's edge
+    jpeg_quality: Counts = (35, 95)
+
+    # How each of these looks.
+    photograph: PhotographSettings = PhotographSettings()
+    clutter_style: ClutterSettings = ClutterSettings()
+    room: RoomSettings = RoomSettings()
+    light: LightSettings = LightSettings()
+    backdrop: BackdropSettings = BackdropSettings()
+    other_hand: SecondHandSettings = SecondHandSettings()
+    things: ThingSettings = ThingSettings()
+    skin: SkinSettings = SkinSettings()

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.synthesis.settings import SkinSettings
 from cmr_ros.synthesis.surfaces import Material, Texture, vertex_normals
 
 _WIDTH, _HEIGHT, _HAND_WIDTH = 512, 400, 400
@@ -23,6 +24,8 @@ _U, _V = (0.36, 0.556), (0.010, 0.199)
 _PALE = np.array([0.26, 0.74, 1.05])
 _MELANIN = np.array([2.0, 2.35, 2.55])
 _BLOOD = np.array([0.02, 0.25, 0.18])
+#: How far red, green and blue light creep into shadow, shares: red goes deepest.
+_SCATTER = np.array([0.32, 0.13, 0.07])
 _MADE_UP = 48
 
 
@@ -47,7 +50,8 @@ class Skin:
     uvs: (F, 3, 2) corners in the atlas, row 0 of a texture at v = 0.
     """
 
-    def __init__(self, hand: RestHand, folder: str | Path | None = None):
+    def __init__(self, hand: RestHand, settings: SkinSettings, folder: str | Path | None = None):
+        self._settings = settings
         self.uvs = _atlas_uvs(hand)
         self._features = _bake(hand, self.uvs)
         self._photos = [] if folder is None else self._load(Path(folder))
@@ -55,19 +59,24 @@ class Skin:
 
     def material(self, rng: np.random.Generator, tint: float) -> Material:
         """Return a random skin; `tint` is the standard deviation of its colour around a texture."""
-        if self._photos and rng.random() < 0.8:
+        settings = self._settings
+        if self._photos and rng.random() < settings.photographed:
             texture = self._photos[rng.integers(len(self._photos))]
-            darker = np.exp(-0.12 * rng.normal() * _MELANIN)
+            darker = np.exp(-settings.photographed_tone * rng.normal() * _MELANIN)
         else:
             texture, darker = self._made_up_texture(int(rng.integers(_MADE_UP))), 1.0
         return Material(
             texture,
-            tint=darker * np.exp(0.4 * tint * rng.normal(size=3) + 0.8 * tint * rng.normal()),
-            contrast=float(np.exp(0.12 * rng.normal())),
-            specular=float(rng.uniform(0.018, 0.05)),
-            roughness=float(rng.uniform(0.36, 0.62)),
-            scatter=np.array([0.32, 0.13, 0.07]) * rng.uniform(0.5, 1.3),
-            bump=float(rng.uniform(0.0, 0.003)),
+            tint=darker
+            * np.exp(
+                settings.tint_each * tint * rng.normal(size=3)
+                + settings.tint_all * tint * rng.normal()
+            ),
+            contrast=float(np.exp(settings.contrast_log * rng.normal())),
+            specular=float(rng.uniform(*settings.specular)),
+            roughness=float(rng.uniform(*settings.roughness)),
+            scatter=_SCATTER * rng.uniform(*settings.scatter),
+            bump=float(rng.uniform(*settings.bump)),
         )
 
     def _load(self, folder: Path) -> list[Texture]:
@@ -97,12 +106,14 @@ class Skin:
 
     def _paint(self, rng: np.random.Generator) -> np.ndarray:
         """Return a made-up skin: melanin spares the palm, blood gathers at tips and joints."""
-        f = self._features
-        tone = rng.beta(1.1, 2.2)
-        melanin = tone * (1 - rng.uniform(0.3, 0.7) * f["palm"])
+        f, settings = self._features, self._settings
+        tone = rng.beta(*settings.tone_beta)
+        melanin = tone * (1 - rng.uniform(*settings.pale_palm) * f["palm"])
         melanin = melanin * (1 + 0.25 * f["knuckle"]) + 0.05 * f["crease"]
         melanin += 0.02 * _noise(rng, (6, 20, 60, 130))
-        blood = rng.normal(0.2, 0.3) + 0.5 * f["tip"] + 0.6 * f["crease"] + 0.4 * f["knuckle"]
+        blood = (
+            rng.normal(*settings.blood) + 0.5 * f["tip"] + 0.6 * f["crease"] + 0.4 * f["knuckle"]
+        )
         blood += 0.22 * _noise(rng, (5, 12, 30, 80)) + 0.3 * f["palm"]
         nail = f["nail"]
         melanin, blood = melanin * (1 - 0.6 * nail), blood + 0.5 * nail
