@@ -19,6 +19,7 @@ from cmr_ros.model.inference import load_network
 from cmr_ros.prediction import Crop, CropPrediction, predict, refine
 from cmr_ros.registration import HandSize, Noise, RootEstimate, register
 from cmr_ros.settings import PipelineSettings
+from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
@@ -161,7 +162,8 @@ class HandPipeline:
         if seen >= self._settings.max_hands or not (due or lost or not seen):
             return []
         self._images_since_detection = 0
-        return [detection.region for detection in self._detector(picture)]
+        with stage("detect palms"):
+            return [detection.region for detection in self._detector(picture)]
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""
@@ -177,18 +179,19 @@ class HandPipeline:
             return []
         cameras = [prediction.camera for prediction in predictions]
         vertices = np.stack([prediction.vertices_m for prediction in predictions])
-        estimates = register(
-            vertices,
-            self.template.joints(vertices),
-            [prediction.cues for prediction in predictions],
-            np.stack([camera.matrix for camera in cameras]),
-            self.network.input_size,
-            scheme=self._settings.scheme,
-            noise=self._noise,
-            sizes=[self._size(prediction.crop.track) for prediction in predictions],
-            edges=np.stack([camera.picture_edges() for camera in cameras]),
-            depths_m=None if depth_m is None else [one.cut_depth(depth_m) for one in cameras],
-        )
+        with stage("register"):
+            estimates = register(
+                vertices,
+                self.template.joints(vertices),
+                [prediction.cues for prediction in predictions],
+                np.stack([camera.matrix for camera in cameras]),
+                self.network.input_size,
+                scheme=self._settings.scheme,
+                noise=self._noise,
+                sizes=[self._size(prediction.crop.track) for prediction in predictions],
+                edges=np.stack([camera.picture_edges() for camera in cameras]),
+                depths_m=None if depth_m is None else [one.cut_depth(depth_m) for one in cameras],
+            )
         placed = []
         for prediction, estimate in zip(predictions, estimates, strict=True):
             if isinstance(estimate, RegistrationError):

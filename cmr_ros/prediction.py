@@ -16,6 +16,7 @@ from cmr_ros.hand import Cues
 from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import HandNetwork
 from cmr_ros.settings import PipelineSettings
+from cmr_ros.stages import stage
 from cmr_ros.tracking.tracks import Side, Track
 
 #: The network knows right hands only, so it is surer of its joints when a left one is mirrored:
@@ -74,8 +75,12 @@ def predict(
     card, size_px = network.card, network.input_size
     cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
     cameras = [cut(camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops]
-    prediction = network(np.stack([one.cut(picture) for one in cameras]))
-    cues = read_cues(prediction, size_px, card.joint_cue)
+    with stage("cut crops"):
+        images = np.stack([one.cut(picture) for one in cameras])
+    with stage("network"):
+        prediction = network(images)
+    with stage("read cues"):
+        cues = read_cues(prediction, size_px, card.joint_cue)
     predictions = []
     for index, crop in enumerate(crops):
         presence, right = cues[index].confidence.mean(), None

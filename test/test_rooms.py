@@ -9,8 +9,9 @@ from support.sources import ROS_MODULES, SOURCES, imports
 
 #: From the ground up: a room uses none but those before it.
 ROOMS = (
-    "errors geometry hand files registration settings model tracking prediction pipeline viewing "
-    "hand_model network synthesis evaluation training ros demo benchmark commands cli __main__"
+    "errors stages geometry hand files registration settings model tracking prediction pipeline "
+    "viewing hand_model network synthesis evaluation training ros demo benchmark "
+    "commands cli __main__"
 ).split()
 #: What uses a room above it: the torch engine is loaded where somebody asks for it.
 ON_DEMAND = {("model", "network")}

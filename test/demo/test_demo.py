@@ -109,7 +109,7 @@ def test_a_bag_holds_the_definitions_of_its_messages(tmp_path):
 def test_benchmark_of_the_pipeline(tmp_path, capsys):
     file = tmp_path / "figures.json"
     assert main(["benchmark", "pipeline", "--json", str(file)]) == 0
-    assert "milliseconds per picture" in capsys.readouterr().out
+    assert "milliseconds per image" in capsys.readouterr().out
     figures = json.loads(file.read_text())
     some = figures[max(figures)]
     assert some["network"]["pictures"] > 0
