@@ -34,7 +34,7 @@ def add_arguments(parser) -> None:
         "--renders", type=Path, required=True, metavar="DIR",
         help="set of `cmr synth render` that the model was not trained on",
     )  # fmt: skip
-    parser.add_argument("--count", type=int, default=1000, help="pictures (default: 1000)")
+    parser.add_argument("--count", type=int, default=1000, help="images (default: 1000)")
     parser.add_argument("--write", action="store_true", help="write the noise to the model's card")
 
 
@@ -53,7 +53,7 @@ def run(args) -> None:
         "lengths known": check(rest, noise, known),
     }
     entries = {name: round(value, 5) for name, value in asdict(noise).items()}
-    print(f"noise measured on {half} pictures: {entries}")
+    print(f"noise measured on {half} images: {entries}")
     for name, row in report.items():
         print(f"{name:14s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
     if args.write:
@@ -88,7 +88,7 @@ def look(network: HandNetwork, shards: Shards, count: int) -> Views:
     """Show a network the first pictures of a set; InputError if they are too few to measure."""
     count = min(count, len(shards))
     if count < _FEWEST:
-        raise InputError(f"{count} pictures: at least {_FEWEST} are needed to measure the noise")
+        raise InputError(f"{count} images: at least {_FEWEST} are needed to measure the noise")
     vertices, cues, samples = [], [], []
     for first in range(0, count, _BATCH):
         batch = [shards[index] for index in range(first, min(first + _BATCH, count))]

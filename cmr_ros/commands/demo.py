@@ -47,7 +47,7 @@ def run(args) -> int:
     camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
     viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" or args.save else None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
-    print(f"Starting the node; {len(frames)} pictures of {camera.width}x{camera.height} follow.")
+    print(f"Starting the node; {len(frames)} images of {camera.width}x{camera.height} follow.")
     print(HEADING)
     with Demo(args.output / "node.log", model) as demo:
         if viewer:
@@ -63,9 +63,9 @@ def run(args) -> int:
         print("No hand was found.")
         return 1
     print(
-        f"{total.sent - total.dropped} of {total.sent} pictures answered, {total.hands} hands; "
+        f"{total.sent - total.dropped} of {total.sent} images answered, {total.hands} hands; "
         f"medians: {total.error_mm:.0f} mm from the truth in camera space, "
-        f"{total.latency_ms:.0f} ms from picture to hands"
+        f"{total.latency_ms:.0f} ms from image to hands"
     )
     return 0
 

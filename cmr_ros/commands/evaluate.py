@@ -44,7 +44,7 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Measure, print the tables and write what was asked for."""
     if args.limit is not None and args.limit < 1:
-        raise InputError(f"--limit {args.limit}: at least one picture is needed")
+        raise InputError(f"--limit {args.limit}: at least one image is needed")
     if args.hand_length and not 0.05 < args.hand_length < 0.3:
         raise InputError(f"--hand-length {args.hand_length:g}: no hand's length in metres")
     samples = read(args.dataset, args.layout, args.split)[: args.limit]

@@ -33,7 +33,7 @@ def run(args) -> None:
     template = read_template(args.template, args.mano)
     if not has_levels(args.template):
         print(
-            "no transform.pkl: the levels were built anew, which costs a released network accuracy"
+            "no transform.pkl: the levels were rebuilt, which costs a released network accuracy"
         )
     network = load_published(args.checkpoint, config, template)
     # The published crop is 1.3 times the hand's box, cut without a camera of its own.

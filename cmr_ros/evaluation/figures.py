@@ -71,10 +71,10 @@ def _depth(measured: Mapping[str, Columns]) -> Figure:
     upper.set_ylim(bottom=0)
     if upper.get_legend_handles_labels()[0]:
         upper.legend(fontsize=8)
-    lower.hist(depths, edges, color="0.75", label="pictures")
+    lower.hist(depths, edges, color="0.75", label="images")
     missed = next(iter(measured.values()))["found"] == 0
     lower.hist(depths[missed], edges, color="tab:red", label=f"missed by {next(iter(measured))}")
-    lower.set(xlabel="true depth of the wrist [m]", ylabel="pictures")
+    lower.set(xlabel="true depth of the wrist [m]", ylabel="images")
     lower.legend(fontsize=8)
     for axis in (upper, lower):
         axis.grid(alpha=0.3)

@@ -23,7 +23,7 @@ from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
 from cmr_ros.viewing.drawing import shades
 
 _ROWS, _SHEETS, _WORST = 6, 2, 10
-_COLUMNS = ("picture", "silhouette", "2D pose", "projected mesh", "side view", "camera space [m]")
+_COLUMNS = ("image", "silhouette", "2D pose", "projected mesh", "side view", "camera space [m]")
 _FINGER_COLORS = ("tab:red", "tab:orange", "tab:green", "tab:blue", "tab:purple")
 _SKIN = np.array([0.62, 0.75, 0.88])
 #: Points of the optical frame (x right, y down, z forward) seen from the hand's right.

@@ -56,7 +56,7 @@ def read_predictions(path: Path, samples: Sequence[Sample]) -> list[Answer]:
     try:
         joints, vertices = json.loads(path.read_text())
         if len(joints) != len(samples) or len(vertices) not in (0, len(samples)):
-            raise ValueError(f"{len(joints)} predictions for {len(samples)} pictures")
+            raise ValueError(f"{len(joints)} predictions for {len(samples)} images")
         meshes = [points(mesh) for mesh in vertices] or [None] * len(samples)
         return [
             _answer(points(hand, len(sample.joints_m)), mesh, sample)
@@ -67,7 +67,7 @@ def read_predictions(path: Path, samples: Sequence[Sample]) -> list[Answer]:
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{path}: {error}; expected JSON of the form [joints, vertices], metres, an entry per "
-            "picture in the order of the data set"
+            "image in the order of the data set"
         ) from None
 
 

@@ -51,7 +51,7 @@ def _cell(value: str | float, digits: int = 1) -> str:
 def _measured(path: Path, keys: Sequence[str]) -> list[str]:
     try:
         figures = json.loads(path.read_text())
-        where = f"{figures['dataset']}, {figures['images']} pictures, {figures['misses']} missed"
+        where = f"{figures['dataset']}, {figures['images']} images, {figures['misses']} missed"
         cells = [_cell(figures[key]) if key in figures else "-" for key in keys]
         return [f"measured: {where}", figures["method"], "-", *cells]
     except OSError as error:

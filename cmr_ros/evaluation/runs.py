@@ -41,7 +41,7 @@ def measure_all(
     done = {} if folder is None else _finished(folder, method, samples, len(parts))
     missing = [index for index in range(len(parts)) if index not in done]
     results = _in_processes(method, _measure_part, [parts[index] for index in missing], jobs)
-    with tqdm(total=len(samples), unit="picture", desc=method.name) as progress:
+    with tqdm(total=len(samples), unit="image", desc=method.name) as progress:
         progress.update(sum(len(parts[index]) for index in done))
         for index, columns in zip(missing, results, strict=True):
             done[index] = columns
@@ -55,7 +55,7 @@ def answer_all(method: Method, samples: Sequence[Sample], jobs: int = 1) -> list
     """Return the answer to each sample, None for misses."""
     parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
     answers: list[Answer | None] = []
-    with tqdm(total=len(samples), unit="picture", desc=method.name) as progress:
+    with tqdm(total=len(samples), unit="image", desc=method.name) as progress:
         for part in _in_processes(method, _answer_part, parts, jobs):
             answers += part
             progress.update(len(part))

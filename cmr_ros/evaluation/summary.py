@@ -13,7 +13,7 @@ from cmr_ros.geometry.skeleton import JOINT_NAMES
 
 #: Figure -> what tables call it.  All but the first two are means over the pictures with an answer.
 TITLES = {
-    "images": "pictures",
+    "images": "images",
     "misses": "missed",
     "px": "2D error [px]",
     "pa_mpjpe_mm": "PA-MPJPE [mm]",
@@ -32,7 +32,7 @@ TITLES = {
     "cs_f5": "CS F@5 mm",
     "cs_f15": "CS F@15 mm",
     "mask_iou": "mask IoU",
-    "handedness_accuracy": "left/right told apart",
+    "handedness_accuracy": "handedness accuracy",
 }
 #: What break-downs show.
 BRIEF = ("images", "misses", "px", "pa_mpjpe_mm", "rr_mpjpe_mm", "cs_mpjpe_mm")

@@ -36,8 +36,8 @@ def read_calibration(
         ) from None
     if (camera.width, camera.height) != tuple(picture_size):
         raise InputError(
-            f"{path}: calibrated for {camera.width}x{camera.height}, the picture is "
-            f"{picture_size[0]}x{picture_size[1]}; calibrate at the picture's own size"
+            f"{path}: calibrated for {camera.width}x{camera.height}, the image is "
+            f"{picture_size[0]}x{picture_size[1]}; calibrate at the image's own size"
         )
     return camera
 

@@ -21,13 +21,13 @@ def read_picture(path: Path | str) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a picture")
+        raise InputError(f"{path}: no such file; expected an image")
     try:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     except cv2.error:  # more pixels than OpenCV allows
         picture = None
     if picture is None:
-        raise InputError(f"{path}: not a picture that OpenCV reads; give a JPEG or PNG")
+        raise InputError(f"{path}: not an image that OpenCV can read; give a JPEG or PNG")
     if max(picture.shape[:2]) > _LONGEST_SIDE:
         raise InputError(
             f"{path}: {picture.shape[1]}x{picture.shape[0]} is too large; "

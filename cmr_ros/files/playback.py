@@ -35,7 +35,7 @@ class Frame:
         """Return the picture (height, width, 3) uint8 RGB; InputError if it is none."""
         picture = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
         if picture is None:
-            raise InputError(f"recording: the picture at {self.stamp_ns} ns cannot be decoded")
+            raise InputError(f"recording: the image at {self.stamp_ns} ns cannot be decoded")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
             )
     whole = [frames[stamp] for stamp in sorted(frames) if frames[stamp].jpeg is not None]
     if camera is None or not whole:
-        raise InputError(f"{path}: expected pictures on {IMAGE_TOPIC} and {INFO_TOPIC}")
+        raise InputError(f"{path}: expected images on {IMAGE_TOPIC} and {INFO_TOPIC}")
     return camera, whole
 
 

@@ -31,7 +31,7 @@ def load_checkpoint(path: Path | str, keys: tuple[str, ...] = ()) -> dict:
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a readable checkpoint ({reason}); delete it to start anew"
+            f"{path}: not a readable checkpoint ({reason}); delete it to start over"
         ) from None
     missing = [key for key in keys if not isinstance(state, dict) or key not in state]
     if missing:

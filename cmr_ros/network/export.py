@@ -96,8 +96,8 @@ def describe(card: ModelCard) -> str:
     deviation = card.measured["deviation"]
     return (
         f"{card.name}: {card.precision}, outputs {', '.join(card.outputs)}; from torch in fp32 on "
-        f"{deviation['pictures']} pictures: vertices {deviation['vertices_mm_mean']:.4f} mm in the "
-        f"mean, {deviation['vertices_mm_max']:.4f} mm at most; heatmaps "
+        f"{deviation['pictures']} images: vertices {deviation['vertices_mm_mean']:.4f} mm on "
+        f"average, {deviation['vertices_mm_max']:.4f} mm at most; heatmaps "
         f"{deviation['heatmaps_max']:.1e}, silhouette {deviation['silhouette_max']:.1e} at most"
     )
 

@@ -32,7 +32,7 @@ def write_manifest(studio: Studio, folder: Path, count: int) -> None:
     """Write pictures, masks and manifest.json into a folder; every other hand is a left one."""
     studio = replace(studio, seed=studio.seed + _APART, settings=FULL_FRAME)
     entries = []
-    for index, sample in enumerate(tqdm(_samples(studio, count), total=count, unit="picture")):
+    for index, sample in enumerate(tqdm(_samples(studio, count), total=count, unit="image")):
         handedness = "left" if index % 2 else "right"
         entries.append(_write(folder, f"{index:05d}", sample, handedness))
     write_bytes(folder / "manifest.json", json.dumps({"images": entries}).encode())

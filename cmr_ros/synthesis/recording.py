@@ -144,7 +144,7 @@ def _write(writer, store, frames):
         topic: writer.add_connection(topic, kind, typestore=store) for topic, kind in topics.items()
     }
     total = int(_RATE_HZ * _DURATION_S)
-    for frame in tqdm(frames, total=total, unit="picture", desc="recording"):
+    for frame in tqdm(frames, total=total, unit="image", desc="recording"):
         messages = _Messages(store, frame.stamp_s)
         outgoing = {
             INFO_TOPIC: messages.camera_info(_CAMERA),

@@ -55,7 +55,7 @@ def render_set(studio: Studio, folder: Path, count: int, shard_size: int, jobs: 
     chunks = [span[i : i + _CHUNK] for _, span in missing for i in range(0, len(span), _CHUNK)]
     total = sum(len(span) for _, span in missing)
     rendered = _render_all(studio, chunks, jobs)
-    with tqdm(total=total, unit="picture", desc=str(folder)) as progress:
+    with tqdm(total=total, unit="image", desc=str(folder)) as progress:
         for number, span in missing:
             pairs = []
             while len(pairs) < len(span):
@@ -71,7 +71,7 @@ def contact_sheet(studio: Studio, count: int) -> np.ndarray:
     """Return one picture (h, w, 3) uint8 RGB of many samples; every eighth shows its truth too."""
     generator = studio.generator()
     tiles = []
-    for index in tqdm(range(count), unit="picture", desc="preview"):
+    for index in tqdm(range(count), unit="image", desc="preview"):
         sample = generator.sample(index)
         tiles.append(with_truth(sample) if index % _COLUMNS == _COLUMNS - 1 else sample.picture)
     tiles += [np.zeros_like(tiles[0])] * (-count % _COLUMNS)

@@ -80,7 +80,7 @@ class Shards:
         start, end = shard["offsets"][i : i + 2]
         code = cv2.imdecode(shard["pictures"][start:end], cv2.IMREAD_COLOR)
         if code is None:
-            raise InputError(f"{self._paths[number]}: picture {i} cannot be decoded; render again")
+            raise InputError(f"{self._paths[number]}: image {i} cannot be decoded; render again")
         picture = np.ascontiguousarray(code[..., ::-1])
         size = picture.shape[0]
         mask = np.unpackbits(shard["masks"][i], count=size * size).reshape(size, size) > 0
@@ -109,7 +109,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     count = len(shard["offsets"]) - 1
     for name in ("vertices", "joints", "matrices", "masks", "visible"):
         if len(shard[name]) != count:
-            raise InputError(f"{path}: {len(shard[name])} {name} for {count} pictures; not a shard")
+            raise InputError(f"{path}: {len(shard[name])} {name} for {count} images; not a shard")
     if shard["offsets"][-1] != len(shard["pictures"]):
-        raise InputError(f"{path}: pictures are cut off; delete the file and render again")
+        raise InputError(f"{path}: images are truncated; delete the file and render again")
     return shard

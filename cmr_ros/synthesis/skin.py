@@ -191,5 +191,5 @@ def _noise(rng: np.random.Generator, cells: tuple[int, ...]) -> np.ndarray:
 def _read(file: Path) -> np.ndarray:
     picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if picture is None:
-        raise InputError(f"{file}: not a readable picture")
+        raise InputError(f"{file}: not a readable image")
     return picture[..., ::-1]

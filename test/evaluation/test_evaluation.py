@@ -233,7 +233,7 @@ def test_a_submission_is_measured_like_any_answer(freihand, tmp_path, capsys):
 
     path.write_text(json.dumps([joints, vertices]))
     assert main([*command, "--predictions", str(path)]) == 2
-    assert "2 predictions for 1 pictures" in capsys.readouterr().err
+    assert "2 predictions for 1 images" in capsys.readouterr().err
 
 
 def test_the_server_wants_manos_mesh(tmp_path):

@@ -135,7 +135,7 @@ def test_pictures_come_back_in_their_colours(tmp_path, ending):
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_files_that_are_no_pictures(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(InputError, match="not a picture"):
+    with pytest.raises(InputError, match="not an image"):
         read_picture(tmp_path / "a.png")
 
 

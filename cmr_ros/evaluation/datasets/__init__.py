@@ -37,7 +37,7 @@ def read(path: Path | str, layout: str | None = None, split: str | None = None) 
         raise InputError(f"{layout} has no split {split!r}; choose {' or '.join(LAYOUTS[layout])}")
     samples = _module(layout).read(path, split)
     if not samples:
-        raise InputError(f"{path}: holds no picture with a hand in the {split} split of {layout}")
+        raise InputError(f"{path}: has no image with a hand in the {split} split of {layout}")
     return samples
 
 
