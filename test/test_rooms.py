@@ -106,3 +106,11 @@ def test_the_page_on_architecture_is_true():
         if at_top and room_of(path) in below and other not in below[room_of(path)] | {room_of(path)}
     ]
     assert untold == [], "the diagram lacks arrows"
+
+
+def test_the_way_of_an_image_names_what_there_is():
+    way = (ROOT / "docs/architecture.md").read_text().partition("## The way of an image")[2]
+    source = "\n".join(path.read_text() for path in SOURCES)
+    names = {name.split(".")[-1] for name in re.findall(r"`([\w.]+)`", way)} - {"py"}
+    missing = [name for name in names if not re.search(rf"^ *(def|class) {name}\b", source, re.M)]
+    assert names and missing == []

@@ -32,9 +32,7 @@ def run(args) -> None:
     config = preset(args.variant)
     template = read_template(args.template, args.mano)
     if not has_levels(args.template):
-        print(
-            "no transform.pkl: the levels were rebuilt, which costs a released network accuracy"
-        )
+        print("no transform.pkl: the levels were rebuilt, which costs a released network accuracy")
     network = load_published(args.checkpoint, config, template)
     # The published crop is 1.3 times the hand's box, cut without a camera of its own.
     card = card_of(

@@ -76,8 +76,8 @@ class Parameters:
     )
     detection_interval: int = _parameter(
         5,
-        "While fewer than max_hands hands are tracked, look for more on every n-th image; while "
-        "none is tracked, on every image",
+        "While fewer than max_hands hands are tracked, look for more on every n-th image; on every "
+        "image while none is tracked or one has just been lost",
         limits=(1, 1000),
     )
     handedness: str = _parameter(
