@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose2D, Quaternion, TransformStamped
+from geometry_msgs.msg import Point, Quaternion, TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -29,11 +29,9 @@ def to_hand_mesh(hand: Hand) -> HandMesh:
         root_covariance=np.asarray(hand.root_covariance_m2, np.float64).ravel(),
         reprojection_rms_px=float(hand.rms_px),
         registration=hand.registration,
-        region=Pose2D(
-            x=float(hand.region.center_px[0]),
-            y=float(hand.region.center_px[1]),
-            theta=float(hand.region.rotation_rad),
-        ),
+        region_center_x_px=float(hand.region.center_px[0]),
+        region_center_y_px=float(hand.region.center_px[1]),
+        region_rotation_rad=float(hand.region.rotation_rad),
         region_size_px=float(hand.region.size_px),
     )
     # Flat arrays of bytes cost a hundredth of lists or arrays of points.

@@ -53,7 +53,8 @@ def test_hand_mesh_says_what_the_hand_says():
     np.testing.assert_allclose(vertices, made.vertices_m, rtol=1e-6)
     covariance = np.reshape(message.root_covariance, (3, 3))
     np.testing.assert_array_equal(covariance, made.root_covariance_m2)
-    assert (message.region.x, message.region.y, message.region.theta) == (300.5, 220.25, 0.3)
+    assert (message.region_center_x_px, message.region_center_y_px) == (300.5, 220.25)
+    assert message.region_rotation_rad == 0.3
     assert message.region_size_px == 180.0
     origin, rotation = palm_pose(made.joints_m, made.handedness)
     np.testing.assert_allclose(xyz(message.palm_pose.position), origin)
