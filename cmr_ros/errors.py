@@ -11,3 +11,8 @@ class InputError(CmrError):
 
 class RegistrationError(CmrError):
     """The root translation of a hand cannot be determined from its cues."""
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type's name if it has no text."""
+    return (str(error) or type(error).__name__).splitlines()[0]

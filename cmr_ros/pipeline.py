@@ -24,9 +24,6 @@ from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
-#: A hand's length measured with a ruler is right to about a hundredth.
-_MEASURED_DEVIATION = 0.01
-
 
 @dataclass(frozen=True, eq=False)
 class Placement:
@@ -210,7 +207,7 @@ class HandPipeline:
         """Return what is known of the size of a track's hand: at least that it is an adult's."""
         if not self._settings.hand_length_m:
             return track.size or HandSize()
-        return HandSize(self._settings.hand_length_m, _MEASURED_DEVIATION)
+        return HandSize.measured(self._settings.hand_length_m)
 
     def _follow(self, camera: Camera, placements: Sequence[Placement]) -> list[Hand]:
         """Update the hands' tracks; return those whose palm is in the image, without doubles."""

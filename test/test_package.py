@@ -118,6 +118,7 @@ def test_wheel_holds_sources_messages_and_share(tree, wheel):
     shared = files_of(tree, "config", "launch", "msg", "weights")
     assert {f"share/cmr_ros/{path}" for path in shared} <= names
     assert {
+        "cmr_ros/py.typed",
         "cmr_ros/msg/__init__.py",
         "cmr_ros/msg/_hand_mesh_array.py",
         "lib/cmr_ros/cmr",

@@ -24,7 +24,7 @@ SIZE_PX = 224
 _FIELDS = ("verts", "uv", "conf", "K", "mask", "t_true", "kind", "joint_regressor", "faces")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cases:
     """N hands to register and the truth.
 

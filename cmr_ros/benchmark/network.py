@@ -40,6 +40,7 @@ def measure(
     """
     import torch
 
+    from cmr_ros.model.choices import ENGINES
     from cmr_ros.model.inference import load_network
     from cmr_ros.model.template import HandTemplate
     from cmr_ros.network.build import build
@@ -54,7 +55,7 @@ def measure(
         export(plain, hand, card, folder, "fp16" if half else "fp32")
         engines = [
             load_network(folder, engine, threads=threads, half=half, batch_sizes=(batch,))
-            for engine in ("onnxruntime", "torch")
+            for engine in ENGINES
         ]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plain = plain.to(device)

@@ -63,7 +63,7 @@ def run(args) -> None:
         replace(card, noise=entries, measured=measured).save(path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Views:
     """What a network says of B rendered hands, and the truth.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cmr_ros.model.choices import JOINT_CUES, PRECISIONS
+
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
@@ -13,7 +15,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--name", help="in the card (default: the folder's name)")
     add_precision(parser)
     parser.add_argument(
-        "--joint-cue", choices=("heatmaps", "landmarks", "mean"), default="heatmaps",
+        "--joint-cue", choices=JOINT_CUES, default="heatmaps",
         help="output that 2D joints are read from (default: heatmaps)",
     )  # fmt: skip
 
@@ -21,7 +23,7 @@ def add_arguments(parser) -> None:
 def add_precision(parser) -> None:
     """Declare the precision to write, and the pictures that go with it."""
     parser.add_argument(
-        "--precision", choices=("fp32", "compact", "fp16", "int8"), default="fp32",
+        "--precision", choices=PRECISIONS, default="fp32",
         help="compact: weights stored in half precision, arithmetic in single",
     )  # fmt: skip
     parser.add_argument(

@@ -15,6 +15,7 @@ from cmr_ros.demo.play import DEBUG_IMAGE, HANDS
 from cmr_ros.files.output import write_ply
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.files.playback import IMAGE_TOPIC
+from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
 from cmr_ros.ros.pictures import to_rgb
@@ -49,8 +50,7 @@ def _write_sheet(path: Path, drawn: Sequence[Sent], start_ns: int) -> Path:
         image = _image(drawn[index])
         size = (width, width * image.height // image.width)
         tile = cv2.resize(to_rgb(image), size, interpolation=cv2.INTER_AREA)
-        stamp = image.header.stamp
-        text = f"{(stamp.sec * 10**9 + stamp.nanosec - start_ns) / 1e9:.1f} s"
+        text = f"{(nanoseconds(image.header.stamp) - start_ns) / 1e9:.1f} s"
         place = (8, size[1] - 10)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
         cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 1, cv2.LINE_AA)

@@ -24,6 +24,7 @@ from cmr_ros.demo.bag import Sent
 from cmr_ros.errors import InputError
 from cmr_ros.files import share
 from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
+from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
 
@@ -181,7 +182,7 @@ class Demo:
         return listen
 
     def _take(self, hands: HandMeshArray, now_s: float):
-        index = self._index_of.get(hands.header.stamp.sec * 10**9 + hands.header.stamp.nanosec)
+        index = self._index_of.get(nanoseconds(hands.header.stamp))
         if index is None:
             return
         found = [_found(hand) for hand in hands.hands]

@@ -17,7 +17,7 @@ Columns = dict[str, np.ndarray]
 _NAN = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """How far the answer to one picture is from the truth; NaN where that cannot be told.
 

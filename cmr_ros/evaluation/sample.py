@@ -16,7 +16,7 @@ from cmr_ros.hand import Hand
 from cmr_ros.viewing.drawing import hand_mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """One picture with one true hand (or body), in the camera's optical frame, metres.
 
@@ -53,7 +53,7 @@ class Sample:
         return (mask >= low) & (mask <= high)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What a method says of one hand, in the camera's optical frame, metres.
 

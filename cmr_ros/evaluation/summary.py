@@ -44,7 +44,7 @@ _CONFIDENCES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _RESAMPLES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Summary:
     """The figures of one method on one data set, by the names of TITLES.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 from cmr_ros.geometry.camera import Camera
 
 _LARGEST_FILE = 1 << 20
@@ -29,9 +29,9 @@ def read_calibration(
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        what = f"no {error}" if isinstance(error, KeyError) else reason(error)
         raise InputError(
-            f"{path}: not a calibration ({reason}); expected a file of camera_calibration, a dump "
+            f"{path}: not a calibration ({what}); expected a file of camera_calibration, a dump "
             "of sensor_msgs/CameraInfo, or K"
         ) from None
     if (camera.width, camera.height) != tuple(picture_size):
@@ -51,7 +51,7 @@ def _read_mapping(path: Path) -> dict:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give the camera's YAML or JSON") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: neither YAML nor JSON ({_first_line(error)})") from None
+        raise InputError(f"{path}: neither YAML nor JSON ({reason(error)})") from None
     if not isinstance(entries, dict):
         raise InputError(f"{path}: holds no entries; give the camera's YAML or JSON")
     return entries
@@ -82,7 +82,3 @@ def _camera(entries: dict, picture_size: tuple[int, int], rectified: bool) -> Ca
         roi_size=(int(roi.get("width", 0)), int(roi.get("height", 0))),
         rectified=rectified,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
 
@@ -17,18 +18,18 @@ IMAGE_TOPIC = "/camera/image_raw/compressed"
 INFO_TOPIC = "/camera/camera_info"
 #: `/truth/...`: geometry_msgs/PoseArray, the 21 joints of one hand in the frame of the pictures.
 TRUTH_PREFIX = "/truth/"
+#: A found hand farther than this from a true one, on average over its joints, is another hand.
+_SAME_HAND_M = 0.25
 
 
-@dataclass
+@dataclass(eq=False)
 class Frame:
-    """One picture: its stamp, JPEG bytes, and the true joints (21, 3) of its hands.
-
-    messages: topic, type and serialised message (CDR) of what the camera sent, in order.
-    """
+    """One image, and what belongs to it."""
 
     stamp_ns: int
-    jpeg: np.ndarray | None = None
-    truth: list[np.ndarray] = field(default_factory=list)
+    jpeg: np.ndarray | None = None  # (bytes,) uint8
+    truth: list[np.ndarray] = field(default_factory=list)  # true joints (21, 3) m of each hand
+    # topic, type and serialised message (CDR) of what the camera sent, in order
     messages: list[tuple[str, str, bytes]] = field(default_factory=list)
 
     def picture(self) -> np.ndarray:
@@ -47,8 +48,7 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
     frames: dict[int, Frame] = {}
     camera = None
     for topic, kind, message, raw in _messages(path):
-        stamp = message.header.stamp
-        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        stamp_ns = nanoseconds(message.header.stamp)
         frame = frames.setdefault(stamp_ns, Frame(stamp_ns))
         if topic.startswith(TRUTH_PREFIX):
             joints = [[p.position.x, p.position.y, p.position.z] for p in message.poses]
@@ -91,44 +91,37 @@ def _messages(path: Path) -> Iterator[tuple]:
         raise InputError(f"{path}: not a recording in MCAP ({error})") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoundHand:
-    """A hand as a listener sees it: joints (21, 3) and vertices (V, 3) in camera space, metres."""
+    """A hand as a listener sees it, in camera space."""
 
     track_id: int
     handedness: Handedness
-    joints_m: np.ndarray
-    vertices_m: np.ndarray
+    joints_m: np.ndarray  # (21, 3)
+    vertices_m: np.ndarray  # (V, 3)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one frame, compared with the truth.
+    """What came back for one frame, compared with the truth."""
 
-    latency_s: from sending the picture to having its hands.  depths_m: of the hands' wrists.
-    errors_mm: mean camera-space distance of the joints, one per true hand that was found.
-    missed: true hands without a found one.  extra: found hands without a true one.
-    """
-
-    latency_s: float
-    depths_m: list[float]
-    errors_mm: list[float]
-    missed: int
-    extra: int
+    latency_s: float  # from sending the image to having its hands
+    depths_m: list[float]  # of the hands' wrists
+    errors_mm: list[float]  # mean camera-space distance of the joints, per true hand found
+    missed: int  # true hands without a found one
+    extra: int  # found hands without a true one
 
 
-def answer(
-    latency_s: float, found: Sequence[FoundHand], truth: Sequence[np.ndarray], reach_m=0.25
-) -> Answer:
+def answer(latency_s: float, found: Sequence[FoundHand], truth: Sequence[np.ndarray]) -> Answer:
     """Compare found hands with true joints (21, 3) in metres.
 
-    The nearest go together first, as long as they are nearer than reach_m on the average.
+    The nearest go together first, as long as their joints are near each other on average.
     """
     distance = np.array(
         [[np.linalg.norm(f.joints_m - t, axis=1).mean() for t in truth] for f in found]
     ).reshape(len(found), len(truth))
     errors = []
-    while distance.size and distance.min() < reach_m:
+    while distance.size and distance.min() < _SAME_HAND_M:
         row, column = np.unravel_index(np.argmin(distance), distance.shape)
         errors.append(1000 * float(distance[row, column]))
         distance = np.delete(np.delete(distance, row, axis=0), column, axis=1)
@@ -138,19 +131,16 @@ def answer(
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of a stretch of frames; NaN where there is nothing to take a median of.
+    """Figures of a stretch of frames; NaN where there is nothing to take a median of."""
 
-    hands: found, over all answers.  depth_m, error_mm, latency_ms: medians.
-    """
-
-    sent: int
-    dropped: int
-    hands: int
-    missed: int
-    extra: int
-    depth_m: float
-    error_mm: float
-    latency_ms: float
+    sent: int  # frames
+    dropped: int  # frames without an answer
+    hands: int  # found, over all answers
+    missed: int  # true hands without a found one
+    extra: int  # found hands without a true one
+    depth_m: float  # median
+    error_mm: float  # median
+    latency_ms: float  # median
     latency_p90_ms: float
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmr_ros.errors import InputError
 
@@ -21,21 +22,21 @@ _COEFFICIENTS = {
 _WIDEST_RAD = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """A calibrated camera; pixel centres lie at integers, the frame is optical (z forward).
 
-    matrix: (3, 3) intrinsics K of the picture as it is delivered.  distortion: CameraInfo's D, or
-    empty for a rectified picture.  Raises InputError for intrinsics no camera can have.
+    Raises InputError for intrinsics no camera can have.
     """
 
-    width: int
+    width: int  # of the image as it is delivered, in pixels
     height: int
-    matrix: np.ndarray
+    matrix: np.ndarray  # (3, 3) intrinsics K of the image as it is delivered, in pixels
+    # CameraInfo's D, or empty for a rectified image
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    distortion_model: str = ""
+    distortion_model: str = ""  # as CameraInfo names it
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64)
         distortion = np.array(self.distortion, dtype=np.float64).ravel()
         if self.width <= 0 or self.height <= 0:
@@ -55,7 +56,7 @@ class Camera:
             known = ", ".join(name for name in _COEFFICIENTS if name)
             raise InputError(
                 f"distortion model {self.distortion_model!r}: known are {known}; "
-                "rectify the picture instead"
+                "rectify the image instead"
             )
         if not distortion.any():
             distortion = np.zeros(0)
@@ -83,22 +84,34 @@ class Camera:
         cls,
         width: int,
         height: int,
-        k,
-        d=(),
+        k: ArrayLike,
+        d: ArrayLike = (),
         distortion_model: str = "",
-        p=None,
+        p: ArrayLike | None = None,
         binning: tuple[int, int] = (1, 1),
         roi_offset: tuple[int, int] = (0, 0),
         roi_size: tuple[int, int] = (0, 0),
         rectified: bool = False,
     ) -> Camera:
-        """Return the camera of the delivered picture from CameraInfo's fields (REP-104).
+        """Return the camera of the delivered image from CameraInfo's fields (REP-104).
 
-        `k` (9,), `d` and `p` (12,) belong to the full-resolution sensor of `width` x `height`;
-        region of interest (size 0: all) and binning (0 means 1) shift and scale them, as
-        image_geometry does it.  A rectified picture is described by `p` alone, a raw one by `k`
-        and `d`.  The frame is this camera's own: the stereo baseline in p's last column is left
-        out.
+        Region of interest and binning shift and scale the intrinsics as image_geometry does it.
+        The frame is this camera's own: the stereo baseline in p's last column is left out.
+
+        Args:
+            width: of the full-resolution sensor, in pixels.
+            height: of the full-resolution sensor, in pixels.
+            k: (9,) or (3, 3) intrinsics at full resolution; a raw image is described by k and d.
+            d: distortion coefficients.
+            distortion_model: plumb_bob, rational_polynomial or equidistant.
+            p: (12,) or (3, 4) projection at full resolution; describes a rectified image alone.
+            binning: pixels per delivered pixel in x and y; 0 means 1.
+            roi_offset: x and y of the region of interest on the sensor.
+            roi_size: width and height of the region of interest; 0 means all.
+            rectified: whether the delivered image is rectified.
+
+        Raises:
+            InputError: The fields describe no camera, or are not filled in.
         """
         name, values, shape = ("p", p, (3, 4)) if rectified else ("k", k, (3, 3))
         matrix = np.array([] if values is None else values, dtype=np.float64)
@@ -128,9 +141,9 @@ class Camera:
         return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """Return directions (..., 3) with z = 1 through picture pixels (..., 2).
+        """Return directions (..., 3) with z = 1 through image pixels (..., 2).
 
-        A pixel that no ray reaches (outside the lens's picture) gets the nearest ray that the
+        A pixel that no ray reaches (outside the lens's image) gets the nearest ray that the
         lens model describes.
         """
         inverse = np.linalg.inv(self.matrix)
@@ -140,7 +153,7 @@ class Camera:
         return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Return picture pixels (..., 2) of points (..., 3) in the camera's frame, any unit.
+        """Return image pixels (..., 2) of points (..., 3) in the camera's frame, any unit.
 
         Points that the camera does not see (`sees`) give pixels without meaning.
         """
@@ -192,7 +205,7 @@ class Camera:
         errors of pixels under strong distortion, and its versions differ in how to ask for more.
         """
 
-        def forward(xy):
+        def forward(xy: np.ndarray) -> np.ndarray:
             ray = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
             return self._distort(ray, self.distortion)
 

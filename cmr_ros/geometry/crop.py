@@ -1,6 +1,6 @@
 """Crops with a camera of their own: what the network sees, and how its answer gets back.
 
-A crop is the picture of a `CropCamera`.  Off-centre principal points, fx != fy, lens distortion,
+A crop is the image of a `CropCamera`.  Off-centre principal points, fx != fy, lens distortion,
 roll and mirrored left hands are all undone while the crop is cut out, so that network and
 registration only ever meet a pinhole camera.
 """
@@ -20,18 +20,14 @@ _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 @dataclass(frozen=True)
 class Region:
-    """A square of the picture, free to turn, that holds one hand.
+    """A square of the image, free to turn, that holds one hand."""
 
-    Coordinates are picture pixels with centres at integers.  `rotation_rad` turns the region
-    clockwise as seen in the picture: at 0 the region's up is the picture's up, at pi/2 it is the
-    picture's right.
-    """
-
-    center_px: tuple[float, float]
-    size_px: float
+    center_px: tuple[float, float]  # x and y in image pixels, whose centres lie at integers
+    size_px: float  # side
+    # clockwise as seen in the image: at 0 the region's up is the image's up, at pi/2 its right
     rotation_rad: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         values = (*self.center_px, self.size_px, self.rotation_rad)
         if not np.isfinite(values).all() or self.size_px <= 0:
             raise InputError(f"region {values}: needs finite numbers and a positive size")
@@ -43,23 +39,31 @@ class Region:
         return np.asarray(self.center_px) + self.size_px * unit @ np.array([[c, s], [-s, c]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CropCamera:
-    """A pinhole camera without distortion whose picture is a square crop of another camera's.
+    """A pinhole camera without distortion whose image is a square crop of another camera's.
 
-    size_px: side of the crop.  matrix: (3, 3) intrinsics for points in the crop's frame.
-    rotation: (3, 3) orthogonal; crop frame = rotation @ camera frame, determinant -1 when the crop
-    is mirrored.  Both frames share their origin.  source: the camera the crop is cut from.
+    The crop's frame and the other camera's share their origin.
     """
 
-    size_px: int
-    matrix: np.ndarray
+    size_px: int  # side of the crop
+    matrix: np.ndarray  # (3, 3) intrinsics for points in the crop's frame
+    # (3, 3) orthogonal: crop frame = rotation @ camera frame; determinant -1 for a mirrored crop
     rotation: np.ndarray
-    source: Camera
+    source: Camera  # the camera the crop is cut from
 
     @classmethod
-    def looking_at(cls, source: Camera, region: Region, size_px: int, mirrored=False) -> CropCamera:
-        """Return the virtual camera whose axis meets the region's centre and whose up is its up."""
+    def looking_at(
+        cls, source: Camera, region: Region, size_px: int, mirrored: bool = False
+    ) -> CropCamera:
+        """Return the virtual camera whose axis meets the region's centre and whose up is its up.
+
+        Args:
+            source: the camera the crop is cut from.
+            region: square of its image.
+            size_px: side of the crop.
+            mirrored: whether the crop shows the mirror image.
+        """
         c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
         steps_px = np.array([[0, 0], [c, s], [-s, c]])
         rays = source.rays(np.asarray(region.center_px) + steps_px)
@@ -67,7 +71,7 @@ class CropCamera:
         down = below - middle * (below @ middle)
         down /= np.linalg.norm(down)
         rotation = np.stack([np.cross(down, middle), down, middle])
-        # The lens's own scale there, in picture pixels per radian, keeps the region's area.
+        # The lens's own scale there, in image pixels per radian, keeps the region's area.
         scale = 1 / np.sqrt(np.linalg.norm(np.cross(right - middle, below - middle)))
         focal = scale * size_px / region.size_px
         center = (size_px - 1) / 2
@@ -75,12 +79,20 @@ class CropCamera:
         return cls(size_px, matrix, _MIRROR @ rotation if mirrored else rotation, source)
 
     @classmethod
-    def affine(cls, source: Camera, region: Region, size_px: int, mirrored=False) -> CropCamera:
+    def affine(
+        cls, source: Camera, region: Region, size_px: int, mirrored: bool = False
+    ) -> CropCamera:
         """Return the camera A K of a crop cut by the affine map A, as the published method has it.
 
         The crop's frame is the source camera's, turned about its axis as the region is, since a
-        network's answer turns with its picture, and mirrored in x for a mirrored crop; any lens
+        network's answer turns with its image, and mirrored in x for a mirrored crop; any lens
         distortion is removed on the way.
+
+        Args:
+            source: the camera the crop is cut from.
+            region: square of its image.
+            size_px: side of the crop.
+            mirrored: whether the crop shows the mirror image.
         """
         scale = size_px / region.size_px
         c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
@@ -88,7 +100,7 @@ class CropCamera:
         turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         middle = np.full(2, (size_px - 1) / 2)
         a = np.eye(3)
-        # The region's centre is a picture pixel; the affine map works on undistorted ones.
+        # The region's centre is an image pixel; the affine map works on undistorted ones.
         center = source.matrix[:2] @ source.rays(np.asarray(region.center_px))
         a[:2, :2], a[:2, 2] = linear, middle - linear @ center
         if not mirrored:
@@ -99,7 +111,7 @@ class CropCamera:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the crop shows the mirror image of the picture."""
+        """Whether the crop shows the mirror image of what the camera shows."""
         return bool(np.linalg.det(self.rotation) < 0)
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -116,11 +128,11 @@ class CropCamera:
         return np.asarray(points) @ self.rotation.T
 
     def to_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """Return picture pixels (..., 2) of crop pixels (..., 2)."""
+        """Return image pixels (..., 2) of crop pixels (..., 2)."""
         return self.source.project(self._rays(pixels))
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """Return crop pixels (..., 2) of picture pixels (..., 2)."""
+        """Return crop pixels (..., 2) of image pixels (..., 2)."""
         return self.project(self.from_camera(self.source.rays(pixels)))
 
     def _rays(self, pixels: np.ndarray) -> np.ndarray:
@@ -128,8 +140,10 @@ class CropCamera:
         inverse = np.linalg.inv(self.matrix)
         return self.to_camera(np.asarray(pixels) @ inverse[:, :2].T + inverse[:, 2])
 
-    def _lens_maps(self, matrix: np.ndarray, side: tuple[int, int]):
-        """Return the picture's x and y (h, w) for each pixel of a crop with this matrix."""
+    def _lens_maps(
+        self, matrix: np.ndarray, side: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image's x and y (h, w) for each pixel of a crop with this matrix."""
         source = self.source
         lens = cv2.fisheye if source.distortion_model == "equidistant" else cv2
         x, y = lens.initUndistortRectifyMap(
@@ -145,7 +159,7 @@ class CropCamera:
         return x, y
 
     def picture_edges(self) -> np.ndarray:
-        """Return the picture's four sides as lines (4, 3): a x + b y + c >= 0 in crop pixels.
+        """Return the image's four sides as lines (4, 3): a x + b y + c >= 0 in crop pixels.
 
         A lens bends them: each line touches its side where that comes nearest to the crop.
         """
@@ -164,7 +178,7 @@ class CropCamera:
         return np.array(lines)
 
     def cut_depth(self, depth_m: np.ndarray) -> np.ndarray:
-        """Return the crop (size, size) of an aligned depth picture, as z in the crop's frame.
+        """Return the crop (size, size) of an aligned depth image, as z in the crop's frame.
 
         depth_m: (height, width) z in the camera's frame, 0 or NaN where unknown; 0 outside.
         Depths are not mixed: each pixel is that of the nearest depth pixel.
@@ -180,7 +194,7 @@ class CropCamera:
         return np.divide(z, rays[..., 2], out=np.zeros_like(z), where=shown)
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """Return the crop (size, size[, channels]) of the camera's picture, black outside it."""
+        """Return the crop (size, size[, channels]) of the camera's image, black outside it."""
         if picture.shape[:2] != (self.source.height, self.source.width):
             raise InputError(
                 f"picture {picture.shape[1]}x{picture.shape[0]}: its camera is "
@@ -193,7 +207,8 @@ class CropCamera:
         to_finer = np.array([[finer, 0, (finer - 1) / 2], [0, finer, (finer - 1) / 2], [0, 0, 1]])
         matrix = to_finer @ self.matrix
         if self.source.distortion.size:
-            crop = cv2.remap(picture, *self._lens_maps(matrix, side), cv2.INTER_LINEAR)
+            x, y = self._lens_maps(matrix, side)
+            crop = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
         else:
             warp = matrix @ self.rotation @ np.linalg.inv(self.source.matrix)
             crop = cv2.warpPerspective(picture, warp, side, flags=cv2.INTER_LINEAR)

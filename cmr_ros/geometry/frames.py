@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmr_ros.geometry.skeleton import Handedness
-
-_WRIST, _INDEX, _MIDDLE, _LITTLE = 0, 5, 9, 17
+from cmr_ros.geometry.skeleton import INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, WRIST, Handedness
 
 
 def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
@@ -25,7 +23,7 @@ def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
     joints = np.asarray(joints_m, dtype=np.float64)
     wrist = _palm_rotation(joints, handedness)
     fingers = joints[1:].reshape(5, 4, 3)
-    bones = np.diff(fingers, axis=1, prepend=np.broadcast_to(joints[_WRIST], (5, 1, 3)))
+    bones = np.diff(fingers, axis=1, prepend=np.broadcast_to(joints[WRIST], (5, 1, 3)))
     rotations = np.empty((5, 4, 3, 3))
     frames = _carry(np.broadcast_to(wrist, (5, 3, 3)), bones[:, 0])
     for joint in range(3):
@@ -37,7 +35,7 @@ def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
 def palm_pose(joints_m: np.ndarray, handedness: Handedness) -> tuple[np.ndarray, np.ndarray]:
     """Return the palm's origin (3,), amid wrist and middle finger's base, and rotation (3, 3)."""
     joints = np.asarray(joints_m, dtype=np.float64)
-    return (joints[_WRIST] + joints[_MIDDLE]) / 2, _palm_rotation(joints, handedness)
+    return (joints[WRIST] + joints[MIDDLE_MCP]) / 2, _palm_rotation(joints, handedness)
 
 
 def quaternions(rotations: np.ndarray) -> np.ndarray:
@@ -60,7 +58,7 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
 
 
 def _palm_rotation(joints: np.ndarray, handedness: Handedness) -> np.ndarray:
-    index, middle, little = (joints[i] - joints[_WRIST] for i in (_INDEX, _MIDDLE, _LITTLE))
+    index, middle, little = (joints[i] - joints[WRIST] for i in (INDEX_MCP, MIDDLE_MCP, LITTLE_MCP))
     back = np.cross(little, index)
     if handedness == Handedness.LEFT:
         back = -back

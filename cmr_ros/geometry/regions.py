@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 
 from cmr_ros.geometry.crop import Region
-from cmr_ros.geometry.skeleton import PALM_JOINTS
+from cmr_ros.geometry.skeleton import MIDDLE_MCP, PALM_JOINTS, WRIST
 
 #: Where the box of the palm's joints lies in a right hand's region, and its longer side, both as
 #: shares of the region's side.  MediaPipe's palm detector looks at hands that way.
 PALM_CENTER, PALM_SIDE = (0.49, 0.70), 0.385
-_WRIST, _MIDDLE_MCP = 0, 9
 #: A palm seen at a slant is short: the box of all joints may fill this share of the region.
 _WIDEST_HAND = 0.9
 _SMALLEST_PX = 8.0
@@ -29,7 +28,7 @@ def region_from_joints(
     that many times as large as the whole hand's box, and in its middle, as the published networks
     want it.
     """
-    x, y = joints_px[_MIDDLE_MCP] - joints_px[_WRIST]
+    x, y = joints_px[MIDDLE_MCP] - joints_px[WRIST]
     rotation = float(np.arctan2(x, -y))
     c, s = np.cos(rotation), np.sin(rotation)
     axes = np.array([[c, s], [-s, c]])  # the region's right and down, in the picture
@@ -62,10 +61,10 @@ def palm_overlap(a: Region, b: Region) -> float:
     return cv2.contourArea(cv2.convexHull(corners)) / max(smaller**2, 1e-9)
 
 
-def _palm(region: Region):
+def _palm(region: Region) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Return the palm's square as OpenCV's (center, sides, angle in degrees)."""
     side = PALM_SIDE * region.size_px
-    return _palm_center(region), (side, side), np.degrees(region.rotation_rad)
+    return _palm_center(region), (side, side), float(np.degrees(region.rotation_rad))
 
 
 def _palm_center(region: Region) -> tuple[float, float]:

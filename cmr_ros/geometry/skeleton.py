@@ -15,6 +15,9 @@ JOINT_NAMES = (
 )  # fmt: skip
 #: Parent of each joint; -1 for the wrist, the root.
 JOINT_PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+#: Parent and joint of each bone.
+BONES = tuple((parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0)
+WRIST, INDEX_MCP, MIDDLE_MCP, LITTLE_MCP = 0, 5, 9, 17
 #: Joints of the five finger tips, thumb to little finger.
 TIPS = (4, 8, 12, 16, 20)
 #: Joints of the palm: they hardly move against each other, so crops are placed by them.

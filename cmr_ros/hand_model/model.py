@@ -33,7 +33,7 @@ _INTO_FLESH = 0.2
 _ANCESTRIES = ("african", "asian", "caucasian")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedHand:
     """A hand in the model's frame, metres.
 
@@ -45,7 +45,7 @@ class PosedHand:
     template_vertices: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandModel:
     """The arrays of hand_model.npz.
 

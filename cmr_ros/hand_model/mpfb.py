@@ -26,7 +26,7 @@ PALM_BONES = ("wrist.R", *(f"metacarpal{i}.R" for i in range(1, 5)))
 _ARM_BONES = ("lowerarm01.R", "lowerarm02.R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArmMesh:
     """The right hand and forearm at rest with what shapes them.
 

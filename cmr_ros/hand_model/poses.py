@@ -25,7 +25,7 @@ _PAIRS = np.nonzero(np.triu(_FINGERS[:, None] != _FINGERS))
 _SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
 
 
-@dataclass
+@dataclass(eq=False)
 class _Angles:
     """Joint angles in degrees of many candidates (N); 0 is straight.
 

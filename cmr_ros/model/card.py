@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cmr_ros.errors import InputError
+from cmr_ros.model.choices import CROPS, JOINT_CUES, CropKind, JointCue, Precision
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.registration import Noise
 
 #: The outputs every network has, and those it may have besides.
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
 OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
-#: The crop camera that a network was trained for, see `geometry.crop.CropCamera`.
-CropKind = Literal["virtual", "affine"]
-#: The output that the 2D joints are read from: heatmaps, landmarks, or the mean of both.
-JointCue = Literal["heatmaps", "landmarks", "mean"]
 #: Entries of `noise` by the names that cards up to version 0.1 gave them.
 _OLD_NOISE = {
     "size": "length_log_sd",
@@ -46,7 +43,7 @@ class ModelCard:
     # side of the crop / longer side of the hand's box; None where the crop is placed by the palm
     crop_margin: float | None = None
     joint_cue: JointCue = "heatmaps"
-    precision: str = "fp32"  # of the file's weights
+    precision: Precision = "fp32"  # of the file's weights
     license: str = ""
     # what registration is to assume of the meshes: entries of `registration.Noise`, else its own
     noise: dict[str, float] = field(default_factory=dict)
@@ -88,8 +85,8 @@ class ModelCard:
 
     def _check(self, path: Path | str) -> None:
         wrong = {
-            "crop": self.crop not in get_args(CropKind),
-            "joint_cue": self.joint_cue not in get_args(JointCue)
+            "crop": self.crop not in CROPS,
+            "joint_cue": self.joint_cue not in JOINT_CUES
             or (self.joint_cue != "heatmaps" and "landmarks" not in self.outputs),
             "input_size": not _positive(self.input_size) or self.input_size % 1,
             "scale_m": not _positive(self.scale_m),

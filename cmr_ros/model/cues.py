@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from cmr_ros.hand import Cues
+from cmr_ros.model.choices import JointCue
 from cmr_ros.model.heatmap import decode
 from cmr_ros.model.inference import Prediction
 
 
-def read_cues(prediction: Prediction, size_px: int, joint_cue: str) -> list[Cues]:
+def read_cues(prediction: Prediction, size_px: int, joint_cue: JointCue) -> list[Cues]:
     """Return the 2D findings in each crop of a prediction.
 
     joint_cue names where the joints come from: "heatmaps", "landmarks" (the trunk's own output) or

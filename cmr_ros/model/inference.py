@@ -9,17 +9,17 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 from cmr_ros.model.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
+from cmr_ros.model.choices import ENGINES, EngineName
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.model.sessions import open_session
 from cmr_ros.model.template import HandTemplate
 
-ENGINES = ("onnxruntime", "torch")
 #: Providers of onnxruntime by the names used here.
 PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
@@ -28,24 +28,17 @@ PROVIDERS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says about N crops.
+    """What a network predicts for N crops; what it has no output for is None."""
 
-    vertices_m: (N, V, 3) metres relative to the root, in the crop's frame.  heatmaps:
-    (N, J, h, w) and silhouettes: (N, h, w), in [0, 1]; both span the whole crop.
-    heatmap_sigma_px: standard deviation of the peaks they were trained on.  Of networks that
-    have them: landmarks_px: (N, J, 2) crop pixels, centres at integers; presence: (N,)
-    probability of a hand; handedness: (N,) probability of a right hand.
-    """
-
-    vertices_m: np.ndarray
-    heatmaps: np.ndarray
-    silhouettes: np.ndarray
-    landmarks_px: np.ndarray | None = None
-    presence: np.ndarray | None = None
-    handedness: np.ndarray | None = None
-    heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
+    vertices_m: np.ndarray  # (N, V, 3) root-relative, in the crop's frame
+    heatmaps: np.ndarray  # (N, J, h, w) in [0, 1], spans the whole crop
+    silhouettes: np.ndarray  # (N, h, w) in [0, 1], spans the whole crop
+    landmarks_px: np.ndarray | None = None  # (N, J, 2) crop pixels, centres at integers
+    presence: np.ndarray | None = None  # (N,) probability of a hand
+    handedness: np.ndarray | None = None  # (N,) probability of a right hand
+    heatmap_sigma_px: float = PUBLISHED_SIGMA_PX  # of the peaks the heatmaps were trained on
 
 
 class Engine(Protocol):
@@ -61,6 +54,17 @@ class OnnxruntimeEngine:
     """onnxruntime on the first of the providers that works."""
 
     def __init__(self, path: Path, providers: Sequence[str], threads: int, half: bool):
+        """Open a network.
+
+        Args:
+            path: the ONNX file.
+            providers: of `PROVIDERS`, the preferred one first.
+            threads: of the processor.
+            half: half precision, where the provider computes with TensorRT.
+
+        Raises:
+            InputError: The file is no network, or none of the providers works.
+        """
         self.session, self.serving = _open_first(path, providers, threads, half)
         self.outputs = [output.name for output in self.session.get_outputs()]
 
@@ -69,7 +73,7 @@ class OnnxruntimeEngine:
         return dict(zip(self.outputs, self.session.run(None, {"image": images}), strict=True))
 
 
-def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool):
+def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) -> tuple[Any, str]:
     """Return a session on the first provider that works, and a line that says which and why."""
     from onnxruntime import get_available_providers
 
@@ -174,7 +178,7 @@ class HandNetwork:
 
 def load_network(
     folder: Path | str,
-    engine: str = "onnxruntime",
+    engine: EngineName = "onnxruntime",
     providers: Sequence[str] = ("cuda", "cpu"),
     threads: int = 1,
     half: bool = False,
@@ -182,13 +186,19 @@ def load_network(
 ) -> HandNetwork:
     """Return the network of a model folder, warmed up.
 
-    engine: one of ENGINES.  providers: of PROVIDERS, for onnxruntime, the first that works serves.
-    threads: of the processor.  half: half precision where the graphics processor computes with
-    TensorRT or torch; other providers take the precision of the file.  batch_sizes: how many crops
-    will come at once; each is run once here, so that no first picture waits for it.
+    Args:
+        folder: holds model.onnx, model.json and template.npz.
+        engine: one of `choices.ENGINES`.
+        providers: of `PROVIDERS`, for onnxruntime; the first that works serves.
+        threads: of the processor.
+        half: half precision where the GPU computes with TensorRT or torch; other providers take
+            the precision of the file.
+        batch_sizes: how many crops will come at once; each is run once here, so that no first
+            image waits for it.
 
-    Raises InputError for files that are missing, damaged or of different models, for weights that
-    are not finite, and for an engine that is not installed.
+    Raises:
+        InputError: Files are missing, damaged or of different models, weights are not finite, or
+            the engine is not installed.
     """
     folder = Path(folder)
     card = ModelCard.load(folder / "model.json")
@@ -200,6 +210,7 @@ def load_network(
         )
     if engine not in ENGINES:
         raise InputError(f"no engine {engine!r}; choose from {', '.join(ENGINES)}")
+    runner: Engine
     if engine == "torch":
         runner = _torch_engine(folder / "model.onnx", card, template, threads, half)
     else:
@@ -209,7 +220,9 @@ def load_network(
     return network
 
 
-def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: int, half: bool):
+def _torch_engine(
+    path: Path, card: ModelCard, template: HandTemplate, threads: int, half: bool
+) -> Engine:
     try:
         from cmr_ros.network.engine import TorchEngine
     except ModuleNotFoundError as error:
@@ -220,15 +233,18 @@ def _torch_engine(path: Path, card: ModelCard, template: HandTemplate, threads: 
     return TorchEngine.load(path, card, template, threads, half)
 
 
-def _check(runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path | str):
+def _check(
+    runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path | str
+) -> None:
     """Run a batch of noise; raise InputError unless the answers fit the template and are finite."""
     shape = (count, 3, card.input_size, card.input_size)
     noise = np.random.default_rng(0).standard_normal(shape, np.float32)
     try:
         outputs = runner(noise)
     except Exception as error:  # engines share no base of their exceptions
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: the network does not run on {shape} ({reason})") from error
+        raise InputError(
+            f"{folder}: the network does not run on {shape} ({reason(error)})"
+        ) from error
     missing = sorted(set(REQUIRED_OUTPUTS) - set(outputs))
     if missing:
         raise InputError(f"{folder}/model.onnx has no output {missing[0]!r}; export it again")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 
 
 def open_session(
-    path: Path | str, threads: int = 1, providers: Sequence = ("CPUExecutionProvider",)
+    path: Path | str,
+    threads: int = 1,
+    providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
 ) -> onnxruntime.InferenceSession:
     """Return an inference session on `threads` threads; InputError if the file is no network."""
     options = onnxruntime.SessionOptions()
@@ -28,5 +31,4 @@ def open_session(
             str(path), options, providers=list(providers), enable_fallback=0
         )
     except Exception as error:  # onnxruntime's exceptions share no base of their own
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: onnxruntime cannot load it ({reason})") from error
+        raise InputError(f"{path}: onnxruntime cannot load it ({reason(error)})") from error

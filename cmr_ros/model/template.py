@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,25 +19,22 @@ from cmr_ros.files.untrusted import read_npz
 Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandTemplate:
     """A closed triangle mesh, its coarser levels and its joints; metres, a right hand at rest.
 
-    vertices, faces: one (V_i, 3) float32 and one (F_i, 3) int32 per level, fine to coarse, faces
-    counter-clockwise seen from outside.  spirals: (V_i, L) int32 for every level but the coarsest.
-    up: level i+1 -> level i.  down: level i -> level i+1.  joint_regressor: (J, V_0) float32, rows
-    sum to 1.  Raises InputError when the parts do not fit together.
+    Raises InputError when the parts do not fit together.
     """
 
     name: str
-    vertices: tuple[np.ndarray, ...]
-    faces: tuple[np.ndarray, ...]
-    spirals: tuple[np.ndarray, ...]
-    up: tuple[Sparse, ...]
-    down: tuple[Sparse, ...]
-    joint_regressor: np.ndarray
+    vertices: tuple[np.ndarray, ...]  # (V_i, 3) float32 per level, fine to coarse
+    faces: tuple[np.ndarray, ...]  # (F_i, 3) int32 per level, counter-clockwise seen from outside
+    spirals: tuple[np.ndarray, ...]  # (V_i, L) int32 for every level but the coarsest
+    up: tuple[Sparse, ...]  # level i+1 -> level i
+    down: tuple[Sparse, ...]  # level i -> level i+1
+    joint_regressor: np.ndarray  # (J, V_0) float32, rows sum to 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         levels = len(self.vertices)
         if levels < 2 or len(self.faces) != levels:
             raise InputError(f"template {self.name!r}: needs at least two levels with faces each")
@@ -59,13 +57,15 @@ class HandTemplate:
         if not np.allclose(regressor.sum(axis=1), 1, atol=1e-3):
             raise InputError(f"template {self.name!r}: a row of joint_regressor does not sum to 1")
 
-    def _check_indices(self, part: str, indices: np.ndarray, shape: tuple[int, ...], count: int):
+    def _check_indices(
+        self, part: str, indices: np.ndarray, shape: tuple[int, ...], count: int
+    ) -> None:
         if indices.shape != shape or indices.dtype.kind not in "iu":
             raise InputError(f"template {self.name!r}: {part} is not an index array {shape}")
         if indices.size and not 0 <= indices.min() <= indices.max() < count:
             raise InputError(f"template {self.name!r}: {part} names vertices beyond {count}")
 
-    def _check_sparse(self, part: str, matrix: Sparse, rows: int, columns: int):
+    def _check_sparse(self, part: str, matrix: Sparse, rows: int, columns: int) -> None:
         row, column, value = matrix
         self._check_indices(f"{part}_row", row, row.shape[:1], rows)
         self._check_indices(f"{part}_col", column, row.shape[:1], columns)
@@ -94,7 +94,10 @@ class HandTemplate:
 
     def save(self, path: Path | str) -> None:
         """Write the template as a compressed .npz."""
-        arrays = {"name": np.array(self.name), "joint_regressor": self.joint_regressor}
+        arrays: dict[str, Any] = {
+            "name": np.array(self.name),
+            "joint_regressor": self.joint_regressor,
+        }
         for level, (vertices, faces) in enumerate(zip(self.vertices, self.faces, strict=True)):
             arrays |= {f"vertices{level}": vertices, f"faces{level}": faces}
         for level, spiral in enumerate(self.spirals):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
@@ -29,9 +29,8 @@ def load_checkpoint(path: Path | str, keys: tuple[str, ...] = ()) -> dict:
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a readable checkpoint ({reason}); delete it to start over"
+            f"{path}: not a readable checkpoint ({reason(error)}); delete it to start over"
         ) from None
     missing = [key for key in keys if not isinstance(state, dict) or key not in state]
     if missing:

@@ -15,6 +15,7 @@ from torch import nn
 
 from cmr_ros.errors import InputError
 from cmr_ros.model.card import ModelCard
+from cmr_ros.model.choices import PRECISIONS, Precision
 from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.compact import compacted
@@ -22,8 +23,6 @@ from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.engine import TorchEngine
 from cmr_ros.network.runtime import RuntimeNetwork
 
-#: compact: weights stored in half precision, arithmetic in single.
-PRECISIONS = ("fp32", "compact", "fp16", "int8")
 _OPSET = 18
 #: How far fp32 outputs may be from torch's, by their largest value.
 _TOLERANCE = 1e-4
@@ -52,7 +51,7 @@ def export(
     template: HandTemplate,
     card: ModelCard,
     folder: Path | str,
-    precision: str = "fp32",
+    precision: Precision = "fp32",
     pictures: np.ndarray | None = None,
 ) -> ModelCard:
     """Write a model folder and return its card, with the deviation from torch among `measured`.

@@ -82,7 +82,7 @@ def _edge_lengths(mesh: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
     return (corners - corners.roll(1, dims=2)).norm(dim=3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Targets:
     """The truth of a batch: meshes (N, V_i, 3) fine to coarse, heatmaps and silhouette maps.
 

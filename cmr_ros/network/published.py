@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig
@@ -58,8 +58,9 @@ def _read_state(path: Path | str) -> dict[str, torch.Tensor]:
             f"{path}: refused, it holds more than weights, and loading it could run code"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: not a whole checkpoint ({reason}); fetch it again") from None
+        raise InputError(
+            f"{path}: not a whole checkpoint ({reason(error)}); fetch it again"
+        ) from None
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: holds no model_state_dict")

@@ -112,6 +112,5 @@ def _crossings(values: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.nd
     step = (here - 0.5) / np.maximum(here - there, 1e-6)
     crossing = x + outwards * np.clip(step, 0, 1)
     y = np.broadcast_to(row, crossing.shape)
-    solid_rows: np.ndarray = solid.any(-1)
-    found = np.broadcast_to(solid_rows[:, None], crossing.shape)
+    found = np.broadcast_to(np.expand_dims(solid.any(-1), 1), crossing.shape)
     return crossing.reshape(count, -1), y.reshape(count, -1), found.reshape(count, -1)

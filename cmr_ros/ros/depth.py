@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.ros import pictures
 from cmr_ros.ros.subscription import NewestSubscription
@@ -125,5 +126,4 @@ class DepthInput:
 
 
 def _stamp_ns(message: Image | CompressedImage) -> int:
-    stamp = message.header.stamp
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+    return nanoseconds(message.header.stamp)

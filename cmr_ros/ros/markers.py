@@ -10,11 +10,10 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.geometry.skeleton import BONES, JOINT_PARENTS, Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.viewing.drawing import MESH_COLORS
 
-_BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
 #: A node that dies leaves no hand hanging in the air.
 _LIFETIME = Duration(sec=1)
 
@@ -57,7 +56,7 @@ class _HandShape:
         self._mesh = _marker("mesh", number, Marker.TRIANGLE_LIST, 1.0, alpha=0.8)
         self._mesh.points = self._triangles[False]
         self._bones = _marker("bones", number, Marker.LINE_LIST, 0.003)
-        self._bones.points = [self._joints[i] for bone in _BONES for i in bone]
+        self._bones.points = [self._joints[i] for bone in BONES for i in bone]
         self._dots = _marker("joints", number, Marker.SPHERE_LIST, 0.008)
         self._dots.points = self._joints
 

@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.model.choices import ENGINES
 from cmr_ros.registration import SCHEMES
 from cmr_ros.settings import PipelineSettings
 
@@ -37,9 +38,7 @@ class Parameters:
         "Model folder (model.onnx, template.npz, model.json); empty: the shipped one",
         fixed=True,
     )
-    engine: str = _parameter(
-        "onnxruntime", "Inference engine", choices=("onnxruntime", "torch"), fixed=True
-    )
+    engine: str = _parameter("onnxruntime", "Inference engine", choices=ENGINES, fixed=True)
     providers: list[str] = _parameter(
         ["cuda", "cpu"],
         "Execution providers of onnxruntime (tensorrt, cuda, cpu) in order of preference; "

@@ -15,7 +15,7 @@ from cmr_ros.synthesis.placement import rotation, upright_view
 SECOND_HAND_S = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandPath:
     """Where a hand goes: times (s), wrist positions (m, optical frame), turns (rad) and poses.
 

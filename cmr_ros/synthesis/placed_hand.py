@@ -14,7 +14,7 @@ from cmr_ros.synthesis.skin import RestHand, Skin
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, vertex_normals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlacedHand:
     """A hand in the camera's frame, metres.
 

@@ -43,7 +43,7 @@ _WIDTH, _HEIGHT = 720, 544
 _PINHOLE = np.array([[600.0, 0, (_WIDTH - 1) / 2], [0, 600.0, (_HEIGHT - 1) / 2], [0, 0, 1]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """A picture (h, w, 3) uint8 RGB at a time, and the joints (21, 3) of the hands 0 and 1."""
 

@@ -29,7 +29,7 @@ _SCATTER = np.array([0.32, 0.13, 0.07])
 _MADE_UP = 48
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RestHand:
     """A hand at rest, to know what each texel shows.
 

@@ -17,7 +17,7 @@ class Texture:
     pixels: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
     """How a surface answers light.
 
@@ -35,7 +35,7 @@ class Material:
     bump: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """Triangles with a texture.
 
@@ -53,7 +53,7 @@ class Mesh:
     closed: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Light:
     """Light upon the scene, in linear units that `exposure` brings to display range.
 
@@ -69,7 +69,7 @@ class Light:
     exposure: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layers:
     """One rendered picture.
 

@@ -12,7 +12,7 @@ _SAME_SCENE_S = 1.0
 class ImageClock:
     """Turns the stamps of images into a time that never runs backwards."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now_s = 0.0
         self._newest_s: float | None = None
 

@@ -18,7 +18,7 @@ class OneEuro:
 
     def __init__(self, beta: float):
         self._beta = beta
-        self._stamp_s = None
+        self._stamp_s: float | None = None
 
     def __call__(self, value: np.ndarray, stamp_s: float, cutoff_hz: float) -> np.ndarray:
         """Return the smoothed value at a time in seconds; cutoff_hz holds for a value at rest."""
@@ -35,7 +35,7 @@ class OneEuro:
         return self._value
 
 
-def _gain(cutoff_hz, step_s: float):
+def _gain(cutoff_hz: float | np.ndarray, step_s: float) -> float | np.ndarray:
     rate = 2 * np.pi * cutoff_hz * step_s
     return rate / (rate + 1)
 
@@ -49,7 +49,7 @@ class Smoother:
     #: Per 1/s of depth's logarithm, and per m/s of a vertex against the root.
     _BETA = 10.0
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._depth, self._pose = OneEuro(self._BETA), OneEuro(self._BETA)
 
     def __call__(

@@ -131,7 +131,7 @@ class Track:
 class Tracker:
     """The tracks alive: `seen` in the last image, and `lost` since, but not for long."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seen: list[Track] = []
         self.lost: list[Track] = []
         self._next_id = 0

@@ -14,7 +14,7 @@ from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.synthesis.shards import Shards
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """N samples.  Either `images` or what a frozen trunk makes of them, `features`.
 

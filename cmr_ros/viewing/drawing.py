@@ -12,7 +12,7 @@ from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 
-#: RGB of thumb to little finger, and of the mesh of each hand.
+#: RGB of thumb to little finger.
 _FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))
 #: RGB of the mesh of each hand, here and wherever else hands are shown.
 MESH_COLORS = {
@@ -28,9 +28,16 @@ _BITS = 4
 def overlay(
     picture: np.ndarray, hands: Sequence[Hand], template: HandTemplate, camera: Camera
 ) -> np.ndarray:
-    """Return the RGB picture (height, width, 3) uint8 with all hands drawn in, near ones in front.
+    """Return the image with all hands drawn in, near ones in front.
 
-    template: of the hands' vertices.  camera: the one that delivered the picture.
+    Args:
+        picture: (height, width, 3) uint8 RGB.
+        hands: found in it.
+        template: of the hands' vertices.
+        camera: the one that delivered the image.
+
+    Returns:
+        A new image of the same size.
     """
     canvas = np.ascontiguousarray(picture).copy()
     width = max(round(max(canvas.shape[:2]) / 400), 1)

@@ -11,10 +11,8 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.playback import FoundHand, Frame
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
+from cmr_ros.geometry.skeleton import BONES, Handedness
 from cmr_ros.viewing.drawing import MESH_COLORS
-
-_BONES = [(parent, joint) for joint, parent in enumerate(JOINT_PARENTS) if parent >= 0]
 
 
 class RerunViewer:
@@ -85,7 +83,7 @@ def _pinhole_map(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bones(joints: np.ndarray) -> list[np.ndarray]:
-    return [joints[list(bone)] for bone in _BONES]
+    return [joints[list(bone)] for bone in BONES]
 
 
 def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
