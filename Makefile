@@ -42,7 +42,7 @@ help:
 	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
 	@echo 'make parameters'
 	@echo '             render config/hand.yaml and the table of docs/ros.md from the code'
-	@echo 'make lint    check style'
+	@echo 'make lint    check style and types'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
 
@@ -77,12 +77,13 @@ data/landmark_full.onnx: | $(VENV)/.train
 parameters: setup
 	$(BIN)/python -m cmr_ros.ros.parameter_docs
 
-lint: $(BIN)/ruff
+lint: $(BIN)/ruff $(BIN)/mypy $(VENV)/.build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(BIN)/python:
 	@cmake/require_tools.sh $(PYTHON) $(REQUIRE)
@@ -90,6 +91,9 @@ $(BIN)/python:
 
 $(BIN)/ruff: | $(BIN)/python
 	$(BIN)/pip install --quiet 'ruff>=0.12,<0.18'
+
+$(BIN)/mypy: | $(BIN)/python
+	$(BIN)/pip install --quiet 'mypy>=1.15,<2'
 
 # pip cannot install a project's build requirements alone, hence the detour through pyproject.toml.
 $(VENV)/.build: pyproject.toml | $(BIN)/python
