@@ -22,6 +22,7 @@ from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
+from cmr_ros.tracking.finder import HandFinder
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
 
@@ -74,7 +75,7 @@ class HandPipeline:
             model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
         )
         self._noise = Noise(**self.network.card.noise)
-        self._detector = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
+        self._finder = HandFinder(PalmDetector(weights.find(weights.PALM_DETECTION), threads))
         self._tracker = Tracker()
         self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
@@ -98,6 +99,7 @@ class HandPipeline:
     def reset(self) -> None:
         """Forget all tracks, as before an image that has nothing to do with the last one."""
         self._tracker.reset()
+        self._finder.reset()
         self._clock = ImageClock()
         self._images_since_detection = 0
         self.refusals: list[str] = []
@@ -152,15 +154,16 @@ class HandPipeline:
         return self._hand(placed[0]) if placed and present else None
 
     def _detect(self, picture: np.ndarray) -> list[Region]:
-        """Return the regions of palms; none while the detector may rest."""
+        """Return the regions of hands; none while the detectors may rest."""
         self._images_since_detection += 1
         seen, lost = len(self._tracker.seen), len(self._tracker.lost)
         due = self._images_since_detection >= self._settings.detection_interval
         if seen >= self._settings.max_hands or not (due or lost or not seen):
             return []
         self._images_since_detection = 0
+        known = [track.palm for track in self._tracker.seen]
         with stage("detect palms"):
-            return [detection.region for detection in self._detector(picture)]
+            return [detection.region for detection in self._finder(picture, known)]
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""

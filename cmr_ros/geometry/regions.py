@@ -64,10 +64,11 @@ def palm_overlap(a: Region, b: Region) -> float:
 def _palm(region: Region) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Return the palm's square as OpenCV's (center, sides, angle in degrees)."""
     side = PALM_SIDE * region.size_px
-    return _palm_center(region), (side, side), float(np.degrees(region.rotation_rad))
+    return palm_center(region), (side, side), float(np.degrees(region.rotation_rad))
 
 
-def _palm_center(region: Region) -> tuple[float, float]:
+def palm_center(region: Region) -> tuple[float, float]:
+    """Return the middle of a region's palm in the picture."""
     down = (PALM_CENTER[1] - 0.5) * region.size_px
     c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
     return region.center_px[0] - down * s, region.center_px[1] + down * c
@@ -75,5 +76,5 @@ def _palm_center(region: Region) -> tuple[float, float]:
 
 def palm_in_picture(region: Region, width: int, height: int) -> bool:
     """Return whether the middle of the region's palm lies in a picture of that size."""
-    x, y = _palm_center(region)
+    x, y = palm_center(region)
     return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5

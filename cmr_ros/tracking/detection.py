@@ -1,4 +1,4 @@
-"""Finds palms in a whole picture with MediaPipe's detector and turns them into hand regions.
+"""Finds palms in a square of a picture with MediaPipe's detector and turns them into hand regions.
 
 Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv 2006.10214.
 """
@@ -27,6 +27,25 @@ _REGION_SCALE, _REGION_SHIFT = 2.6, 0.5
 
 
 @dataclass(frozen=True)
+class Window:
+    """An upright square to look for hands in, in picture pixels; it may reach beyond the picture.
+
+    The left edge of the picture's first pixel is 0.
+    """
+
+    left: float
+    top: float
+    side: float
+
+    @classmethod
+    def around(cls, picture: np.ndarray, border: float = 0.0) -> Window:
+        """Return the square around a whole picture, with a border by the picture's longer side."""
+        height, width = picture.shape[:2]
+        side = (1 + 2 * border) * max(height, width)
+        return cls((width - side) / 2, (height - side) / 2, side)
+
+
+@dataclass(frozen=True)
 class Detection:
     """A palm: the region that holds its hand, and the probability in [0, 1] that it is one."""
 
@@ -49,9 +68,12 @@ class PalmDetector:
         self._anchors = _anchors()
         self._min_score = min_score
 
-    def __call__(self, picture: np.ndarray) -> list[Detection]:
-        """Return the palms in an RGB picture (height, width, 3) uint8, the best first."""
-        image, to_picture = _letterbox(picture)
+    def __call__(self, picture: np.ndarray, window: Window | None = None) -> list[Detection]:
+        """Return the palms in a window of an RGB picture (height, width, 3) uint8, the best first.
+
+        window: by default the whole picture; it must share pixels with the picture.
+        """
+        image, to_picture = _letterbox(picture, window or Window.around(picture))
         boxes, scores = self._session.run(
             ["boxes", "scores"], {"image": image[None] / np.float32(255)}
         )
@@ -73,23 +95,28 @@ def _anchors() -> np.ndarray:
     return np.concatenate(anchors)
 
 
-def _letterbox(picture: np.ndarray) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
-    """Return the picture in the middle of the detector's black square, and the way back.
+def _letterbox(picture: np.ndarray, window: Window) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
+    """Return the window as the detector's square, black beyond the picture, and the way back.
 
     The way back is a scale and an offset (2,) from the square's continuous coordinates, in which
     its left edge is 0, to picture pixels, whose centres lie at integers.
     """
     height, width = picture.shape[:2]
-    scale = _INPUT_SIZE / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    scale = _INPUT_SIZE / window.side
+    corner = np.array([window.left, window.top])
+    low = np.maximum(np.floor(corner), 0).astype(int)
+    high = np.minimum(np.ceil(corner + window.side), [width, height]).astype(int)
+    at = np.clip(np.rint((low - corner) * scale).astype(int), 0, _INPUT_SIZE - 1)
+    size = np.clip(np.rint((high - low) * scale).astype(int), 1, _INPUT_SIZE - at)
     # Averaging all source pixels keeps far hands readable where a plain bilinear sample aliases.
     small = cv2.resize(
-        picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]),
+        size.tolist(),
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
     )
-    left, top = (_INPUT_SIZE - size[0]) // 2, (_INPUT_SIZE - size[1]) // 2
     square = np.zeros((_INPUT_SIZE, _INPUT_SIZE, 3), np.uint8)
-    square[top : top + size[1], left : left + size[0]] = small
-    return square, (1 / scale, -np.array([left, top]) / scale - 0.5)
+    square[at[1] : at[1] + size[1], at[0] : at[0] + size[0]] = small
+    return square, (1 / scale, low - at / scale - 0.5)
 
 
 def _decode(raw: np.ndarray, anchors: np.ndarray) -> np.ndarray:

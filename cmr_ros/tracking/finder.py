@@ -1,0 +1,148 @@
+"""Decides where to look for hands next, so that hands of any size are found at little cost.
+
+The palm detector knows hands that fill a fifth of its square or more.  So it is shown the whole
+image each time, and besides one place more: the likeliest one that a detector for small hands
+proposes, enlarged, or else in turn the image with a border (for hands that fill it) and tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Protocol
+
+import numpy as np
+
+from cmr_ros.geometry.crop import Region
+from cmr_ros.geometry.regions import palm_center, palm_in_picture
+from cmr_ros.tracking.detection import Detection, PalmDetector, Window
+
+#: Width of the border by the image's longer side.
+_BORDER = 0.25
+#: Side of the tiles by the image's longer side, and how much of it neighbours share: a hand that
+#: one tile cuts must be whole in the next.
+_TILE, _SHARED = 0.5, 0.33
+#: Side of the window around a proposal by the side of its region: the palm detector is at its
+#: best when the hand fills a third of the window.
+_CLOSE = 1.75
+#: Proposals nearer to a region's palm than this share of its side are about the same hand.
+_SAME = 0.35
+#: How many times a place is passed over after it has been looked at.
+_PAUSE = 12
+#: A proposal of that score is handed on even where the palm detector sees nothing.
+_CLEAR = 0.6
+
+
+class Proposer(Protocol):
+    """Proposes places where hands may be."""
+
+    #: Of the images it computes with, in pixels; larger ones are scaled down.
+    longer_side: int
+
+    def __call__(self, picture: np.ndarray, part: tuple[int, int, int, int]) -> list[Detection]:
+        """Return proposals in a part (left, top, width, height) of an image, the best first."""
+
+
+@dataclass
+class _Tried:
+    """A place that was looked at, and how many looks ago."""
+
+    region: Region
+    age: int = 0
+
+
+class HandFinder:
+    """Looks for hands; each time costs two runs of the palm detector.
+
+    palms: the palm detector.  proposer: of small hands' places, if there is one.
+    """
+
+    def __init__(self, palms: PalmDetector, proposer: Proposer | None = None):
+        self._palms, self._proposer = palms, proposer
+        self._shape = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was looked at, as before an image that has nothing to do with the last."""
+        self._tried: list[_Tried] = []
+        self._proposals: list[Detection] = []
+        if self._shape:
+            self._plan(self._shape)
+
+    def __call__(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
+        """Return hands found in an RGB image (height, width, 3) uint8 this time, the best first.
+
+        known: regions of hands that are followed; nothing is proposed there.
+        """
+        if picture.shape[:2] != self._shape:
+            self._shape = picture.shape[:2]
+            self.reset()
+        self._tried = [_Tried(t.region, t.age + 1) for t in self._tried if t.age < _PAUSE]
+        found = self._palms(picture)
+        if self._proposer:
+            self._proposals = self._proposer(picture, next(self._parts))
+        proposal = self._next_proposal(known)
+        if proposal is None:
+            found += self._palms(picture, next(self._windows))
+        else:
+            found += self._look_closely(picture, proposal)
+        return _without_doubles(found)
+
+    def _plan(self, shape: tuple[int, int]) -> None:
+        """Lay out the windows and parts of images of this shape, to be visited in turn."""
+        height, width = shape
+        longer = max(shape)
+        bordered = Window.around(np.empty((*shape, 0)), _BORDER)
+        side = _TILE * longer
+        tiles = [
+            Window(left, top, side)
+            for top in _starts(height, side, _SHARED)
+            for left in _starts(width, side, _SHARED)
+        ]
+        self._windows = cycle([bordered, *tiles])
+        parts = [(0, 0, width, height)]
+        if self._proposer and longer > 1.3 * self._proposer.longer_side:
+            part = round(width / 2), round(height / 2)
+            corners = [(x, y) for y in (0, height - part[1]) for x in (0, width - part[0])]
+            parts = [p for corner in corners for p in (parts[0], (*corner, *part))]
+        self._parts = cycle(parts)
+
+    def _next_proposal(self, known: Sequence[Region]) -> Detection | None:
+        """Return the likeliest proposal that is not about a hand followed or looked at lately."""
+        taken = [*known, *(tried.region for tried in self._tried)]
+        while self._proposals:
+            proposal = self._proposals.pop(0)
+            inside = palm_in_picture(proposal.region, self._shape[1], self._shape[0])
+            if inside and not any(_same(proposal.region, region) for region in taken):
+                return proposal
+        return None
+
+    def _look_closely(self, picture: np.ndarray, proposal: Detection) -> list[Detection]:
+        self._tried.append(_Tried(proposal.region))
+        region = proposal.region
+        side = _CLOSE * region.size_px
+        x, y = region.center_px
+        found = self._palms(picture, Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side))
+        return found or ([proposal] if proposal.score >= _CLEAR else [])
+
+
+def _starts(length: float, side: float, shared: float) -> np.ndarray:
+    """Return where tiles start that cover a length and share at least so much with the next."""
+    count = int(np.ceil(max(length - side, 0) / (side * (1 - shared)) - 1e-9)) + 1
+    return np.linspace(0, length - side, count) if count > 1 else np.array([(length - side) / 2])
+
+
+def _without_doubles(found: Sequence[Detection]) -> list[Detection]:
+    """Return the detections, the best first, without worse ones of the same hands."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda detection: -detection.score):
+        if not any(_same(detection.region, other.region) for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _same(a: Region, b: Region) -> bool:
+    """Return whether two regions show the same hand."""
+    apart = np.subtract(palm_center(a), palm_center(b))
+    return float(np.hypot(*apart)) < _SAME * max(min(a.size_px, b.size_px), 1e-9)

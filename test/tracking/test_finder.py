@@ -1,0 +1,122 @@
+"""Where the finder looks, in which order, and what it hands on."""
+
+import numpy as np
+import pytest
+
+from cmr_ros.geometry.crop import Region
+from cmr_ros.tracking.detection import Detection, Window
+from cmr_ros.tracking.finder import HandFinder
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+
+
+class Palms:
+    """Stands in for the palm detector: sees hands that fill some of a window, but not all."""
+
+    def __init__(self, *hands):
+        self.hands, self.windows = hands, []
+
+    def __call__(self, picture, window=None):
+        window = window or Window.around(picture)
+        self.windows.append(window)
+        return [Detection(hand, 0.9) for hand in self.hands if _seen(hand, window)]
+
+
+class Proposals:
+    """Stands in for the project's detector: proposes the given hands wherever it looks."""
+
+    longer_side = 640
+
+    def __init__(self, *hands):
+        self.hands, self.parts = hands, []
+
+    def __call__(self, picture, part):
+        self.parts.append(part)
+        return list(self.hands)
+
+
+def _seen(hand: Region, window: Window) -> bool:
+    corners = hand.corners_px() + 0.5 - [window.left, window.top]
+    inside = (corners > 0).all() and (corners < window.side).all()
+    return inside and 0.3 < hand.size_px / window.side < 0.9
+
+
+def looks(finder, image, count, known=()):
+    return [finder(image, known) for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", [120.0, 150.0, 200.0, 300.0, 500.0])
+@pytest.mark.parametrize("place", [(0.2, 0.25), (0.5, 0.5), (0.72, 0.7)])
+def test_hands_of_every_size_are_met_by_some_window(size, place):
+    image = np.zeros((480, 640, 3), np.uint8)
+    center = np.clip(np.multiply(place, (640, 480)), size / 2, np.array([640, 480]) - size / 2)
+    if size > 480:
+        center = np.array([320, 240])
+    finder = HandFinder(Palms(Region(tuple(center), size)))
+    assert any(looks(finder, image, 20))
+
+
+def test_each_look_runs_the_palm_detector_twice_on_the_whole_image_and_elsewhere():
+    palms = Palms()
+    finder = HandFinder(palms, Proposals(Detection(Region((100, 100), 40), 0.4)))
+    for count in range(1, 30):
+        finder(IMAGE, [])
+        assert len(palms.windows) == 2 * count
+        assert palms.windows[-2] == Window.around(IMAGE) != palms.windows[-1]
+
+
+def test_a_hand_seen_twice_is_handed_on_once():
+    better, worse = Region((320.0, 240.0), 250.0), Region((325.0, 240.0), 260.0)
+    palms = Palms(better, worse)
+    assert [hand.region for hand in HandFinder(palms)(IMAGE, [])] == [better]
+
+
+def test_a_proposal_is_looked_at_enlarged_and_what_palms_say_of_it_is_handed_on():
+    hand = Region((200.0, 150.0), 50.0)
+    finder = HandFinder(Palms(hand), Proposals(Detection(Region((204.0, 149.0), 45.0), 0.3)))
+    found = [hands for hands in looks(finder, IMAGE, 2) if hands]
+    assert [detection.region for detection in found[0]] == [hand]
+
+
+def test_the_same_place_is_not_looked_at_again_at_once():
+    palms = Palms()
+    finder = HandFinder(palms, Proposals(Detection(Region((200, 150), 50), 0.4)))
+    looks(finder, IMAGE, 10)
+    close = [window for window in palms.windows if window.side < 100]
+    assert len(close) == 1
+    looks(finder, IMAGE, 20)
+    assert sum(window.side < 100 for window in palms.windows) in (2, 3)
+
+
+def test_nothing_is_proposed_where_a_hand_is_followed():
+    hand = Region((200, 150), 50)
+    palms = Palms()
+    finder = HandFinder(palms, Proposals(Detection(hand, 0.9)))
+    looks(finder, IMAGE, 10, [hand])
+    assert not any(window.side < 100 for window in palms.windows)
+
+
+def test_a_clear_proposal_stands_where_the_palm_detector_sees_nothing():
+    clear, unclear = Detection(Region((100, 100), 40), 0.9), Detection(Region((400, 300), 40), 0.2)
+    finder = HandFinder(Palms(), Proposals(clear, unclear))
+    found = [hand for hands in looks(finder, IMAGE, 10) for hand in hands]
+    assert found == [clear]
+
+
+def test_large_images_are_looked_at_in_parts_too():
+    proposals = Proposals()
+    finder = HandFinder(Palms(), proposals)
+    looks(finder, np.zeros((1080, 1920, 3), np.uint8), 20)
+    covered = np.zeros((1080, 1920), bool)
+    for left, top, width, height in proposals.parts:
+        if width < 1920:
+            covered[top : top + height, left : left + width] = True
+    assert covered.all() and (0, 0, 1920, 1080) in proposals.parts
+
+
+def test_a_new_image_size_starts_from_the_beginning():
+    palms = Palms()
+    finder = HandFinder(palms, Proposals())
+    looks(finder, IMAGE, 7)
+    finder(np.zeros((240, 320, 3), np.uint8), [])
+    assert [window.side for window in palms.windows[-2:]] == [320, 480]
