@@ -38,9 +38,8 @@ class Window:
     side: float
 
     @classmethod
-    def around(cls, picture: np.ndarray, border: float = 0.0) -> Window:
-        """Return the square around a whole picture, with a border by the picture's longer side."""
-        height, width = picture.shape[:2]
+    def around(cls, width: int, height: int, border: float = 0.0) -> Window:
+        """Return the square around a picture, with a border as a share of its longer side."""
         side = (1 + 2 * border) * max(height, width)
         return cls((width - side) / 2, (height - side) / 2, side)
 
@@ -73,7 +72,9 @@ class PalmDetector:
 
         window: by default the whole picture; it must share pixels with the picture.
         """
-        image, to_picture = _letterbox(picture, window or Window.around(picture))
+        image, to_picture = _letterbox(
+            picture, window or Window.around(picture.shape[1], picture.shape[0])
+        )
         boxes, scores = self._session.run(
             ["boxes", "scores"], {"image": image[None] / np.float32(255)}
         )

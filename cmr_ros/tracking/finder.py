@@ -23,6 +23,8 @@ _BORDER = 0.25
 #: Side of the tiles by the image's longer side, and how much of it neighbours share: a hand that
 #: one tile cuts must be whole in the next.
 _TILE, _SHARED = 0.5, 0.33
+#: Sides of the image's four parts, which overlap, as shares of its own.
+_PART = 0.56
 #: Side of the window around a proposal by the side of its region: the palm detector is at its
 #: best when the hand fills a third of the window.
 _CLOSE = 1.75
@@ -60,7 +62,7 @@ class HandFinder:
 
     def __init__(self, palms: PalmDetector, proposer: Proposer | None = None):
         self._palms, self._proposer = palms, proposer
-        self._shape = None
+        self._shape: tuple[int, ...] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -68,32 +70,31 @@ class HandFinder:
         self._tried: list[_Tried] = []
         self._proposals: list[Detection] = []
         if self._shape:
-            self._plan(self._shape)
+            self._plan(*self._shape[:2])
 
     def __call__(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
         """Return hands found in an RGB image (height, width, 3) uint8 this time, the best first.
 
         known: regions of hands that are followed; nothing is proposed there.
         """
-        if picture.shape[:2] != self._shape:
-            self._shape = picture.shape[:2]
+        if picture.shape != self._shape:
+            self._shape = picture.shape
             self.reset()
         self._tried = [_Tried(t.region, t.age + 1) for t in self._tried if t.age < _PAUSE]
         found = self._palms(picture)
         if self._proposer:
             self._proposals = self._proposer(picture, next(self._parts))
-        proposal = self._next_proposal(known)
+        proposal = self._next_proposal(picture, known)
         if proposal is None:
             found += self._palms(picture, next(self._windows))
         else:
             found += self._look_closely(picture, proposal)
         return _without_doubles(found)
 
-    def _plan(self, shape: tuple[int, int]) -> None:
-        """Lay out the windows and parts of images of this shape, to be visited in turn."""
-        height, width = shape
-        longer = max(shape)
-        bordered = Window.around(np.empty((*shape, 0)), _BORDER)
+    def _plan(self, height: int, width: int) -> None:
+        """Lay out the windows and parts of images of this size, to be visited in turn."""
+        longer = max(width, height)
+        bordered = Window.around(width, height, _BORDER)
         side = _TILE * longer
         tiles = [
             Window(left, top, side)
@@ -103,17 +104,17 @@ class HandFinder:
         self._windows = cycle([bordered, *tiles])
         parts = [(0, 0, width, height)]
         if self._proposer and longer > 1.3 * self._proposer.longer_side:
-            part = round(width / 2), round(height / 2)
+            part = round(_PART * width), round(_PART * height)
             corners = [(x, y) for y in (0, height - part[1]) for x in (0, width - part[0])]
-            parts = [p for corner in corners for p in (parts[0], (*corner, *part))]
+            parts += [(*corner, *part) for corner in corners]
         self._parts = cycle(parts)
 
-    def _next_proposal(self, known: Sequence[Region]) -> Detection | None:
+    def _next_proposal(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
         """Return the likeliest proposal that is not about a hand followed or looked at lately."""
         taken = [*known, *(tried.region for tried in self._tried)]
         while self._proposals:
             proposal = self._proposals.pop(0)
-            inside = palm_in_picture(proposal.region, self._shape[1], self._shape[0])
+            inside = palm_in_picture(proposal.region, picture.shape[1], picture.shape[0])
             if inside and not any(_same(proposal.region, region) for region in taken):
                 return proposal
         return None

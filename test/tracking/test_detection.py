@@ -71,7 +71,7 @@ def test_letterboxed_places_lead_back_into_the_picture(size):
     picture = np.zeros((*size, 3), np.uint8)
     block = max(size) // 64
     picture[y - block : y + block + 1, x - block : x + block + 1] = 255
-    square, (scale, offset) = _letterbox(picture, Window.around(picture))
+    square, (scale, offset) = _letterbox(picture, Window.around(*picture.shape[1::-1]))
     assert square.shape == (192, 192, 3)
     weight = square[..., 0].astype(float)
     grid = np.arange(192) + 0.5  # the centre of the first input pixel lies at 0.5

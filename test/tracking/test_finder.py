@@ -17,7 +17,7 @@ class Palms:
         self.hands, self.windows = hands, []
 
     def __call__(self, picture, window=None):
-        window = window or Window.around(picture)
+        window = window or Window.around(*picture.shape[1::-1])
         self.windows.append(window)
         return [Detection(hand, 0.9) for hand in self.hands if _seen(hand, window)]
 
@@ -62,7 +62,7 @@ def test_each_look_runs_the_palm_detector_twice_on_the_whole_image_and_elsewhere
     for count in range(1, 30):
         finder(IMAGE, [])
         assert len(palms.windows) == 2 * count
-        assert palms.windows[-2] == Window.around(IMAGE) != palms.windows[-1]
+        assert palms.windows[-2] == Window.around(640, 480) != palms.windows[-1]
 
 
 def test_a_hand_seen_twice_is_handed_on_once():
