@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from cmr_ros.errors import InputError
 
@@ -55,15 +56,15 @@ def import_networks(source: Path, folder: Path) -> list[Path]:
         written = []
         for name, original in originals.items():
             model, _ = converter.from_tflite(str(original), opset=_OPSET)
-            _split_prelu(model.graph)
-            _tidy(model.graph, NETWORKS[name].outputs)
+            split_prelu(model.graph)
+            tidy(model.graph, NETWORKS[name].outputs)
             path = folder / f"{name}.onnx"
             path.write_bytes(model.SerializeToString())
             written.append(path)
     return written
 
 
-def _converter():
+def _converter() -> ModuleType:
     try:
         import tensorflow  # noqa: F401  (tf2onnx imports it late and hides that it is missing)
         import tf2onnx.convert
@@ -93,7 +94,7 @@ def _locate(source: Path, path: str, scratch: Path) -> Path:
         return Path(wheel.extract(path, scratch))
 
 
-def _tidy(graph, outputs: tuple[str, ...]) -> None:
+def tidy(graph, outputs: tuple[str, ...]) -> None:
     """Give inputs and outputs speaking names, and the batch any size, in place.
 
     All else is numbered in the order of its use, so that every conversion gives the same file.
@@ -121,7 +122,7 @@ def _tidy(graph, outputs: tuple[str, ...]) -> None:
     graph.initializer.extend(sorted(constants, key=lambda constant: order.index(constant.name)))
 
 
-def _split_prelu(graph) -> None:
+def split_prelu(graph) -> None:
     """Replace each PRelu by convolutions, in place: x + (1 - slope) relu(-x).
 
     onnxruntime computes PRelu outside the blocked layout of its convolutions, and the changes of

@@ -2,9 +2,9 @@
 
 Trunk pyramid -> top-down decoder -> silhouette and heatmaps, a stage or two -> semantic
 aggregation -> second encoder, fused with the trunk's deeper maps -> latent -> spiral decoder.
-The trunk's summary of the picture is the latent's starting point; what the maps tell, and where
-their peaks are, is added.  The mesh that the decoder starts from is moved by what the trunk's
-released head says of the joints in 3D; what the decoder's levels correct stays.
+The trunk's summary of the picture is the latent's starting point; what the maps show, and where
+their peaks are, is added.  The mesh that the decoder starts from is moved by the 3D joints of the
+trunk's released head; what the decoder's levels correct stays.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _CODE_WIDTHS = (32, 64, 96)
 #: Channels that are flattened, position by position, into the latent.
 _CODE_CHANNELS = 24
 _HIDDEN = 384
-#: Last bones by those that end under the nail, where the released heads have their tips, thumb to
-#: little finger: this package's tips lie where the flesh ends (`training.hand_build`).
-_TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
+#: Lengths of the last bones, thumb to little finger, as multiples of the released heads', whose
+#: tips lie under the nail; this package's lie where the flesh ends (`hand_model.build`).
+TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
 _DROPOUT = 0.2
-#: What the nudge is told and says is a tenth of a mesh's size: brings it near one.
+#: The nudge's inputs and outputs are about a tenth of a mesh's size; this brings them near one.
 _DISTANCE_UNIT = 0.1
 #: The variants' 2D stages: whether each predicts pose maps and a silhouette.
 _STAGES = {
@@ -52,14 +52,14 @@ class MobileMeshRecovery(nn.Module):
     """The mobile network of a configuration: pictures (N, 3, S, S), RGB in [0, 1] -> Recovery.
 
     Maps are a quarter of the picture's size.  `trunk` and `landmark_heads` may start from released
-    weights (`trunk.load_mediapipe`) and be kept; everything else is `recover`.
+    weights (`trunk.load_mediapipe`) and be kept; `recover` is everything after the trunk.
     """
 
     def __init__(self, config: NetworkConfig, template: HandTemplate):
         super().__init__()
         self.config = config
         self.trunk = MobileTrunk()
-        # Never trained here: nothing of what they say can be learnt from renders.
+        # Never trained here: renders cannot teach them anything.
         heads = LandmarkHeads().requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
         self.register_buffer("to_tips", _to_tips(), persistent=False)
@@ -79,10 +79,10 @@ class MobileMeshRecovery(nn.Module):
         """Return the recovery of RGB pictures (N, 3, S, S) in [0, 1]."""
         return self.recover(self.trunk(images))
 
-    def recover(self, features: TrunkFeatures, said: Tensor | None = None) -> Recovery:
-        """Return the recovery of what the trunk makes of pictures.
+    def recover(self, features: TrunkFeatures, released: Tensor | None = None) -> Recovery:
+        """Predict from trunk features.
 
-        said: (N, J, 3) what to take for `said_joints`; by default just that.
+        released: (N, J, 3) in place of `released_joints`.
         """
         x, maps = self.top_down(features), []
         for stage in self.stages:
@@ -94,9 +94,10 @@ class MobileMeshRecovery(nn.Module):
         latent = self.encoder(context, heatmaps, features)
         meshes, nudged = self.decoder(latent), None
         if self.nudge is not None:
-            said = self.said_joints(features.pooled) if said is None else said
-            # Apart: the decoder learns from its own mistakes alone.
-            nudged = meshes[0].detach() + self.nudge(said, meshes[0], heatmaps)
+            if released is None:
+                released = self.released_joints(features.pooled)
+            # Detached: the decoder learns from its own mistakes alone.
+            nudged = meshes[0].detach() + self.nudge(released, meshes[0], heatmaps)
         return Recovery(
             meshes=meshes,
             nudged=nudged,
@@ -104,32 +105,32 @@ class MobileMeshRecovery(nn.Module):
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
             prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
-            **self._released(features.pooled),
+            **self._released_outputs(features.pooled),
         )
 
-    def said_joints(self, pooled: Tensor) -> Tensor:
-        """Return the joints (N, J, 3) that the released head says, in the meshes' units and axes.
+    def released_joints(self, pooled: Tensor) -> Tensor:
+        """Return the released head's 3D joints (N, J, 3) in the meshes' units and axes.
 
-        Where they are centred, and how large they are, is of no account.
+        Their centre and their size carry no information.
         """
         with torch.autocast(pooled.device.type, enabled=False):
             return self.to_tips @ self.landmark_heads(pooled.float()).world / self.config.scale_m
 
-    def _released(self, pooled: Tensor) -> dict[str, Tensor]:
-        """Return what the trunk's released heads say."""
+    def _released_outputs(self, pooled: Tensor) -> dict[str, Tensor]:
+        """Return the outputs of the trunk's released heads by their names in `Recovery`."""
         if self.landmark_heads is None:
             return {}
-        says = self.landmark_heads(pooled)
+        found = self.landmark_heads(pooled)
         # The heads count pixels from the crop's edge, this package from its first centre.
-        landmarks = (says.landmarks[..., :2] - 0.5) / self.config.input_size
+        landmarks = (found.landmarks[..., :2] - 0.5) / self.config.input_size
         landmarks = self.to_tips @ landmarks
-        return {"landmarks": landmarks, "presence": says.presence, "handedness": says.handedness}
+        return {"landmarks": landmarks, "presence": found.presence, "handedness": found.handedness}
 
 
 def _to_tips() -> Tensor:
     """Return the matrix (21, 21) that lengthens the last bones of joints (21, 2)."""
     matrix = torch.eye(21)
-    for tip, reach in zip(TIPS, _TIP_REACH, strict=True):
+    for tip, reach in zip(TIPS, TIP_REACH, strict=True):
         matrix[tip, tip], matrix[tip, tip - 1] = reach, 1 - reach
     return matrix
 
@@ -192,7 +193,7 @@ class MapEncoder(nn.Module):
             nn.Conv2d(inputs[-1] + deeper[-1], _CODE_CHANNELS, 1, bias=False),
             nn.BatchNorm2d(_CODE_CHANNELS),
             nn.ReLU(),
-            nn.Flatten(),  # not averaged: where things lie is what the maps are there to tell
+            nn.Flatten(),  # not averaged: positions are what the maps are for
             nn.Dropout(_DROPOUT),
             nn.Linear(_CODE_CHANNELS * (config.input_size // 32) ** 2, config.decoder.latent),
         )
@@ -215,10 +216,10 @@ class MapEncoder(nn.Module):
         x = self.down[1](torch.cat([x, features.x8], dim=1))
         x = self.down[2](torch.cat([x, features.x16], dim=1))
         latent = self.last(torch.cat([x, features.x32], dim=1))
-        return latent + self.start(features.pooled) + self.peaks(_peaks(heatmaps))
+        return latent + self.start(features.pooled) + self.peaks(peak_features(heatmaps))
 
 
-def _peaks(heatmaps: Tensor) -> Tensor:
+def peak_features(heatmaps: Tensor) -> Tensor:
     """Return columns, rows and heights (N, 3 J) of the peaks of heatmaps (N, J, h, w).
 
     Columns and rows are means of the squared maps, -1 to 1.  No gradient: what a mesh would like
@@ -239,8 +240,8 @@ class Nudge(nn.Module):
     """How far the released head would move a mesh (N, V_0, 3); not at all as long as untrained.
 
     The head has seen photographs, which the rest of the network has not, so its errors are others.
-    It is not told of the latent: that knows what the head says, and how wrong that is of renders.
-    Nor of the size the head says: that is the same for hands large and small.
+    The latent is no input: from it the layers could learn how wrong the head is on renders.  Nor is
+    the size that the head predicts: it is the same for hands large and small.
     """
 
     def __init__(self, config: NetworkConfig, template: HandTemplate):
@@ -256,15 +257,15 @@ class Nudge(nn.Module):
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
 
-    def forward(self, said: Tensor, mesh: Tensor, heatmaps: Tensor) -> Tensor:
-        """Return the move for joints said (N, J, 3), a mesh (N, V_0, 3) and heatmaps."""
+    def forward(self, released: Tensor, mesh: Tensor, heatmaps: Tensor) -> Tensor:
+        """Return the move for released joints (N, J, 3), a mesh (N, V_0, 3) and heatmaps."""
         with torch.autocast(mesh.device.type, enabled=False):
             joints = _centered(self.regressor @ mesh.float())
-            said = _centered(said.float())
-            apart = (said * (_size(joints) / _size(said)) - joints) / _DISTANCE_UNIT
+            released = _centered(released.float())
+            apart = (released * (_size(joints) / _size(released)) - joints) / _DISTANCE_UNIT
             heights = heatmaps.float().amax(dim=(2, 3))
-            told = torch.cat([apart.flatten(1), joints.flatten(1), heights], dim=1).detach()
-            return _DISTANCE_UNIT * self.layers(told).unflatten(1, (-1, 3))
+            inputs = torch.cat([apart.flatten(1), joints.flatten(1), heights], dim=1).detach()
+            return _DISTANCE_UNIT * self.layers(inputs).unflatten(1, (-1, 3))
 
 
 def _centered(points: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
 
 FRAME_ID = "camera_optical_frame"
-_RATE_HZ, _DURATION_S = 25, 6.0
+RATE_HZ, DURATION_S = 25, 6.0
 _START_S = 1_700_000_000
 _JPEG_QUALITY = 78
 _CAMERA = Camera(
@@ -105,8 +106,8 @@ class _Stage:
 def record_frames(studio: Studio) -> Iterator[Frame]:
     """Yield the recording's frames in order."""
     stage = _Stage(studio)
-    for k in range(int(_RATE_HZ * _DURATION_S)):
-        time_s = k / _RATE_HZ
+    for k in range(int(RATE_HZ * DURATION_S)):
+        time_s = k / RATE_HZ
         hands = {
             i: stage.hand(path, time_s)
             for i, path in enumerate(stage.paths)
@@ -116,7 +117,7 @@ def record_frames(studio: Studio) -> Iterator[Frame]:
         yield Frame(time_s, stage.photograph(list(hands.values())), whole)
 
 
-def write_recording(studio: Studio, file: Path):
+def write_recording(studio: Studio, file: Path) -> None:
     """Write the recording as one MCAP file; an existing one is replaced."""
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
@@ -133,7 +134,7 @@ def write_recording(studio: Studio, file: Path):
         file.write_bytes(written.read_bytes())
 
 
-def _write(writer, store, frames):
+def _write(writer, store, frames) -> None:
     topics = {
         IMAGE_TOPIC: "sensor_msgs/msg/CompressedImage",
         INFO_TOPIC: "sensor_msgs/msg/CameraInfo",
@@ -143,7 +144,7 @@ def _write(writer, store, frames):
     sent = {
         topic: writer.add_connection(topic, kind, typestore=store) for topic, kind in topics.items()
     }
-    total = int(_RATE_HZ * _DURATION_S)
+    total = int(RATE_HZ * DURATION_S)
     for frame in tqdm(frames, total=total, unit="image", desc="recording"):
         messages = _Messages(store, frame.stamp_s)
         outgoing = {
@@ -165,15 +166,15 @@ class _Messages:
         stamp = self._new("builtin_interfaces/msg/Time", *divmod(self.stamp_ns, 10**9))
         self._header = self._new("std_msgs/msg/Header", stamp, FRAME_ID)
 
-    def _new(self, kind: str, *fields, **named):
+    def _new(self, kind: str, *fields, **named) -> Any:
         return self._types[kind](*fields, **named)
 
-    def picture(self, picture: np.ndarray):
+    def picture(self, picture: np.ndarray) -> Any:
         quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         code = cv2.imencode(".jpg", picture[..., ::-1], quality)[1].ravel()
         return self._new("sensor_msgs/msg/CompressedImage", self._header, "jpeg", code)
 
-    def camera_info(self, camera: Camera):
+    def camera_info(self, camera: Camera) -> Any:
         projection = np.hstack([camera.matrix, np.zeros((3, 1))])
         return self._new(
             "sensor_msgs/msg/CameraInfo",
@@ -190,7 +191,7 @@ class _Messages:
             roi=self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),
         )
 
-    def truth(self, joints: np.ndarray):
+    def truth(self, joints: np.ndarray) -> Any:
         upright = self._new("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
         poses = [
             self._new(

@@ -37,7 +37,7 @@ class CachedSamples(Dataset):
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         places = [divmod(int(i), _CHUNK) for i in indices]
 
-        def rows(name):
+        def rows(name: str) -> torch.Tensor:
             return torch.from_numpy(np.stack([self.chunks[n][name][i] for n, i in places]))
 
         maps = {name: rows(name) for name in _MAPS}

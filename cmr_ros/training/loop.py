@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -18,10 +20,11 @@ from cmr_ros.errors import CmrError, InputError
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
+from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.trunk import load_mediapipe
 from cmr_ros.synthesis.shards import Shards
 from cmr_ros.training.average import Average
-from cmr_ros.training.batches import RenderedSamples, loader, shuffled
+from cmr_ros.training.batches import Batch, RenderedSamples, loader, shuffled
 from cmr_ros.training.features import cached
 from cmr_ros.training.objective import Objective
 from cmr_ros.training.plan import TrainingPlan
@@ -93,20 +96,27 @@ class Training:
 
     def run(self) -> dict[str, float]:
         """Train the remaining epochs and return the last validation."""
-        log = _Log(self.plan.output) if self.processes.leads else None
         while self.epoch < self.plan.epochs:
-            self._train_epoch(log)
-            self.epoch += 1
-            if log:
-                self._validate(log)
-                self._save()
-            self.processes.wait()
+            self.train_epoch()
         return self.metrics
 
-    def _train_epoch(self, log: _Log | None) -> None:
+    def train_epoch(self) -> None:
+        """Train one epoch, validate, and save the state that `resume` reads."""
+        self._train()
+        self.epoch += 1
+        if self.processes.leads:
+            self._validate()
+            self._save()
+        self.processes.wait()
+
+    @cached_property
+    def _log(self) -> _Log:
+        return _Log(self.plan.output)
+
+    def _train(self) -> None:
         plan, processes = self.plan, self.processes
         self.objective.train()
-        torch.manual_seed(hash((plan.seed, self.epoch, processes.rank)))
+        torch.manual_seed(_seed_of(plan.seed, self.epoch, processes.rank))
         batches = shuffled(
             len(self.samples), plan.batch_size, plan.seed, self.epoch, processes.rank,
             processes.count,
@@ -124,10 +134,10 @@ class Training:
                 if not math.isfinite(total):
                     raise CmrError(f"the loss is {total} at step {step}; lower learning_rate")
                 progress.set_postfix(loss=f"{total:.4f}")
-                if log:
-                    log.losses(losses, self._rate(step), step)
+                if processes.leads:
+                    self._log.losses(losses, self._rate(step), step)
 
-    def _step(self, batch, step: int) -> dict[str, torch.Tensor]:
+    def _step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         plan, device = self.plan, self.processes.device.type
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
@@ -152,10 +162,10 @@ class Training:
             fall = 0.1 ** sum(step >= epoch * self.steps for epoch in plan.step_epochs)
         return plan.learning_rate * rise * fall
 
-    def _validate(self, log: _Log) -> None:
+    def _validate(self) -> None:
         average, plan = self.average.network, self.plan
         self.metrics = validate(average, self.held_out, self.template, plan.workers)
-        log.validation(
+        self._log.validation(
             self.metrics, pictures(average, self.renders, self.template, _PICTURES), self.epoch
         )
 
@@ -184,11 +194,18 @@ class Training:
         return samples
 
 
-def _new_network(plan: TrainingPlan, config, template: HandTemplate, tell: bool) -> nn.Module:
+def _seed_of(*numbers: int) -> int:
+    """Return a seed that depends on all numbers and shares no stream with other numbers' seeds."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def _new_network(
+    plan: TrainingPlan, config: NetworkConfig, template: HandTemplate, report: bool
+) -> nn.Module:
     network = build(config, template)
     if plan.init:
         taken, count = _start_from(network, plan.init, plan.fresh), len(network.state_dict())
-        if tell:
+        if report:
             tqdm.write(f"{taken} of {count} arrays start from {plan.init}", file=sys.stderr)
     if plan.trunk:
         trunk, heads = load_mediapipe(plan.trunk)
@@ -235,7 +252,7 @@ class _Log:
         self.writer.add_scalar("loss/total", sum(losses.values()).item(), step)
         self.writer.add_scalar("rate", rate, step)
 
-    def validation(self, metrics: dict[str, float], picture, epoch: int) -> None:
+    def validation(self, metrics: dict[str, float], picture: np.ndarray, epoch: int) -> None:
         for name, value in metrics.items():
             self.writer.add_scalar(f"validation/{name}", value, epoch)
         self.writer.add_image("validation", picture, epoch, dataformats="HWC")

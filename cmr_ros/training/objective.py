@@ -1,6 +1,8 @@
-"""What training lowers: the losses of a batch, their targets made where the network runs."""
+"""What training minimises: the losses of a batch, their targets made where the network runs."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from cmr_ros.training.batches import Batch
 class Objective(nn.Module):
     """A network and its losses: Batch -> weighted loss terms by name.
 
-    head_error: least share of the released head's error that a nudge is taught with.
+    head_error: least share of the released head's error that a nudge is trained with.
     """
 
     def __init__(
@@ -42,28 +44,28 @@ class Objective(nn.Module):
         self.register_buffer("regressor", regressor, persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss terms; their sum is to be lowered."""
-        recovery = recover(self.network, batch, self._said)
-        # The losses on faces are means: a quarter of them, drawn anew each time, says the same.
+        """Return the loss terms; their sum is minimised."""
+        recovery = recover(self.network, batch, self.released_joints)
+        # The losses on faces are means: a random quarter of them has the same expectation.
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
         return recovery_losses(
             recovery, self.targets(batch, recovery), self.faces[some], self.weights, self.regressor
         )
 
-    def _said(self, pooled: Tensor, batch: Batch) -> Tensor:
-        """Return what the released head would say if batches were photographs, (N, J, 3).
+    def released_joints(self, pooled: Tensor, batch: Batch) -> Tensor:
+        """Return the joints (N, J, 3) that the released head might predict from photographs.
 
-        It errs less of photographs than of renders, by nobody knows how much in each: what it says
-        is moved towards the truth, to leave some share of its error between `head_error` and all.
+        Its errors are smaller on photographs than on renders, by an unknown factor: its joints are
+        moved towards the truth, so that a random share of its error, `head_error` to 1, is left.
         """
-        said = self.network.said_joints(pooled)
-        said = said - said.mean(dim=1, keepdim=True)
+        found = self.network.released_joints(pooled)
+        found = found - found.mean(dim=1, keepdim=True)
         true = batch.joints - batch.joints.mean(dim=1, keepdim=True)
-        share = self.head_error + (1 - self.head_error) * torch.rand_like(said[:, :1, :1])
-        return torch.lerp(true / self.network.config.scale_m, said, share)
+        share = self.head_error + (1 - self.head_error) * torch.rand_like(found[:, :1, :1])
+        return torch.lerp(true / self.network.config.scale_m, found, share)
 
     def targets(self, batch: Batch, recovery: Recovery) -> Targets:
-        """Return the truth in the units, levels and map size that the network answers in."""
+        """Return the truth in the units, levels and map size of the network's predictions."""
         config = self.network.config
         root = batch.joints[:, :1]
         meshes = [(batch.vertices - root) / config.scale_m]
@@ -79,10 +81,15 @@ class Objective(nn.Module):
         )
 
 
-def recover(network: nn.Module, batch: Batch, say=None) -> Recovery:
-    """Return what a network says about a batch, from its features if it has some.
+def recover(
+    network: nn.Module,
+    batch: Batch,
+    released_joints: Callable[[Tensor, Batch], Tensor] | None = None,
+) -> Recovery:
+    """Return a network's prediction for a batch, from its features if it has some.
 
-    say: function of pooled features and the batch, in place of the mobile network's `said_joints`.
+    released_joints: function of pooled features and the batch, in place of the mobile network's
+    own `released_joints`.
     """
     if batch.features is not None:
         features = TrunkFeatures(*(x.float() for x in batch.features))
@@ -94,9 +101,9 @@ def recover(network: nn.Module, batch: Batch, say=None) -> Recovery:
         if config.encoder != "mobile":
             return network(images)
         features = network.trunk(images)
-    if say is None or network.nudge is None:
+    if released_joints is None or network.nudge is None:
         return network.recover(features)
-    return network.recover(features, say(features.pooled, batch))
+    return network.recover(features, released_joints(features.pooled, batch))
 
 
 def gaussians(joints_px: Tensor, size_px: int, cells: int, sigma_px: float) -> Tensor:

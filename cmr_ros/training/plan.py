@@ -31,7 +31,7 @@ class TrainingPlan:
     landmark_full.onnx, where a mobile network starts.  frozen: keep that trunk as it is.  cache:
     folder for the frozen trunk's features, computed once; without it they are computed each time.
     init: checkpoint of another run whose averaged weights to start from; parts named in fresh
-    (encoder, decoder, ...), and what does not fit, start anew.
+    (encoder, decoder, ...), and what does not fit, start from scratch.
     Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
     head_error: least share of the released head's error in 3D that a nudge is taught with.
     Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
@@ -69,7 +69,7 @@ class TrainingPlan:
     threads: int = 2
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in (("precision", _PRECISIONS), ("schedule", _SCHEDULES)):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r}: choose from {choices}")

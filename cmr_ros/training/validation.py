@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.model.heatmap import decode
 from cmr_ros.model.template import HandTemplate
+from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.training.batches import Batch, RenderedSamples, in_order, loader
 from cmr_ros.training.objective import recover
@@ -50,7 +51,9 @@ def validate(
     }
 
 
-def _measure(recovery: Recovery, batch: Batch, config, template, f_scores: int) -> dict:
+def _measure(
+    recovery: Recovery, batch: Batch, config: NetworkConfig, template: HandTemplate, f_scores: int
+) -> dict[str, np.ndarray]:
     vertices = recovery.mesh.float().cpu().numpy() * config.scale_m
     joints = template.joints(vertices)
     truth = batch.joints.numpy()
@@ -90,7 +93,9 @@ def _iou(silhouette: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def pictures(network: nn.Module, samples: RenderedSamples, template: HandTemplate, count: int):
+def pictures(
+    network: nn.Module, samples: RenderedSamples, template: HandTemplate, count: int
+) -> np.ndarray:
     """Return one RGB picture: per sample the crop, the mesh at the true root, and the maps."""
     device = next(network.parameters()).device
     network.eval()
@@ -103,7 +108,13 @@ def pictures(network: nn.Module, samples: RenderedSamples, template: HandTemplat
     return np.hstack([np.vstack(rows[:half]), np.vstack(rows[half:])])
 
 
-def _panels(recovery: Recovery, batch: Batch, matrices, config, template) -> Iterator[list]:
+def _panels(
+    recovery: Recovery,
+    batch: Batch,
+    matrices: Sequence[np.ndarray],
+    config: NetworkConfig,
+    template: HandTemplate,
+) -> Iterator[list[np.ndarray]]:
     size = config.input_size
     vertices = recovery.mesh.float().cpu().numpy() * config.scale_m
     heatmaps = recovery.heatmaps.float().cpu().numpy()
@@ -125,7 +136,9 @@ def _panels(recovery: Recovery, batch: Batch, matrices, config, template) -> Ite
         yield [picture, overlay(picture, [hand], template, camera), maps]
 
 
-def _draw_maps(picture, heatmaps, silhouette, joints_px) -> np.ndarray:
+def _draw_maps(
+    picture: np.ndarray, heatmaps: np.ndarray, silhouette: np.ndarray, joints_px: np.ndarray
+) -> np.ndarray:
     """Return silhouette (blue), heatmaps (red) and decoded joints (dots) over a dimmed picture."""
     size = picture.shape[:2]
     layer = np.zeros((*size, 3), np.float32)

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cmr_ros.cli import main
 from cmr_ros.model.weights import find
-from cmr_ros.network.mediapipe import NETWORKS, _split_prelu, _tidy
+from cmr_ros.network.mediapipe import NETWORKS, split_prelu, tidy
 
 HAS_TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
 
@@ -54,7 +54,7 @@ def test_converted_graphs_take_any_batch_and_speak_plainly():
         [shape],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    _tidy(model.graph, ("boxes",))
+    tidy(model.graph, ("boxes",))
     onnx.checker.check_model(model)
     import onnxruntime
 
@@ -73,7 +73,7 @@ def test_prelu_is_split_into_convolutions_with_the_same_answer():
         [slope],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    _split_prelu(model.graph)
+    split_prelu(model.graph)
     onnx.checker.check_model(model)
     import onnxruntime
 

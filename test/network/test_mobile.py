@@ -12,7 +12,7 @@ from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import LossWeights
-from cmr_ros.network.mobile import _TIP_REACH, _peaks
+from cmr_ros.network.mobile import TIP_REACH, peak_features
 from cmr_ros.training.batches import Batch
 from cmr_ros.training.objective import Objective, gaussians
 from support.networks import sphere_template
@@ -70,26 +70,27 @@ def test_aggregated_maps_reach_the_mesh():
     assert (before.meshes[0] - after.meshes[0]).abs().max() > 1e-5
 
 
-def test_the_encoder_is_told_where_the_peaks_are():
+def test_the_encoder_gets_the_places_of_the_peaks():
     joints_px = torch.rand(2, 21, 2) * 40 + 12
     maps = gaussians(joints_px, SIZE, SIZE // 4, sigma_px=5.0).requires_grad_()
-    peaks = _peaks(maps)
+    peaks = peak_features(maps)
     columns, rows, heights = peaks.unflatten(1, (3, 21)).unbind(1)
     span = SIZE - 4  # from the first cell's centre to the last one's
     for found, true in ((columns, joints_px[..., 0]), (rows, joints_px[..., 1])):
         assert torch.allclose((found + 1) / 2 * span + 1.5, true, atol=0.3)
     assert heights.min() > 0.8 and heights.max() <= 1
     assert not peaks.requires_grad
-    assert torch.isfinite(_peaks(torch.zeros(1, 21, 16, 16))).all()
+    assert torch.isfinite(peak_features(torch.zeros(1, 21, 16, 16))).all()
 
 
 def test_landmarks_reach_to_the_ends_of_the_fingers():
     net = network().eval()
     with torch.no_grad():
-        released = net.landmark_heads(pooled := torch.rand(3, 1152)).landmarks[..., :2]
-        ours = net._released(pooled)["landmarks"] * SIZE + 0.5
+        features = net.trunk(torch.rand(3, 3, SIZE, SIZE))
+        released = net.landmark_heads(features.pooled).landmarks[..., :2]
+        ours = net.recover(features).landmarks * SIZE + 0.5
     bones = [points[:, TIPS] - points[:, [t - 1 for t in TIPS]] for points in (released, ours)]
-    assert torch.allclose(bones[1], bones[0] * torch.tensor(_TIP_REACH)[:, None], atol=1e-3)
+    assert torch.allclose(bones[1], bones[0] * torch.tensor(TIP_REACH)[:, None], atol=1e-3)
     others = [joint for joint in range(21) if joint not in TIPS]
     assert torch.allclose(ours[:, others], released[:, others], atol=1e-3)
 
@@ -101,7 +102,7 @@ def test_without_landmark_heads_there_is_nothing_to_read_from_them():
     assert recovery.landmarks is recovery.presence is recovery.handedness is net.nudge is None
 
 
-def test_a_nudge_moves_the_mesh_nearer_to_what_the_released_head_says():
+def test_a_nudge_moves_the_mesh_nearer_to_the_released_joints():
     net = network().eval()
     with torch.no_grad():
         features = net.trunk(torch.rand(2, 3, SIZE, SIZE))
@@ -109,20 +110,20 @@ def test_a_nudge_moves_the_mesh_nearer_to_what_the_released_head_says():
     before, heatmaps = first.meshes[0], first.heatmaps
     joints = before[:, :21]  # the sphere's regressor picks its first vertices
     apart = torch.linspace(-0.05, 0.05, 21)[:, None] * torch.tensor([0.0, 1, 0])
-    said = 1.3 * (joints + apart) + 0.7  # however large, and wherever it is centred
-    assert torch.equal(net.recover(features, said).mesh, before)  # untrained: no move
+    released = 1.3 * (joints + apart) + 0.7  # however large, and wherever it is centred
+    assert torch.equal(net.recover(features, released).mesh, before)  # untrained: no move
 
     optimizer = torch.optim.Adam(net.nudge.parameters(), 1e-2)
     for _ in range(60):
-        move = net.nudge(said, before, heatmaps)
+        move = net.nudge(released, before, heatmaps)
         loss = (move[:, :21] - apart).abs().mean() + move[:, 21:].abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    after = net.recover(features, said).mesh
+    after = net.recover(features, released).mesh
     left = (after[:, :21] - before[:, :21] - apart).abs().mean()
     assert left < 0.5 * apart.abs().mean()
-    own = net.recover(features).mesh  # what this head says by itself is something else
+    own = net.recover(features).mesh  # this head's own joints are others
     assert (own - after).abs().max() > 1e-4
 
 
@@ -136,15 +137,15 @@ def test_a_nudge_learns_apart_from_the_decoder():
 
 
 @pytest.mark.parametrize("head_error", [0.0, 0.5, 1.0])
-def test_training_brings_what_the_head_says_nearer_to_the_truth(head_error):
+def test_training_brings_released_joints_nearer_to_the_truth(head_error):
     net, batch_ = network(), batch(64)
     objective = Objective(net, sphere_template(), LossWeights(), head_error)
     pooled = torch.rand(64, 1152)
-    says = net.said_joints(pooled)
+    released = net.released_joints(pooled)
     true = batch_.joints / net.config.scale_m
     error, left = (
         (x - x.mean(dim=1, keepdim=True)).norm(dim=(1, 2))
-        for x in (says - true, objective._said(pooled, batch_) - true)
+        for x in (released - true, objective.released_joints(pooled, batch_) - true)
     )
     share = left / error
     assert head_error - 1e-4 <= share.min() and share.max() <= 1 + 1e-4

@@ -4,28 +4,17 @@ import numpy as np
 import pytest
 
 from cmr_ros.cli import main
-from cmr_ros.errors import InputError
 from cmr_ros.files.playback import read
 from cmr_ros.synthesis.shards import Shards, shard_path
 
-pytest.importorskip("moderngl")
 pytest.importorskip("rosbags")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def egl():
-    from cmr_ros.synthesis.renderer import Renderer
-
-    try:
-        Renderer(8)
-    except InputError as error:
-        pytest.skip(f"rendering needs EGL: {error}")
+pytestmark = pytest.mark.usefixtures("needs_egl")
 
 
 def test_recording_holds_pictures_camera_and_truth(tmp_path, monkeypatch):
     from cmr_ros.synthesis import recording
 
-    monkeypatch.setattr(recording, "_DURATION_S", 0.12)
+    monkeypatch.setattr(recording, "DURATION_S", 0.12)
     file = tmp_path / "short.mcap"
     assert main(["synth", "recording", "-o", str(file), "--seed", "4"]) == 0
     camera, frames = read(file)

@@ -97,9 +97,7 @@ def test_resumed_run_equals_an_uninterrupted_one(plan_file, tmp_path):
     whole.run()
     plan = load_plan(plan_file)
     halves = Training(plan, ALONE)
-    halves._train_epoch(None)
-    halves.epoch += 1
-    halves._save()
+    halves.train_epoch()
     resumed = Training(plan, ALONE)
     resumed.resume()
     metrics = resumed.run()
@@ -122,8 +120,7 @@ def test_what_a_run_leaves_behind(plan_file, tmp_path, capsys):
 
 def test_training_lowers_the_error(plan_file):
     training = Training(load_plan(plan_file, epochs=15, learning_rate=3e-3), ALONE)
-    training._train_epoch(None)
-    training.epoch += 1
+    training.train_epoch()
     first = validate(training.network, training.held_out, training.template)
     last = training.run()
     assert last["rr_mpjpe_mm"] < 0.9 * first["rr_mpjpe_mm"]
