@@ -1,6 +1,11 @@
-"""What every test process needs before anything of ROS is imported."""
+"""What every test process needs before anything of ROS is imported, and what ships for all tests.
+
+Fixtures import what they need when they are first asked for: many tests do without.
+"""
 
 import os
+
+import pytest
 
 from support.shared import ROOT
 
@@ -14,3 +19,42 @@ os.environ["LP_NUM_THREADS"] = "0"  # Mesa's rasteriser, none but the caller's
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config/fastdds.xml")
+
+
+@pytest.fixture(scope="session")
+def shipped_template():
+    """The template of the shipped network."""
+    from cmr_ros.model import weights
+    from cmr_ros.model.template import HandTemplate
+
+    return HandTemplate.load(weights.find(weights.HAND_NETWORK) / "template.npz")
+
+
+@pytest.fixture(scope="session")
+def hand_model():
+    """The parametric hand that ships for training."""
+    from cmr_ros.hand_model.model import HandModel
+    from cmr_ros.model import weights
+
+    return HandModel.load(weights.find("hand_model.npz"))
+
+
+@pytest.fixture(scope="session")
+def needs_egl():
+    """Skip where nothing can be rendered."""
+    pytest.importorskip("moderngl", reason="moderngl is not installed")
+    from cmr_ros.errors import InputError
+    from cmr_ros.synthesis.renderer import Renderer
+
+    try:
+        Renderer(8)
+    except InputError as error:
+        pytest.skip(f"rendering needs EGL: {error}")
+
+
+@pytest.fixture(scope="session")
+def recorded_messages():
+    """The JPEG images and a camera_info of the recording that ships, as ROS messages."""
+    from support.peer import recorded_messages
+
+    return recorded_messages()

@@ -12,7 +12,7 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import hand_length_m
 from cmr_ros.settings import PipelineSettings
-from support.scenes import errors_mm, frames_of, needs_weights
+from support.scenes import errors_mm, frames_of
 
 #: Mean joint error in camera space on the recording, in mm: what the weights are good for.
 BOUND_MM = 30
@@ -20,7 +20,6 @@ BOUND_MM = 30
 
 @pytest.fixture(scope="module")
 def shared_pipeline():
-    needs_weights()
     return HandPipeline()
 
 

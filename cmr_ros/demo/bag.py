@@ -6,8 +6,12 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmr_ros.files import share
+
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def write_bag(folder: Path, messages: Iterable[Sent]) -> Path:
     return file
 
 
-def _typestore():
+def _typestore() -> Typestore:
     """Return the definitions of ROS's messages and of our own."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 

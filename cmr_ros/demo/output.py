@@ -26,7 +26,7 @@ _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH_PX = 4, 3, 1920
 def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list[Path]:
     """Write what there is to show of a demonstration and return the files and folders made.
 
-    sent: all that camera and node said, in the order of time.  faces: (F, 3) of the template.
+    sent: all messages of camera and node, in the order of time.  faces: (F, 3) of the template.
     """
     start_ns = next(message.time_ns for message in sent if message.topic == IMAGE_TOPIC)
     made = [write_bag(folder / "recording", sent)]
@@ -97,7 +97,7 @@ def _write_meshes(
     return [folder] if any(seconds.values()) else []
 
 
-def _write_mesh(folder: Path, second: int, hand: HandMesh, faces: np.ndarray):
+def _write_mesh(folder: Path, second: int, hand: HandMesh, faces: np.ndarray) -> None:
     side = Handedness(hand.handedness)
     if side is Handedness.LEFT:
         faces = faces[:, ::-1]  # left hands are mirrored

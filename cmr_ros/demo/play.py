@@ -27,15 +27,19 @@ from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, F
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.ros import topics
 
 NODE = "/camera/hand_node"
-HANDS, TOPOLOGY, DEBUG_IMAGE = f"{NODE}/hands", f"{NODE}/topology", f"{NODE}/debug_image"
+HANDS, TOPOLOGY, MARKERS, MASK, DEBUG_IMAGE = (
+    topic.replace("~", NODE)
+    for topic in (topics.HANDS, topics.TOPOLOGY, topics.MARKERS, topics.MASK, topics.DEBUG_IMAGE)
+)
 _INPUTS = {INFO_TOPIC: CameraInfo, IMAGE_TOPIC: CompressedImage}
 _OUTPUTS = {
     HANDS: HandMeshArray,
     TOPOLOGY: HandTopology,
-    f"{NODE}/markers": MarkerArray,
-    f"{NODE}/mask": Image,
+    MARKERS: MarkerArray,
+    MASK: Image,
     DEBUG_IMAGE: Image,
     "/tf": TFMessage,
     "/diagnostics": DiagnosticArray,
@@ -63,7 +67,7 @@ class Demo:
         self._sent_s: list[float] = []
         self._index_of: dict[int, int] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Demo:
         """Start the node and wait until both ends know each other; InputError if it fails."""
         # A world of its own, unless the user wants to listen in: a camera may be running here.
         os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
@@ -83,7 +87,7 @@ class Demo:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         """End the node."""
         rclpy.try_shutdown()
         self._process.terminate()
@@ -92,7 +96,7 @@ class Demo:
         except subprocess.TimeoutExpired:
             self._process.kill()
 
-    def _connect(self):
+    def _connect(self) -> None:
         rclpy.init()
         self._ros = rclpy.create_node("demo")
         self._executor = SingleThreadedExecutor()
@@ -116,9 +120,9 @@ class Demo:
             self._executor.spin_once(timeout_sec=0.1)
         self._spin_until(time.monotonic() + 0.5)  # the node, too, must have noticed
 
-    def _check_alive(self):
+    def _check_alive(self) -> None:
         if self._process.poll() is not None:
-            lines = self._log.read_text().splitlines() or ["it said nothing"]
+            lines = self._log.read_text().splitlines() or ["its log is empty"]
             raise InputError(f"hand_node ended: {lines[-1]}")
 
     def _connected(self) -> bool:
@@ -154,11 +158,11 @@ class Demo:
             yield self.answers[shown:end]
             shown = end
 
-    def _spin_until(self, end_s: float, done: Callable[[], bool] = lambda: False):
+    def _spin_until(self, end_s: float, done: Callable[[], bool] = lambda: False) -> None:
         while (left_s := end_s - time.monotonic()) > 0 and not done():
             self._executor.spin_once(timeout_sec=left_s)
 
-    def _send(self, index: int):
+    def _send(self, index: int) -> None:
         """Send a frame stamped with the present time, as a camera would."""
         stamp_ns = time.time_ns()
         self._index_of[stamp_ns] = index
@@ -171,7 +175,7 @@ class Demo:
     def _listener(self, topic: str, kind: type) -> Callable[[bytes], None]:
         name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
 
-        def listen(data: bytes):
+        def listen(data: bytes) -> None:
             now_s = time.monotonic()
             self.sent.append(Sent(topic, name, data, time.time_ns()))
             if topic == HANDS:
@@ -181,7 +185,7 @@ class Demo:
 
         return listen
 
-    def _take(self, hands: HandMeshArray, now_s: float):
+    def _take(self, hands: HandMeshArray, now_s: float) -> None:
         index = self._index_of.get(nanoseconds(hands.header.stamp))
         if index is None:
             return
@@ -199,5 +203,5 @@ def _found(hand: HandMesh) -> FoundHand:
 
 def _stamped(data: bytes, stamp_ns: int) -> bytes:
     """Return a serialised message with another stamp; its first field must be a Header."""
-    order = "<" if data[1] & 1 else ">"  # CDR says its byte order in front
+    order = "<" if data[1] & 1 else ">"  # CDR starts with its byte order
     return data[:4] + struct.pack(f"{order}iI", *divmod(stamp_ns, 10**9)) + data[12:]

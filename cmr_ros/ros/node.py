@@ -21,7 +21,7 @@ from cmr_ros.errors import CmrError, InputError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.pipeline import HandPipeline
-from cmr_ros.ros import messages, pictures
+from cmr_ros.ros import messages, pictures, topics
 from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.markers import HandMarkers
@@ -58,21 +58,21 @@ class HandNode(Node):
         self._subscribe(compressed=p.transport == "compressed", depth=p.use_depth)
         self._health = Health(self, self._images.topic, self._pipeline.network.serving)
         sources = [self._images, self._infos, *([self._depths] if self._depths else [])]
-        topics = " and ".join(source.topic for source in sources)
-        self.get_logger().info(f"{self._pipeline.network.serving}; waiting for {topics}")
+        awaited = " and ".join(source.topic for source in sources)
+        self.get_logger().info(f"{self._pipeline.network.serving}; waiting for {awaited}")
 
     def _advertise(self):
         advertise = partial(
             self.create_publisher,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        self._hands = advertise(HandMeshArray, "~/hands", 10)
-        self._markers = advertise(MarkerArray, "~/markers", 10)
-        self._mask = advertise(Image, "~/mask", 10)
-        self._debug_image = advertise(Image, "~/debug_image", 10)
+        self._hands = advertise(HandMeshArray, topics.HANDS, 10)
+        self._markers = advertise(MarkerArray, topics.MARKERS, 10)
+        self._mask = advertise(Image, topics.MASK, 10)
+        self._debug_image = advertise(Image, topics.DEBUG_IMAGE, 10)
         self._tf = self.create_publisher(TFMessage, "/tf", 100)
         kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._topology = self.create_publisher(HandTopology, "~/topology", kept)
+        self._topology = self.create_publisher(HandTopology, topics.TOPOLOGY, kept)
         self._topology.publish(messages.to_topology(self._pipeline.template))
         self._make_markers = HandMarkers(self._pipeline.template.faces[0])
 

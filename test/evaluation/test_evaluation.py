@@ -22,7 +22,7 @@ from cmr_ros.evaluation.summary import summarise
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
-from support.scenes import frames_of, needs_weights
+from support.scenes import frames_of
 
 CAMERA = Camera(200, 100, np.array([[500.0, 0, 100], [0, 500, 50], [0, 0, 1]]))
 
@@ -252,7 +252,6 @@ def test_a_model_that_is_missing_is_one_line(freihand, capsys):
 
 def test_a_manifest_from_picture_to_table(tmp_path):
     """The shipped weights on two pictures of the recording: from detection, and in true crops."""
-    needs_weights()
     camera, frames = frames_of(hands=1, count=2)
     distorted = camera.distortion.size
     entries = []

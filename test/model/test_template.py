@@ -5,15 +5,9 @@ import trimesh
 from cmr_ros.errors import InputError
 from cmr_ros.files.untrusted import read_npz
 from cmr_ros.geometry.skeleton import TIPS
-from cmr_ros.model import weights
 from cmr_ros.model.template import HandTemplate
 
 hierarchy = pytest.importorskip("cmr_ros.hand_model.hierarchy", reason="needs trimesh")
-
-
-@pytest.fixture(scope="module")
-def template() -> HandTemplate:
-    return HandTemplate.load(weights.find(weights.HAND_NETWORK) / "template.npz")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +18,8 @@ def egg() -> HandTemplate:
     return hierarchy.build_template("egg", vertices, sphere.faces, regressor)
 
 
-def test_every_level_is_one_closed_surface_with_faces_outward(template):
-    for vertices, faces in zip(template.vertices, template.faces, strict=True):
+def test_every_level_is_one_closed_surface_with_faces_outward(shipped_template):
+    for vertices, faces in zip(shipped_template.vertices, shipped_template.faces, strict=True):
         mesh = trimesh.Trimesh(vertices, faces, process=False)
         assert mesh.is_watertight and mesh.is_winding_consistent
         assert mesh.euler_number == 2
@@ -33,30 +27,30 @@ def test_every_level_is_one_closed_surface_with_faces_outward(template):
         assert len(np.unique(faces)) == len(vertices)
 
 
-def test_each_level_has_half_the_vertices(template):
-    counts = [len(vertices) for vertices in template.vertices]
+def test_each_level_has_half_the_vertices(shipped_template):
+    counts = [len(vertices) for vertices in shipped_template.vertices]
     assert len(counts) == 5
     for fine, coarse in zip(counts, counts[1:], strict=False):
         assert coarse == (fine + 1) // 2
 
 
-def test_coarse_vertices_are_fine_ones_and_up_sampling_keeps_them(template):
+def test_coarse_vertices_are_fine_ones_and_up_sampling_keeps_them(shipped_template):
     for level, (fine, coarse) in enumerate(
-        zip(template.vertices, template.vertices[1:], strict=False)
+        zip(shipped_template.vertices, shipped_template.vertices[1:], strict=False)
     ):
-        row, column, value = template.down[level]
+        row, column, value = shipped_template.down[level]
         down = np.zeros((len(coarse), len(fine)))
         down[row, column] = value
         assert np.array_equal(down @ fine, coarse)
         up = np.zeros((len(fine), len(coarse)))
-        np.add.at(up, template.up[level][:2], template.up[level][2])
+        np.add.at(up, shipped_template.up[level][:2], shipped_template.up[level][2])
         assert np.allclose(up.sum(axis=1), 1, atol=1e-5)
         assert np.allclose(down @ up @ coarse, coarse, atol=1e-6)
         assert np.linalg.norm(up @ coarse - fine, axis=1).mean() < 0.003 * 2**level
 
 
-def test_spirals_start_at_their_vertex_and_go_on_with_its_neighbours(template):
-    for faces, spiral in zip(template.faces, template.spirals, strict=False):
+def test_spirals_start_at_their_vertex_and_go_on_with_its_neighbours(shipped_template):
+    for faces, spiral in zip(shipped_template.faces, shipped_template.spirals, strict=False):
         assert spiral.shape[1] == hierarchy.SPIRAL_LENGTH
         assert np.array_equal(spiral[:, 0], np.arange(len(spiral)))
         for vertex in (0, len(spiral) // 2, len(spiral) - 1):
@@ -64,14 +58,14 @@ def test_spirals_start_at_their_vertex_and_go_on_with_its_neighbours(template):
             assert set(spiral[vertex, 1 : 1 + len(ring)].tolist()) == ring
 
 
-def test_joints_lie_inside_the_hand_and_tips_on_its_skin(template):
-    assert np.allclose(template.joint_regressor.sum(axis=1), 1, atol=1e-4)
-    mesh = trimesh.Trimesh(template.vertices[0], template.faces[0], process=False)
-    joints = template.joints(template.vertices[0])
+def test_joints_lie_inside_the_hand_and_tips_on_its_skin(shipped_template):
+    assert np.allclose(shipped_template.joint_regressor.sum(axis=1), 1, atol=1e-4)
+    mesh = trimesh.Trimesh(shipped_template.vertices[0], shipped_template.faces[0], process=False)
+    joints = shipped_template.joints(shipped_template.vertices[0])
     direction = np.array([0.13, 0.21, 0.97])
     origins = mesh.triangles
     tips = list(TIPS)
-    to_skin = np.linalg.norm(joints[tips, None] - template.vertices[0], axis=2).min(axis=1)
+    to_skin = np.linalg.norm(joints[tips, None] - shipped_template.vertices[0], axis=2).min(axis=1)
     assert (to_skin < 0.003).all()
     for joint in np.delete(joints, tips, axis=0):
         # A ray from the inside leaves a closed surface an odd number of times.

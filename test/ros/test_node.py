@@ -18,12 +18,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.msg import HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
-from support.peer import Camera, NodeProcess, environment, played_pictures
-
-
-@pytest.fixture(scope="module")
-def recording():
-    return played_pictures()
+from support.peer import Camera, NodeProcess, environment
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +41,8 @@ def node(start):
 
 
 @pytest.fixture(scope="module")
-def camera(node, recording):
-    camera = Camera("raw", recording)
+def camera(node, recorded_messages):
+    camera = Camera("raw", recorded_messages)
     camera.wait_for_node()
     yield camera
     camera.peer.close()
@@ -201,9 +196,9 @@ def test_silence_is_reported(camera, node):
     camera.peer.spin_until(lambda: text not in heard[-1].status[0].message, "the all-clear")
 
 
-def test_best_effort_pictures_without_camera_info(start, recording):
+def test_best_effort_pictures_without_camera_info(start, recorded_messages):
     node = start("bare")
-    camera = Camera("bare", recording, reliable=False)
+    camera = Camera("bare", recorded_messages, reliable=False)
     try:
         camera.wait_for_node()
 
@@ -229,9 +224,9 @@ def test_best_effort_pictures_without_camera_info(start, recording):
         camera.peer.close()
 
 
-def test_compressed_pictures_and_sigint(start, recording):
+def test_compressed_pictures_and_sigint(start, recorded_messages):
     node = start("jpeg", "-p", "transport:=compressed", "-p", "frame_prefix:=jpeg_")
-    camera = Camera("jpeg", recording, CompressedImage)
+    camera = Camera("jpeg", recorded_messages, CompressedImage)
     tf = camera.peer.listen(TFMessage, "/tf")
     try:
         camera.wait_for_node()

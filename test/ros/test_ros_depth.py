@@ -14,7 +14,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.ros.depth import DepthInput
 from support.peer import Camera as Driver
-from support.peer import NodeProcess, played_pictures
+from support.peer import NodeProcess
 
 
 class Timer:
@@ -248,10 +248,10 @@ class RgbdDriver(Driver):
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory):
+def driver(tmp_path_factory, recorded_messages):
     folder = tmp_path_factory.mktemp("nodes")
     node = NodeProcess("rgbd", folder, "-p", "use_depth:=true")
-    driver = RgbdDriver("rgbd", played_pictures())
+    driver = RgbdDriver("rgbd", recorded_messages)
     try:
         driver.peer.spin_until(driver.depths.get_subscription_count, "the subscription to depth")
         driver.wait_for_node()

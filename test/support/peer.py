@@ -169,7 +169,7 @@ def environment() -> dict:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def played_pictures():
+def recorded_messages():
     """Return the JPEG pictures and a camera_info of the recording the package comes with."""
     from cmr_ros.model import weights
 

@@ -3,20 +3,9 @@
 from functools import cache
 
 import numpy as np
-import pytest
 
-from cmr_ros.errors import InputError
 from cmr_ros.files import playback
 from cmr_ros.model import weights
-
-
-def needs_weights() -> None:
-    """Skip the test where the shipped network or the recording is not there (yet)."""
-    for name in (f"{weights.HAND_NETWORK}/model.onnx", "demo.mcap"):
-        try:
-            weights.find(name)
-        except InputError as error:
-            pytest.skip(str(error))
 
 
 @cache
@@ -27,7 +16,6 @@ def recording():
 
 def frames_of(hands: int, count: int):
     """Return the camera and the first `count` frames in a row that show that many hands."""
-    needs_weights()
     camera, frames = recording()
     for start in range(len(frames) - count):
         some = frames[start : start + count]

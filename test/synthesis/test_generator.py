@@ -9,8 +9,6 @@ import pytest
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import PALM_JOINTS
-from cmr_ros.model.template import HandTemplate
-from cmr_ros.model.weights import find
 from cmr_ros.synthesis.environment import procedural_environment
 from cmr_ros.synthesis.occlusion import ambient_share
 from cmr_ros.synthesis.placement import place, project
@@ -29,20 +27,15 @@ LIGHT = Light(
 
 
 @pytest.fixture(scope="module")
-def renderer():
-    pytest.importorskip("moderngl")
-    try:
-        return Renderer(224)
-    except InputError as error:
-        pytest.skip(f"rendering needs EGL: {error}")
+def renderer(needs_egl):
+    return Renderer(224)
 
 
 @pytest.fixture(scope="module")
-def generator(renderer):
-    from cmr_ros.hand_model.model import HandModel
+def generator(needs_egl, hand_model):
     from cmr_ros.synthesis.generator import Generator
 
-    return Generator(HandModel.load(find("hand_model.npz")), seed=3)
+    return Generator(hand_model, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +127,11 @@ def test_samples_repeat(generator, samples):
     assert not np.array_equal(samples[7].joints, samples[8].joints)
 
 
-def test_mask_lies_within_the_projected_mesh(samples):
-    template = HandTemplate.load(find("hand_mobile") / "template.npz")
+def test_mask_lies_within_the_projected_mesh(samples, shipped_template):
     for sample in samples:
         outline = np.zeros((224, 224), np.uint8)
         corners = np.rint(project(sample.vertices, sample.matrix)).astype(np.int32)
-        for triangle in corners[template.faces[0]]:
+        for triangle in corners[shipped_template.faces[0]]:
             cv2.fillConvexPoly(outline, triangle, 1)
         assert outline[sample.mask].mean() > 0.98
 
