@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def measure(
     crops = np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), np.uint8)
 
     @torch.inference_mode()
-    def eager():
+    def eager() -> torch.Tensor:
         images = torch.from_numpy(engines[0].normalised(crops)).to(device)
         return plain(images).mesh.cpu()
 
@@ -94,7 +99,7 @@ def _medians_ms(calls: list[Callable[[], object]], runs: int) -> list[float]:
     return [round(float(median), 2) for median in 1000 * np.median(times, axis=0)]
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `cmr benchmark network`."""
     parser.add_argument("--variant", default="sg_resnet18", help="a preset (default: %(default)s)")
     parser.add_argument("--template", type=Path, default=None, help="template.npz (default: ours)")
@@ -105,7 +110,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(args) -> None:
+def run(args: Namespace) -> None:
     """Print the timing."""
     from cmr_ros.model.weights import HAND_NETWORK, find
 

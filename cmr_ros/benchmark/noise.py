@@ -1,10 +1,11 @@
 """What the registration is to assume of a network's meshes, measured on held-out renders.
 
-One half of the pictures is measured, the other half tells what that is worth.
+One half of the pictures is measured, the other half checks the result.
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ _RADIUS_90 = (1.6449, 2.1460, 2.5003)
 _UNKNOWN = HandSize(deviation=np.inf)
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument(
@@ -38,7 +39,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--write", action="store_true", help="write the noise to the model's card")
 
 
-def run(args) -> None:
+def run(args: Namespace) -> None:
     """Measure, print, and write to the card if asked to."""
     folder = args.model or weights.find(weights.HAND_NETWORK)
     network = load_network(folder)
@@ -65,7 +66,7 @@ def run(args) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """What a network says of B rendered hands, and the truth.
+    """A network's predictions for B rendered hands, and the truth.
 
     vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  matrices: (B, 3, 3).
     roots_m: (B, 3) true wrists.  lengths_m: (B,) true lengths as `HandSize` defines them.
@@ -102,10 +103,10 @@ def look(network: HandNetwork, shards: Shards, count: int) -> Views:
 
 
 def measure_noise(views: Views) -> Noise:
-    """Return the noise with which depths are right on the average, and errors as large as seen.
+    """Return the noise with which depths are right on average, and errors as large as seen.
 
     Deviations are those that explain the 90th percentiles, not the variances: a few meshes that
-    are all wrong would make all others doubtful.
+    are all wrong would make all others uncertain.
     """
     plain = replace(Noise(), length_log_sd=0.0, root_m=0.0)
     answers = _place(views, plain, [_UNKNOWN] * len(views.cues))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ _TIMED_BATCH = 6
 _BATCH = 30
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--cases", required=True, metavar="FILE", help="cases as an .npz file")
     parser.add_argument(
@@ -32,7 +33,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--figure", metavar="PNG", help="draw some cases before and after")
 
 
-def run(args) -> None:
+def run(args: Namespace) -> None:
     """Measure, print and draw."""
     cases = load_cases(args.cases)
     if args.simulate:

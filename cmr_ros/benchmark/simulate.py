@@ -12,10 +12,10 @@ from cmr_ros.registration import hand_length_m
 
 
 def simulate_cases(like: Cases, count: int, seed: int) -> Cases:
-    """Return new cases of the same sort: the hands of `like` seen anew, with new errors.
+    """Return new cases of the same sort: the hands of `like` in new views, with new errors.
 
     Hand sizes follow adults (186 mm +- 6.5 %), the mesh's size is wrong by up to 4 % and bent
-    smoothly by 2 mm; cues are disturbed as their kind says.
+    smoothly by 2 mm; cues are disturbed according to their kind.
     """
     rng = np.random.default_rng(seed)
     kinds = np.arange(count) % len(KINDS)
@@ -37,7 +37,7 @@ def simulate_cases(like: Cases, count: int, seed: int) -> Cases:
     )
 
 
-def _simulate(like: Cases, kind: int, rng: np.random.Generator):
+def _simulate(like: Cases, kind: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Return one case as a tuple in the order `simulate_cases` stacks them."""
     while True:
         truth = like.vertices_m[rng.integers(len(like))] @ _rotation(rng).T

@@ -19,12 +19,12 @@ _NAN = float("nan")
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """How far the answer to one picture is from the truth; NaN where that cannot be told.
+    """How far the answer to one picture is from the truth; NaN where there is no truth.
 
     found: 1, or 0 for a miss.  Per joint (J,): px, distance in the picture; in space, mm: pa_mm
     after Procrustes alignment with scale, rr_mm with both roots in one place, rs_mm so and scaled
     to fit best, cs_mm without any alignment; confidence as answered.  root_depth_m: the truth's.
-    handed: 1 if left and right were told apart.  Mesh figures with the prefix pa_ or cs_ as the
+    handed: 1 if the handedness is right.  Mesh figures with the prefix pa_ or cs_ as the
     joints': mpvpe_mm mean vertex error, v_auc, f5 and f15 F-scores at 5 and 15 mm.  mask_iou:
     intersection over union of the masks.
     """

@@ -29,7 +29,7 @@ class Method:
 
     model: folder, by default the package's own.  crops: one of CROPS.  peer: one of PEERS, which
     then answers in place of the model, with a detector of its own.  hand_length_m: of all hands,
-    where it is known; 0: they are taken for adults'.
+    where it is known; 0: adults' are assumed.
     """
 
     model: Path | None = None
@@ -86,7 +86,7 @@ def _in_whole_pictures(pipeline: HandPipeline) -> Finder:
 
 
 def _in_true_crops(pipeline: HandPipeline) -> Finder:
-    """Let the truth place the crop and name the hand; the network's doubt is not asked for."""
+    """Let the truth place the crop and name the hand; the network's own confidence is not used."""
     margin = pipeline.network.card.crop_margin
 
     def find(sample: Sample) -> list[Answer]:

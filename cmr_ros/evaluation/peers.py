@@ -19,7 +19,7 @@ _MARGIN = 1.5
 class MediaPipe:
     """MediaPipe Hands, full model, on single pictures: 2D joints and a root-relative hand.
 
-    Zhang et al., arXiv 2006.10214.  It says nothing of its joints' quality and has no silhouette,
+    Zhang et al., arXiv 2006.10214.  It predicts neither its joints' quality nor a silhouette,
     so the joints alone, all alike, place the hand.  Raises InputError where it is not installed.
     """
 

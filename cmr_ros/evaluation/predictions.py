@@ -14,10 +14,10 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.datasets.files import points
+from cmr_ros.evaluation.datasets.freihand import MANO_VERTICES
 from cmr_ros.evaluation.sample import Answer, Sample
 from cmr_ros.files.output import write_bytes
 
-_MANO_VERTICES = 778
 _DIGITS = 6
 
 
@@ -30,9 +30,9 @@ def write_submission(path: Path, answers: Sequence[Answer | None]) -> int:
     if not found:
         raise InputError("no hand was found, so there is nothing to submit")
     count = 0 if found[0].vertices_m is None else len(found[0].vertices_m)
-    if count != _MANO_VERTICES:
+    if count != MANO_VERTICES:
         raise InputError(
-            f"FreiHAND's server scores MANO's {_MANO_VERTICES} vertices, this template has "
+            f"FreiHAND's server scores MANO's {MANO_VERTICES} vertices, this template has "
             f"{count}; "
             "`cmr import-checkpoint ... --mano MANO_RIGHT.pkl` makes a model that has them"
         )

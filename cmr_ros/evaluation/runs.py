@@ -12,6 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +28,8 @@ from cmr_ros.files.untrusted import read_npz
 PART = 16
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _find: Finder | None = None
+#: What a process does with its part of the samples.
+Work = Callable[[Finder, Sequence[Sample]], Any]
 
 
 def measure_all(
@@ -62,7 +65,7 @@ def answer_all(method: Method, samples: Sequence[Sample], jobs: int = 1) -> list
     return answers
 
 
-def _in_processes(method: Method, work: Callable, parts: list, jobs: int) -> Iterator:
+def _in_processes(method: Method, work: Work, parts: list, jobs: int) -> Iterator:
     """Yield what `work` returns for each part, in order."""
     if jobs < 1:
         raise InputError(f"--jobs {jobs}: at least one process is needed")
@@ -80,7 +83,7 @@ def _in_processes(method: Method, work: Callable, parts: list, jobs: int) -> Ite
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _work(task: tuple[Method, Callable, Sequence[Sample]]):
+def _work(task: tuple[Method, Work, Sequence[Sample]]) -> Any:
     """Do one part; the method is started by the first one, so that its errors come through."""
     global _find
     method, work, part = task

@@ -1,4 +1,4 @@
-"""What a data set says of a picture, and what a method answers to it."""
+"""A picture of a data set with its truth, and a method's answer to it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a method says of one hand, in the camera's optical frame, metres.
+    """A method's prediction of one hand, in the camera's optical frame, metres.
 
     joints_m: (J, 3).  joints_px: (J, 2), its 2D joints.  confidence: (J,) of the 2D joints.  score:
     that it is a hand; both in [0, 1].  vertices_m: (V, 3) and mask: (height, width) bool, of

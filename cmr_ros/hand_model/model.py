@@ -15,6 +15,7 @@ import numpy as np
 
 from cmr_ros.files.untrusted import read_npz
 from cmr_ros.geometry.skeleton import JOINT_PARENTS, TIPS
+from cmr_ros.hand_model.mpfb import ANCESTRIES
 from cmr_ros.registration import hand_length_m
 
 #: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
@@ -30,7 +31,6 @@ _TRAITS = {
 }
 #: From a finger's tip back to the middle of its end's flesh, as a share of its last bone.
 _INTO_FLESH = 0.2
-_ANCESTRIES = ("african", "asian", "caucasian")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class HandModel:
         """Return a random person's shape (1 + M,): hand length in metres, then the traits."""
         male = rng.choice([-1.0, 1.0]) * min(abs(rng.normal(1, 0.3)), 1.2)
         drawn = {"male": male, "old": rng.random() if rng.random() < 0.3 else 0.0}
-        drawn |= dict(zip(_ANCESTRIES, rng.dirichlet([0.4] * 3) - 1 / 3, strict=True))
+        drawn |= dict(zip(ANCESTRIES, rng.dirichlet([0.4] * 3) - 1 / 3, strict=True))
         drawn |= {trait: spread * rng.normal() for trait, spread in _TRAITS.items()}
         mean, spread = MEN_LENGTH_M if male > 0 else WOMEN_LENGTH_M
         length = mean + spread * np.clip(rng.normal(), -2.5, 2.5)

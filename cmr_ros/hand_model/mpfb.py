@@ -18,7 +18,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 
 _METRES = 0.1
-_ANCESTRIES = ("african", "asian", "caucasian")
+ANCESTRIES = ("african", "asian", "caucasian")
 _FOREARM_M = 0.20
 #: Bones of the right hand; finger 1 is the thumb.
 FINGER_BONES = tuple(tuple(f"finger{f}-{b}.R" for b in (1, 2, 3)) for f in range(1, 6))
@@ -135,9 +135,11 @@ class _Body:
                 offsets[int(vertex)] = [_METRES * float(x) for x in offset]
         return offsets
 
-    def person(self, sex: str, age: str = "young", muscle="average", weight="average"):
+    def person(
+        self, sex: str, age: str = "young", muscle="average", weight="average"
+    ) -> np.ndarray:
         """Return the displacement of the mean over ancestries."""
-        ancestry = sum(self.target(f"macrodetails/{a}-{sex}-{age}") for a in _ANCESTRIES) / 3
+        ancestry = sum(self.target(f"macrodetails/{a}-{sex}-{age}") for a in ANCESTRIES) / 3
         build = f"macrodetails/universal-{sex}-{age}-{muscle}muscle-{weight}weight"
         return ancestry + self.target(build)
 
@@ -149,10 +151,10 @@ class _Body:
         both = ("male", "female")
         mean = self.mean_offset()
         modes = {"male": (self.person("male") - self.person("female")) / 2}
-        for ancestry in _ANCESTRIES:
+        for ancestry in ANCESTRIES:
             own = sum(self.target(f"macrodetails/{ancestry}-{sex}-young") for sex in both) / 2
             others = sum(
-                self.target(f"macrodetails/{a}-{sex}-young") for a in _ANCESTRIES for sex in both
+                self.target(f"macrodetails/{a}-{sex}-young") for a in ANCESTRIES for sex in both
             )
             modes[ancestry] = own - others / 6
         for age in ("child", "old"):
@@ -171,7 +173,7 @@ class _Body:
         return modes
 
 
-def _read_obj(path):
+def _read_obj(path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     vertices, uvs, quads, quad_uvs, groups, group = [], [], [], [], [], ""
     for line in path.read_text().splitlines():
         kind, *values = line.split() or [""]

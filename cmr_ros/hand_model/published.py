@@ -10,6 +10,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files.untrusted import Sparse, array, read_pickle
 from cmr_ros.hand_model.spirals import spirals
 from cmr_ros.model.template import HandTemplate
+from cmr_ros.model.template import Sparse as Matrix
 
 _SPIRAL_LENGTH = 27
 #: MANO's finger tips are vertices; they follow its 16 joints, then all take this package's order.
@@ -22,7 +23,7 @@ def read_template(path: Path | str, mano: Path | str | None = None) -> HandTempl
 
     path: that folder, or a template.npz of this package.  mano: MANO_RIGHT.pkl, whose joint
     regressor is taken; for other templates the folder holds `joint_regressor.npy` (J, V).  Without
-    transform.pkl the mesh is closed and its levels are built anew; a released checkpoint was
+    transform.pkl the mesh is closed and its levels are built from it; a released checkpoint was
     trained on the published ones and is less accurate on others.
 
     Raises InputError for files that are missing, damaged, refused or do not belong together.
@@ -73,7 +74,9 @@ def closed(faces: np.ndarray) -> np.ndarray:
     return np.concatenate([faces, np.array(fans, faces.dtype).reshape(-1, 3)])
 
 
-def _read_levels(path: Path):
+def _read_levels(
+    path: Path,
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[Matrix, ...], tuple[Matrix, ...]]:
     """Return vertices, faces, up- and down-sampling of all levels of `transform.pkl`."""
     content = read_pickle(path)
     names = ("vertices", "face", "up_transform", "down_transform")
@@ -89,7 +92,7 @@ def _read_levels(path: Path):
     return vertices, faces, up, down
 
 
-def _triplets(matrix: Sparse) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _triplets(matrix: Sparse) -> Matrix:
     row, column, value = matrix.triplets()
     return row.astype(np.int32), column.astype(np.int32), value.astype(np.float32)
 

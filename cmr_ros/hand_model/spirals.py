@@ -9,6 +9,8 @@ face closed, whatever the border was before (the rule of the library OpenMesh).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cmr_ros.errors import InputError
@@ -104,7 +106,7 @@ class _HalfEdges:
     def _closed(self, vertex: int) -> bool:
         return self.first[vertex] is not None and self.first[vertex] in self.inside
 
-    def _outgoing(self, vertex: int):
+    def _outgoing(self, vertex: int) -> Iterator[HalfEdge]:
         """Yield the half-edges that leave a vertex, clockwise from its first one."""
         edge = self.first[vertex]
         while edge is not None:
@@ -113,7 +115,7 @@ class _HalfEdges:
             if edge == self.first[vertex]:
                 return
 
-    def _relink(self, inward: HalfEdge, outward: HalfEdge):
+    def _relink(self, inward: HalfEdge, outward: HalfEdge) -> list[tuple[HalfEdge, HalfEdge]]:
         """Return links that move the patch between two border edges into another gap."""
         border = outward[::-1]
         while True:
@@ -128,7 +130,9 @@ class _HalfEdges:
             (inward, outward),
         ]
 
-    def _border_links(self, inward: HalfEdge, outward: HalfEdge, new_in: bool, new_out: bool):
+    def _border_links(
+        self, inward: HalfEdge, outward: HalfEdge, new_in: bool, new_out: bool
+    ) -> list[tuple[HalfEdge, HalfEdge]]:
         """Return the links outside a new corner and choose its vertex's first half-edge."""
         vertex = outward[0]
         to_vertex, from_vertex = outward[::-1], inward[::-1]

@@ -32,7 +32,7 @@ def compacted(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = [*casts.values(), *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    # What was said of the types of these values is true no longer.
+    # The recorded types of these values no longer hold.
     kept = [value for value in graph.value_info if value.name not in casts]
     del graph.value_info[:]
     graph.value_info.extend(kept)

@@ -41,7 +41,7 @@ class NetworkConfig:
     landmark_heads: bool = True
     nudge: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
             if getattr(self, name) not in choices:
                 raise InputError(f"no {name} {getattr(self, name)!r}; choose from {list(choices)}")

@@ -12,10 +12,7 @@ from torch import nn
 from cmr_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from cmr_ros.model.template import HandTemplate
-
-#: A sparse matrix as (row, column, value) arrays, as templates store them.
-Sparse = tuple[np.ndarray, np.ndarray, np.ndarray]
+    from cmr_ros.model.template import HandTemplate, Sparse
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class DecoderConfig:
     attention: bool = True
     start: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.self_regression and not self.multi_scale:
             raise InputError("self-regression needs multi-scale predictions; switch both or none")
 
@@ -145,8 +142,8 @@ class SelfAttention(nn.Module):
 class StartMesh(nn.Module):
     """Latent vector (N, latent) -> meshes (N, V_i, 3) of the predicted levels, coarse to fine.
 
-    One mesh at all its resolutions.  What a plain MLP can say of a mesh, spiral convolutions need
-    not learn: with few channels they are slow to.
+    One mesh at all its resolutions.  Spiral convolutions need not learn what a plain MLP can
+    predict of a mesh: with few channels they are slow to.
     """
 
     def __init__(self, config: DecoderConfig, template: HandTemplate):

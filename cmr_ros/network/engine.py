@@ -82,7 +82,7 @@ def _load_parameters(runtime: RuntimeNetwork, path: Path, card: ModelCard) -> No
     """Copy the parameters of an ONNX file that `export` wrote into a network of its kind.
 
     Parameters that the file does not hold are made NaN: run time has no use for them, and if it
-    had, the check of the first outputs would tell.
+    had, the check of the first outputs would fail.
     """
     if card.precision == "int8":
         raise InputError(f"{path}: torch does not run int8; use onnxruntime or export fp32 or fp16")

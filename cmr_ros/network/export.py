@@ -24,14 +24,14 @@ from cmr_ros.network.engine import TorchEngine
 from cmr_ros.network.runtime import RuntimeNetwork
 
 _OPSET = 18
-#: How far fp32 outputs may be from torch's, by their largest value.
+#: How far fp32 outputs may be from torch's, relative to their largest value.
 _TOLERANCE = 1e-4
 
 
 def card_of(
     config: NetworkConfig, variant: str, template: HandTemplate, name: str | None = None, **entries
 ) -> ModelCard:
-    """Return the card of a network; entries: what its configuration does not say."""
+    """Return the card of a network; entries: those that do not follow from its configuration."""
     return ModelCard(
         name=name or variant,
         variant=variant,
@@ -142,11 +142,11 @@ class _Silenced:
     def __init__(self, name: str):
         self.logger = logging.getLogger(name)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.level = self.logger.level
         self.logger.setLevel(logging.ERROR)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.logger.setLevel(self.level)
 
 
@@ -170,7 +170,7 @@ def _quantize(model: onnx.ModelProto, path: Path, images: np.ndarray) -> None:
         def __init__(self):
             self.rest = iter(images)
 
-        def get_next(self):
+        def get_next(self) -> dict[str, np.ndarray] | None:
             image = next(self.rest, None)
             return None if image is None else {"image": image[None]}
 
@@ -212,5 +212,5 @@ def _deviation(written: HandNetwork, reference: HandNetwork, pictures: np.ndarra
 
 
 def _relative(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return the largest difference by the largest reference value."""
+    """Return the largest difference, relative to the largest reference value."""
     return float(np.abs(values - reference).max() / np.abs(reference).max())

@@ -9,7 +9,7 @@ import torch
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """What a network says about pictures; maps are probabilities and span the whole picture.
+    """A prediction for pictures; maps are probabilities and span the whole picture.
 
     meshes: (N, V_i, 3) fine to coarse, root-relative, in units of the scale.  heatmaps:
     (N, J, h, w).  silhouette: (N, 1, h, w).  prior_heatmaps, prior_silhouettes: the same from

@@ -7,13 +7,17 @@ convolutions, padded as TensorFlow's SAME does it.  Weights: Apache-2.0, Google.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmr_ros.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx
+
 
 _STEM, _FIRST = 24, 16
 #: The inverted residuals between the input's half and its 32nd: expanded width, kernel, stride,
@@ -124,7 +128,7 @@ class MobileTrunk(nn.Module):
 
 
 class Landmarks(NamedTuple):
-    """What MediaPipe's heads say of each crop."""
+    """What MediaPipe's heads predict for each crop."""
 
     landmarks: Tensor  # (N, 21, 3) x, y in crop pixels of 224; z is relative to the wrist
     presence: Tensor  # (N, 1) probability of a hand
@@ -177,7 +181,7 @@ def load_mediapipe(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Tenso
     )
 
 
-def _read_graph(path: Path | str):
+def _read_graph(path: Path | str) -> onnx.GraphProto:
     import onnx
 
     try:

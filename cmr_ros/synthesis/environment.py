@@ -65,7 +65,9 @@ class Environment:
         exposure = brightness * balance / (seen * balance @ _LUMA)
         return Light(harmonics, rotation, key_direction, key_color, exposure)
 
-    def view(self, rotation, half_width: float, size_px: int, exposure: np.ndarray) -> np.ndarray:
+    def view(
+        self, rotation: np.ndarray, half_width: float, size_px: int, exposure: np.ndarray
+    ) -> np.ndarray:
         """Return the picture (s, s, 3) uint8 of a pinhole camera.
 
         half_width: slope of the ray through the middle of an edge.

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.hand_model.model import HandModel, with_tips_inside
+from cmr_ros.hand_model.model import HandModel, PosedHand, with_tips_inside
 from cmr_ros.hand_model.poses import sample_pose
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.augment import inside_borders, photograph
@@ -100,11 +100,13 @@ class Generator:
         turn, shift, matrix = place(posed.joints @ view.T, depth_m, self.settings, rng)
         return self._placed(posed, turn @ view, shift, rng), matrix
 
-    def _placed(self, posed, turn, shift, rng: np.random.Generator) -> PlacedHand:
+    def _placed(
+        self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, rng: np.random.Generator
+    ) -> PlacedHand:
         material = self._placer.skin.material(rng, self.settings.tint)
         return self._placer.place(posed, turn, shift, material)
 
-    def _pose(self, rng: np.random.Generator):
+    def _pose(self, rng: np.random.Generator) -> PosedHand:
         model = self._model
         return model.pose(model.sample_shape(rng), sample_pose(model, rng))
 
@@ -160,7 +162,9 @@ class Generator:
             self._rooms[k] = procedural_environment(np.random.default_rng(k), self.settings.room)
         return self._rooms[k]
 
-    def _background(self, environment, light: Light, rng: np.random.Generator) -> np.ndarray:
+    def _background(
+        self, environment: Environment, light: Light, rng: np.random.Generator
+    ) -> np.ndarray:
         """Return what stands behind the hand: the surroundings, made-up clutter, or both."""
         size, settings, style = self.settings.size_px, self.settings, self.settings.backdrop
         if environment in self._panoramas and rng.random() < settings.scenery:
@@ -218,7 +222,9 @@ def _composite(
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
 
 
-def _visible(joints, matrix, layers: Layers, inside: np.ndarray) -> np.ndarray:
+def _visible(
+    joints: np.ndarray, matrix: np.ndarray, layers: Layers, inside: np.ndarray
+) -> np.ndarray:
     """Return which joints (21,) are inside the picture and not hidden."""
     size = inside.shape[0]
     joints_px = project(joints, matrix)

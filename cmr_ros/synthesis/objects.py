@@ -7,7 +7,9 @@ import numpy as np
 _LATITUDES, _LONGITUDES = 17, 24
 
 
-def superquadric(half_size_m, roundness: tuple[float, float]):
+def superquadric(
+    half_size_m: np.ndarray, roundness: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return vertices (V, 3), faces (F, 3) and corner UVs (F, 3, 2) of a superquadric.
 
     half_size_m: (3,) half axes.  roundness: exponents along latitude and longitude; (1, 1) is an
@@ -27,7 +29,9 @@ def superquadric(half_size_m, roundness: tuple[float, float]):
     return unit.reshape(-1, 3) * half_size_m, *_grid(_LATITUDES, _LONGITUDES + 1)
 
 
-def torus(radius_m: float, tube_m: float, width: float = 1.0):
+def torus(
+    radius_m: float, tube_m: float, width: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return vertices, faces and corner UVs of a ring around z, `width` times as wide as thick."""
     around = np.linspace(0, 2 * np.pi, _LONGITUDES + 1)[:, None]
     tube = np.linspace(0, 2 * np.pi, 9)[None]

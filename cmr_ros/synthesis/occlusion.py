@@ -1,7 +1,7 @@
 """Ambient occlusion of a hand by itself, from spheres along its bones.
 
-Fingers darken each other and the palm; that shading is what tells a bent finger from a straight
-one.  Spheres are a cheap, smooth stand-in for the surface (Ren et al., SIGGRAPH 2006).
+Fingers darken each other and the palm; without that shading bent fingers look like
+straight ones.  Spheres are a cheap, smooth stand-in for the surface (Ren et al., SIGGRAPH 2006).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from cmr_ros.geometry.skeleton import JOINT_PARENTS
 
 _PER_BONE = 4
-#: Sphere radii by the palm's length: along the fingers and in the palm.
+#: Sphere radii as shares of the palm's length: along the fingers and in the palm.
 _FINGER_RADIUS, _PALM_RADIUS = 0.085, 0.125
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cmr_ros.geometry.skeleton import PALM_JOINTS
 from cmr_ros.synthesis.settings import PictureSettings
 
 
-def rotation(axis, angle_rad: float) -> np.ndarray:
+def rotation(axis: Sequence[float], angle_rad: float) -> np.ndarray:
     """Return the rotation (3, 3) by an angle about an axis (3,), by Rodrigues' formula."""
     x, y, z = np.asarray(axis) / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -55,7 +57,9 @@ def random_depth(settings: PictureSettings, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def place(joints: np.ndarray, depth_m: float, settings: PictureSettings, rng: np.random.Generator):
+def place(
+    joints: np.ndarray, depth_m: float, settings: PictureSettings, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return turn (3, 3), shift (3,) and camera matrix (3, 3) of the crop around a hand.
 
     joints: (21, 3) turned towards the camera already.  `joints @ turn.T + shift` are in the crop

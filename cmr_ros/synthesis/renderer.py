@@ -12,11 +12,16 @@ import weakref
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.synthesis.surfaces import Layers, Light, Material, Mesh, Texture, vertex_normals
+
+if TYPE_CHECKING:
+    import moderngl
+
 
 _SAMPLES = 4
 _SHADOW_SIZE = 256
@@ -74,7 +79,7 @@ class Renderer:
         context.copy_framebuffer(self._resolved, self._target)
         return self._read()
 
-    def _set_scene(self, matrix, light: Light, shadow):
+    def _set_scene(self, matrix: np.ndarray, light: Light, shadow: np.ndarray) -> None:
         program = self._program
         program["to_clip"].write(_columns(_projection(matrix, *self.size_px)))
         program["to_shadow"].write(_columns(shadow))
@@ -85,7 +90,7 @@ class Renderer:
         program["exposure"] = tuple(light.exposure)
         program["colors"], program["shadow_map"] = 0, 1
 
-    def _set_material(self, material: Material):
+    def _set_material(self, material: Material) -> None:
         program = self._program
         program["tint"] = tuple(material.tint)
         program["contrast"] = material.contrast
@@ -95,7 +100,7 @@ class Renderer:
         program["bump"] = material.bump
         self._device_texture(material.texture).use(0)
 
-    def _device_texture(self, texture: Texture):
+    def _device_texture(self, texture: Texture) -> moderngl.Texture:
         known = self._textures.get(texture)
         if known is None:
             height, width = texture.pixels.shape[:2]
@@ -165,13 +170,19 @@ def _columns(matrix: np.ndarray) -> bytes:
     return np.ascontiguousarray(matrix.T, np.float32).tobytes()
 
 
-def _draw(context, program, buffer, layout: str, *names: str):
+def _draw(
+    context: moderngl.Context,
+    program: moderngl.Program,
+    buffer: moderngl.Buffer,
+    layout: str,
+    *names: str,
+) -> None:
     array = context.vertex_array(program, [(buffer, layout, *names)])
     array.render()
     array.release()
 
 
-def _program(context, name: str):
+def _program(context: moderngl.Context, name: str) -> moderngl.Program:
     shaders = resources.files("cmr_ros.synthesis") / "shaders"
     return context.program(
         vertex_shader=(shaders / f"{name}.vert").read_text(),
@@ -180,7 +191,7 @@ def _program(context, name: str):
 
 
 @cache
-def _open_context(process: int):
+def _open_context(process: int) -> moderngl.Context:
     """Return the one OpenGL context of this process.
 
     Renderers share it: what belongs to one is freed whenever Python collects it, by its number and

@@ -102,7 +102,7 @@ def _render_all(studio: Studio, chunks: list[range], jobs: int) -> Iterator[list
         yield from pool.imap(_render_chunk, chunks)
 
 
-def _start_worker(studio: Studio):
+def _start_worker(studio: Studio) -> None:
     global _worker
     cv2.setNumThreads(1)
     _worker = studio.generator()

@@ -1,6 +1,6 @@
 """What training pictures look like: every probability and range they are drawn with.
 
-`PictureSettings` says how often things happen and how the hand is seen; the classes before it say
+`PictureSettings` has how often things happen and how the hand is seen; the classes before it have
 how each thing looks.  Poses and shapes of hands are those of `hand_model`.
 
 A pair `(low, high)` is drawn evenly between the two, integers without the upper one.  Names in

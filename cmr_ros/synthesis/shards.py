@@ -32,7 +32,9 @@ def encode_picture(picture: np.ndarray) -> np.ndarray:
     return cv2.imencode(".jpg", picture[..., ::-1], _JPEG)[1].ravel()
 
 
-def write_shard(path: Path, samples: Sequence[Sample], codes: Sequence[np.ndarray], seed: int):
+def write_shard(
+    path: Path, samples: Sequence[Sample], codes: Sequence[np.ndarray], seed: int
+) -> None:
     """Write samples with the `codes` of their pictures; the file appears only once complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")

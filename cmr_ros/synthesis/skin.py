@@ -138,7 +138,7 @@ def _atlas_uvs(hand: RestHand) -> np.ndarray:
 
 
 def _bake(hand: RestHand, uvs: np.ndarray) -> dict[str, np.ndarray]:
-    """Return maps (h, w) in [0, 1] of the atlas that tell what each texel shows."""
+    """Return maps (h, w) in [0, 1] of the atlas that give what each texel shows."""
     joints = hand.joints
     fingers = joints[9] - joints[0]
     length = np.linalg.norm(fingers)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Sample
 
 #: Layout -> its splits, the one that is measured by default first.  A layout's module has
-#: `read(folder, split)` and FOUND_BY, a file or folder that tells it from the others.
+#: `read(folder, split)` and FOUND_BY, a file or folder that distinguishes it from the others.
 LAYOUTS = {
     "manifest": ("all",),
     "freihand": ("evaluation", "training"),
@@ -24,7 +25,7 @@ LAYOUTS = {
 def read(path: Path | str, layout: str | None = None, split: str | None = None) -> list[Sample]:
     """Return the samples of a data set in the order of its files.
 
-    path: its folder, or a manifest.json.  layout: one of LAYOUTS, by default told by the files.
+    path: its folder, or a manifest.json.  layout: one of LAYOUTS, by default recognised.
     split: one of the layout's, by default the first.  Raises InputError for a set that is missing,
     incomplete or damaged.
     """
@@ -53,5 +54,5 @@ def _recognise(path: Path) -> str:
     raise InputError(f"{path}: not a known data set; looked for {wanted}")
 
 
-def _module(layout: str):
+def _module(layout: str) -> ModuleType:
     return import_module(f"cmr_ros.evaluation.datasets.{layout}")

@@ -1,4 +1,4 @@
-"""Reads the files of data sets; what is missing or damaged is one error that says what to do."""
+"""Reads the files of data sets; what is missing or damaged is one error that names the remedy."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from cmr_ros.geometry.skeleton import Handedness
 FOUND_BY = "evaluation_K.json"
 _ORIGIN = "https://lmb.informatik.uni-freiburg.de/projects/freihand (FreiHAND_pub_v2)"
 _SIDE_PX = 224
-_VERTICES = 778
+MANO_VERTICES = 778
 
 
 def read(folder: Path, split: str) -> list[Sample]:
@@ -41,7 +41,9 @@ def read(folder: Path, split: str) -> list[Sample]:
     for index in range(count):
         with source.entry(f"{split}_*.json[{index}]"):
             camera = Camera(_SIDE_PX, _SIDE_PX, np.array(matrices[index]))
-            truths.append((camera, points(joints[index], 21), points(vertices[index], _VERTICES)))
+            truths.append(
+                (camera, points(joints[index], 21), points(vertices[index], MANO_VERTICES))
+            )
     masks = folder / split / "mask"
     return [
         Sample(
