@@ -12,7 +12,7 @@ from cmr_ros.hand import Cues
 from cmr_ros.registration import RootEstimate, register
 
 _SIZE_PX = 224
-#: The crop that registration works in, by the box of the joints; nothing is cut out.
+#: Side of the crop that registration works in, over that of the joints' box; nothing is cut out.
 _MARGIN = 1.5
 
 

@@ -194,8 +194,8 @@ def _program(context: moderngl.Context, name: str) -> moderngl.Program:
 def _open_context(process: int) -> moderngl.Context:
     """Return the one OpenGL context of this process.
 
-    Renderers share it: what belongs to one is freed whenever Python collects it, by its number and
-    in whichever context is current, where another renderer's things have the same numbers.
+    Renderers share it: buffers and textures are freed whenever Python collects them, by their
+    numbers and in whichever context is current, where another renderer's have the same numbers.
     """
     try:
         import moderngl

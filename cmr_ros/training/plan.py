@@ -33,7 +33,7 @@ class TrainingPlan:
     init: checkpoint of another run whose averaged weights to start from; parts named in fresh
     (encoder, decoder, ...), and what does not fit, start from scratch.
     Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
-    head_error: least share of the released head's error in 3D that a nudge is taught with.
+    head_error: least share of the released head's error in 3D that a nudge is trained with.
     Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
     warmup_steps: the rate rises linearly, then falls by schedule `cosine`, or by ten at each of
     step_epochs.  ema: decay of the averaged weights, which are what is validated and exported.
