@@ -11,6 +11,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +76,13 @@ def _in_processes(method: Method, work: Work, parts: list, jobs: int) -> Iterato
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)  # read by the processes' libraries when they start
     try:
-        # A forked process would share its parent's threads.
-        with multiprocessing.get_context("spawn").Pool(min(jobs, len(parts))) as pool:
-            tasks = [(method, work, part) for part in parts]
-            yield from pool.imap(_work, tasks)
+        # A forked process would share its parent's threads.  A pool of multiprocessing would wait
+        # for ever for a process that died.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as pool:
+            yield from pool.map(_work, [(method, work, part) for part in parts])
+    except BrokenProcessPool:
+        raise InputError("a process died, perhaps of lack of memory: try fewer --jobs") from None
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

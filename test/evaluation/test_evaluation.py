@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,14 +17,12 @@ from cmr_ros.evaluation.methods import Method
 from cmr_ros.evaluation.predictions import write_submission
 from cmr_ros.evaluation.report import tables, text, write_csv, write_json, write_markdown
 from cmr_ros.evaluation.runs import PART, answer_all, measure_all
-from cmr_ros.evaluation.sample import Answer, Sample, nearest
+from cmr_ros.evaluation.sample import Sample, nearest
 from cmr_ros.evaluation.summary import summarise
 from cmr_ros.files.pictures import write_picture
-from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
+from support.guesses import CAMERA, Dying, Guess, answer
 from support.scenes import frames_of
-
-CAMERA = Camera(200, 100, np.array([[500.0, 0, 100], [0, 500, 50], [0, 0, 1]]))
 
 
 def true_hand(seed=0, count=21):
@@ -34,11 +32,6 @@ def true_hand(seed=0, count=21):
 def sample(seed=0, **fields):
     joints = true_hand(seed)
     return Sample(Path(f"{seed:03d}.png"), CAMERA, Handedness.RIGHT, joints, **fields)
-
-
-def answer(joints_m, **fields):
-    fields = {"handedness": Handedness.RIGHT} | fields
-    return Answer(joints_m, CAMERA.project(joints_m), np.full(len(joints_m), 0.8), **fields)
 
 
 def test_the_truth_has_no_error():
@@ -137,22 +130,6 @@ def test_break_downs_and_intervals():
     assert sum(row["images"] for _, row in summary.depths) == 40
 
 
-@dataclass(frozen=True)
-class Guess(Method):
-    """Errs by as many millimetres as the picture's number says; misses every seventh."""
-
-    def start(self):
-        def find(sample):
-            number = int(sample.image.stem)
-            shifted = sample.joints_m + [0, 0, 0.001 * number]
-            return [answer(shifted)] if number % 7 else []
-
-        return find
-
-    def fingerprint(self):
-        return {"network": "guess"}
-
-
 @pytest.fixture(scope="module")
 def guessed():
     samples = [sample(seed) for seed in range(2 * PART + 3)]
@@ -181,6 +158,12 @@ def test_processes_and_interruptions_do_not_show(guessed, tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     with pytest.raises(InputError, match="another data set or model"):
         measure_all(Guess(), samples[1:], folder=tmp_path)
+
+
+def test_a_process_that_dies_is_an_error(guessed):
+    samples, _ = guessed
+    with pytest.raises(InputError, match="a process died"):
+        measure_all(Dying(), samples)
 
 
 def test_reports(guessed, tmp_path):
