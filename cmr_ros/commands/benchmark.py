@@ -9,6 +9,7 @@ PARTS = {
     "pipeline": "milliseconds per image of the whole pipeline, stage by stage",
     "registration": "root error on cases with known roots, beside the published results",
     "noise": "errors of a model's roots on held-out renders, for its card",
+    "detection": "hands found by size and kind, false hands, and the time to look for them",
     "network": "milliseconds of a network, onnxruntime beside plain torch",
 }
 

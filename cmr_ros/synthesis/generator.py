@@ -73,8 +73,8 @@ class Generator:
             return None
         meshes = self._meshes(hand, rng)
         environment = self._environment(rng)
-        panorama_from_camera = _random_gaze(settings.light, rng)
-        light = _random_light(environment, panorama_from_camera, settings.light, rng)
+        panorama_from_camera = random_gaze(settings.light, rng)
+        light = random_light(environment, panorama_from_camera, settings.light, rng)
         layers = self._renderer.render(meshes, matrix, light)
         background = self._background(environment, light, rng)
         picture = _composite(layers, background, settings.backdrop, rng)
@@ -183,7 +183,7 @@ class Generator:
         return picture
 
 
-def _random_gaze(settings: LightSettings, rng: np.random.Generator) -> np.ndarray:
+def random_gaze(settings: LightSettings, rng: np.random.Generator) -> np.ndarray:
     """Return panorama from camera (3, 3): any heading, mostly level; the crop is rolled freely."""
     level = rng.random() < settings.level
     roll = rng.normal(0, settings.roll_rad) if level else rng.uniform(-np.pi, np.pi)
@@ -195,9 +195,10 @@ def _random_gaze(settings: LightSettings, rng: np.random.Generator) -> np.ndarra
     )
 
 
-def _random_light(
+def random_light(
     environment: Environment, gaze: np.ndarray, settings: LightSettings, rng: np.random.Generator
 ) -> Light:
+    """Return light from the surroundings, often with a lamp, window or flash added."""
     brightness = np.exp(rng.normal(np.log(settings.brightness), settings.brightness_log))
     light = environment.light(gaze, brightness, rng.uniform(*settings.neutral))
     kind = rng.random()
