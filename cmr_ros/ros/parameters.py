@@ -23,7 +23,6 @@ from cmr_ros.model.choices import ENGINES
 from cmr_ros.registration import SCHEMES
 from cmr_ros.settings import PipelineSettings
 
-
 #: Frame names may have slashes inside, but tf2 refuses those that begin with one.
 _FRAME_PREFIX = re.compile(r"(?!/)[\w.\-/]*", re.ASCII)
 _KINDS = {
