@@ -54,6 +54,37 @@ def _holds_arrays(node):
     return any("ndarray" in field or "Tensor" in field for field in fields)
 
 
+#: Rooms whose docstrings do not name every argument yet.
+UNCONVERTED = ("hand_model", "network", "synthesis", "training")
+
+
+def test_public_functions_with_more_than_three_parameters_document_each():
+    """That an Args section is complete is ruff's to check (D417); here: that there is one."""
+    guilty = [
+        f"{path.relative_to(ROOT)}: {function.name}"
+        for path in SOURCES
+        if path.relative_to(ROOT / "cmr_ros").parts[0] not in UNCONVERTED
+        for function in _public_functions(ast.parse(path.read_text()))
+        if len(_parameters(function)) > 3 and "Args:\n" not in (ast.get_docstring(function) or "")
+    ]
+    assert guilty == []
+
+
+def _public_functions(scope):
+    for node in scope.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node)
+        if isinstance(node, ast.FunctionDef):
+            if not node.name.startswith("_") or node.name in ("__init__", "__call__"):
+                yield node
+
+
+def _parameters(function):
+    arguments = function.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return [name for name in names if name not in ("self", "cls")]
+
+
 @pytest.mark.parametrize(
     "error, line",
     [

@@ -26,25 +26,19 @@ _FIELDS = ("verts", "uv", "conf", "K", "mask", "t_true", "kind", "joint_regresso
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """N hands to register and the truth.
+    """N hands to register and the truth."""
 
-    vertices_m: (N, V, 3) and joints_m: (N, 21, 3) root-relative, with errors.  seen_px:
-    (N, 21, 2) and confidence: (N, 21).  silhouettes: (N, 224, 224) bool.  matrices: (N, 3, 3).
-    roots_m: (N, 3) true.  kinds: (N,) index of `KINDS`.  published_m: (N, 3) answers of the
-    published registration, where the file has them.
-    """
-
-    vertices_m: np.ndarray
-    joints_m: np.ndarray
-    seen_px: np.ndarray
-    confidence: np.ndarray
-    silhouettes: np.ndarray
-    matrices: np.ndarray
-    roots_m: np.ndarray
-    kinds: np.ndarray
-    joint_regressor: np.ndarray
-    faces: np.ndarray
-    published_m: np.ndarray | None = None
+    vertices_m: np.ndarray  # (N, V, 3) root-relative, with errors
+    joints_m: np.ndarray  # (N, 21, 3) root-relative, with errors
+    seen_px: np.ndarray  # (N, 21, 2) joints in crop pixels
+    confidence: np.ndarray  # (N, 21) in [0, 1]
+    silhouettes: np.ndarray  # (N, 224, 224) bool
+    matrices: np.ndarray  # (N, 3, 3) of the crops' cameras
+    roots_m: np.ndarray  # (N, 3) true
+    kinds: np.ndarray  # (N,) index of `KINDS`
+    joint_regressor: np.ndarray  # (21, V)
+    faces: np.ndarray  # (F, 3)
+    published_m: np.ndarray | None = None  # (N, 3) answers of the published registration
 
     def __len__(self) -> int:
         return len(self.roots_m)

@@ -19,21 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timing:
-    """Median milliseconds per call of `batch` crops, all on the same number of threads.
-
-    torch_ms: plain torch, eager and in single precision.  torch_engine_ms: the engine `torch`.
-    speedup: of onnxruntime against plain torch.  serving: what the two engines ran on.
-    """
+    """Median milliseconds per call of `batch` crops, all on the same number of threads."""
 
     variant: str
     batch: int
     threads: int
     runs: int
     onnxruntime_ms: float
-    torch_engine_ms: float
-    torch_ms: float
-    speedup: float
-    serving: tuple[str, str]
+    torch_engine_ms: float  # the engine `torch`
+    torch_ms: float  # plain torch, eager and in single precision
+    speedup: float  # of onnxruntime over plain torch
+    serving: tuple[str, ...]  # what onnxruntime and the engine `torch` ran on
 
 
 def measure(
@@ -42,6 +38,14 @@ def measure(
     """Return the timing of a preset with random weights.
 
     The three take turns, so that whatever else the machine does slows them alike.
+
+    Args:
+        variant: name of the preset.
+        template: template.npz to build the network for.
+        batch: crops a call.
+        threads: of the processor.
+        runs: calls that the medians are taken over.
+        half: export in half precision and compute so where the provider can.
     """
     import torch
 

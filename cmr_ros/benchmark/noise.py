@@ -66,19 +66,15 @@ def run(args: Namespace) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """A network's predictions for B rendered hands, and the truth.
+    """A network's predictions for B rendered hands, and the truth."""
 
-    vertices_m: (B, V, 3) and joints_m: (B, 21, 3) root-relative.  matrices: (B, 3, 3).
-    roots_m: (B, 3) true wrists.  lengths_m: (B,) true lengths as `HandSize` defines them.
-    """
-
-    vertices_m: np.ndarray
-    joints_m: np.ndarray
+    vertices_m: np.ndarray  # (B, V, 3) root-relative
+    joints_m: np.ndarray  # (B, 21, 3) root-relative
     cues: Sequence[Cues]
-    matrices: np.ndarray
-    roots_m: np.ndarray
-    lengths_m: np.ndarray
-    size_px: int
+    matrices: np.ndarray  # (B, 3, 3) of the crops' cameras
+    roots_m: np.ndarray  # (B, 3) true wrists
+    lengths_m: np.ndarray  # (B,) true lengths as `HandSize` defines them
+    size_px: int  # side of the crops
 
     def __getitem__(self, part: slice) -> Views:
         arrays = ("vertices_m", "joints_m", "cues", "matrices", "roots_m", "lengths_m")

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from cmr_ros.benchmark.cases import KINDS, SIZE_PX, Cases
-from cmr_ros.registration import hand_length_m
+from cmr_ros.registration import HandSize, hand_length_m
+
+_ADULT = HandSize()
 
 
 def simulate_cases(like: Cases, count: int, seed: int) -> Cases:
@@ -42,7 +44,7 @@ def _simulate(like: Cases, kind: int, rng: np.random.Generator) -> tuple[np.ndar
     while True:
         truth = like.vertices_m[rng.integers(len(like))] @ _rotation(rng).T
         length = hand_length_m(like.joint_regressor @ truth)
-        truth = truth * 0.186 * np.exp(0.065 * rng.standard_normal()) / length
+        truth = truth * _ADULT.length_m * np.exp(_ADULT.deviation * rng.standard_normal()) / length
         focal = rng.uniform(350, 650)
         matrix = np.array([[focal, 0, 0], [0, focal * rng.uniform(0.97, 1.03), 0], [0, 0, 1]])
         matrix[:2, 2] = 111.5 + rng.normal(0, 8, 2)

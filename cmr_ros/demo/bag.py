@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message on a topic: its type as in "std_msgs/msg/Header", CDR bytes and time."""
+    """A message on a topic."""
 
     topic: str
-    kind: str
-    data: bytes
+    kind: str  # its type, as in "std_msgs/msg/Header"
+    data: bytes  # serialised (CDR)
     time_ns: int
 
 

@@ -19,35 +19,31 @@ _NAN = float("nan")
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """How far the answer to one picture is from the truth; NaN where there is no truth.
+    """How far the answer to one image is from the truth; NaN where that is unknown.
 
-    found: 1, or 0 for a miss.  Per joint (J,): px, distance in the picture; in space, mm: pa_mm
-    after Procrustes alignment with scale, rr_mm with both roots in one place, rs_mm so and scaled
-    to fit best, cs_mm without any alignment; confidence as answered.  root_depth_m: the truth's.
-    handed: 1 if the handedness is right.  Mesh figures with the prefix pa_ or cs_ as the
-    joints': mpvpe_mm mean vertex error, v_auc, f5 and f15 F-scores at 5 and 15 mm.  mask_iou:
-    intersection over union of the masks.
+    Prefixes: pa_ after Procrustes alignment with scale, rr_ with both roots in one place, rs_ so
+    and scaled to fit best, cs_ in camera space without any alignment.
     """
 
-    found: float
-    root_depth_m: float
-    px: np.ndarray
-    pa_mm: np.ndarray
-    rr_mm: np.ndarray
-    rs_mm: np.ndarray
-    cs_mm: np.ndarray
-    confidence: np.ndarray
-    score: float = _NAN
-    handed: float = _NAN
-    pa_mpvpe_mm: float = _NAN
+    found: float  # 1, or 0 for a miss
+    root_depth_m: float  # the truth's
+    px: np.ndarray  # (J,) distance of the 2D joints in the image
+    pa_mm: np.ndarray  # (J,) distances of the joints
+    rr_mm: np.ndarray  # (J,)
+    rs_mm: np.ndarray  # (J,)
+    cs_mm: np.ndarray  # (J,)
+    confidence: np.ndarray  # (J,) in [0, 1] as answered
+    score: float = _NAN  # in [0, 1] as answered
+    handed: float = _NAN  # 1 if the handedness is right, else 0
+    pa_mpvpe_mm: float = _NAN  # mean per-vertex position error
     cs_mpvpe_mm: float = _NAN
-    pa_v_auc: float = _NAN
+    pa_v_auc: float = _NAN  # area under the vertices' PCK curve
     cs_v_auc: float = _NAN
-    pa_f5: float = _NAN
-    pa_f15: float = _NAN
+    pa_f5: float = _NAN  # F-score at 5 mm
+    pa_f15: float = _NAN  # F-score at 15 mm
     cs_f5: float = _NAN
     cs_f15: float = _NAN
-    mask_iou: float = _NAN
+    mask_iou: float = _NAN  # intersection over union of the masks
 
 
 def measure(answer: Answer | None, sample: Sample) -> Measurement:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Answer, Sample
@@ -18,24 +19,21 @@ from cmr_ros.pipeline import HandPipeline
 #: Answers to a picture, without memory of other pictures.
 Finder = Callable[[Sample], list[Answer]]
 
-PEERS = ("mediapipe",)
-#: Where a crop comes from: the palm detector finds it in the whole picture, or the true joints.
-CROPS = ("detector", "truth")
+Peer = Literal["mediapipe"]
+PEERS: tuple[Peer, ...] = get_args(Peer)
+#: Where a crop comes from: the palm detector finds it in the whole image, or the true joints do.
+CropSource = Literal["detector", "truth"]
+CROPS: tuple[CropSource, ...] = get_args(CropSource)
 
 
 @dataclass(frozen=True)
 class Method:
-    """What answers; all that a process needs to start it.
+    """What answers; all that a process needs to start it."""
 
-    model: folder, by default the package's own.  crops: one of CROPS.  peer: one of PEERS, which
-    then answers in place of the model, with a detector of its own.  hand_length_m: of all hands,
-    where it is known; 0: adults' are assumed.
-    """
-
-    model: Path | None = None
-    crops: str = "detector"
-    peer: str | None = None
-    hand_length_m: float = 0.0
+    model: Path | None = None  # model folder, by default the package's own
+    crops: CropSource = "detector"
+    peer: Peer | None = None  # answers in place of the model, with a detector of its own
+    hand_length_m: float = 0.0  # of all hands; 0: unknown, an adult's is assumed
 
     @property
     def name(self) -> str:

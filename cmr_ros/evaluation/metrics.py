@@ -37,7 +37,14 @@ def pck(errors: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def auc(errors: np.ndarray, low: float = 0.0, high: float = 50.0, steps: int = 100) -> float:
-    """Return the area under the PCK curve between two thresholds, 1 for no error at all."""
+    """Return the area under the PCK curve between two thresholds, 1 for no error at all.
+
+    Args:
+        errors: of any shape.
+        low: first threshold, in the errors' unit.
+        high: last threshold.
+        steps: thresholds, evenly spaced.
+    """
     thresholds = np.linspace(low, high, steps)
     return float(trapezoid(pck(errors, thresholds), thresholds) / (high - low))
 

@@ -35,7 +35,14 @@ _NARROWEST = 0.4
 
 
 def draw_panels(folder: Path, method: Method, samples: Sequence[Sample], columns: Columns) -> None:
-    """Write panels_*.png of pictures spread over the set, and worst.png, into a folder."""
+    """Write panels_*.png of pictures spread over the set, and worst.png, into a folder.
+
+    Args:
+        folder: made where it is missing.
+        method: answers once more for the images drawn.
+        samples: the images and their truth.
+        columns: measurements of all samples, in order.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     faces = method.template().faces[0]
     values = by_picture(columns)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.sample import Answer, Sample
+from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Cues
@@ -59,11 +60,23 @@ class MediaPipe:
 
 
 def place(
-    joints_m: np.ndarray, joints_px: np.ndarray, camera, score: float, handedness: Handedness
+    joints_m: np.ndarray,
+    joints_px: np.ndarray,
+    camera: Camera,
+    score: float,
+    handedness: Handedness,
 ) -> Answer | None:
-    """Return a hand of joints (21, 3), seen along the ray to it, at its place in camera space.
+    """Return a hand, seen along the ray to it, at its place in camera space.
 
-    joints_px: (21, 2) in the picture.  None where registration fails.
+    Args:
+        joints_m: (21, 3) in any place, as seen by a camera that looks at the hand.
+        joints_px: (21, 2) in the image.
+        camera: of the image.
+        score: of the hand, handed on.
+        handedness: handed on.
+
+    Returns:
+        The hand, or None where registration fails.
     """
     low, high = joints_px.min(axis=0), joints_px.max(axis=0)
     center, size = (low + high) / 2, max(float((high - low).max()), 1.0)

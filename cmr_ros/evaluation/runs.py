@@ -39,8 +39,14 @@ def measure_all(
 ) -> Columns:
     """Return the measurements of all samples, in order.
 
-    folder: where finished parts are kept and taken from; raises InputError if it holds those of
-    another run.
+    Args:
+        method: what answers.
+        samples: images and their truth.
+        jobs: processes that work side by side.
+        folder: where finished parts are kept and taken from.
+
+    Raises:
+        InputError: The folder holds the parts of another run.
     """
     parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
     done = {} if folder is None else _finished(folder, method, samples, len(parts))

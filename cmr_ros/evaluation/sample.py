@@ -18,19 +18,15 @@ from cmr_ros.viewing.drawing import hand_mask
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture with one true hand (or body), in the camera's optical frame, metres.
-
-    joints_m: (J, 3), joint 0 is the root; hands in the order of JOINT_NAMES.  vertices_m: (V, 3)
-    or None.  mask: picture whose values within `mask_values` (inclusive) lie on the hand, or None.
-    """
+    """One image with one true hand (or body), in the camera's optical frame."""
 
     image: Path
     camera: Camera
     handedness: Handedness
-    joints_m: np.ndarray
-    vertices_m: np.ndarray | None = None
-    mask: Path | None = None
-    mask_values: tuple[int, int] = (1, 255)
+    joints_m: np.ndarray  # (J, 3), joint 0 is the root; hands in the order of JOINT_NAMES
+    vertices_m: np.ndarray | None = None  # (V, 3)
+    mask: Path | None = None  # image whose values within `mask_values` lie on the hand
+    mask_values: tuple[int, int] = (1, 255)  # first and last
 
     def picture(self) -> np.ndarray:
         """Return the picture, RGB (height, width, 3) uint8; InputError when it cannot be used."""
@@ -55,20 +51,15 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A method's prediction of one hand, in the camera's optical frame, metres.
+    """A method's prediction of one hand, in the camera's optical frame."""
 
-    joints_m: (J, 3).  joints_px: (J, 2), its 2D joints.  confidence: (J,) of the 2D joints.  score:
-    that it is a hand; both in [0, 1].  vertices_m: (V, 3) and mask: (height, width) bool, of
-    methods that have them.
-    """
-
-    joints_m: np.ndarray
-    joints_px: np.ndarray
-    confidence: np.ndarray
-    score: float = 1.0
+    joints_m: np.ndarray  # (J, 3)
+    joints_px: np.ndarray  # (J, 2) the method's 2D joints in image pixels
+    confidence: np.ndarray  # (J,) of the 2D joints, in [0, 1]
+    score: float = 1.0  # probability in [0, 1] that it is a hand
     handedness: Handedness = Handedness.UNKNOWN
-    vertices_m: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    vertices_m: np.ndarray | None = None  # (V, 3), of methods that have meshes
+    mask: np.ndarray | None = None  # (height, width) bool, of methods that have masks
 
     @classmethod
     def of(cls, hand: Hand, camera: Camera) -> Answer:

@@ -46,19 +46,15 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """The figures of one method on one data set, by the names of TITLES.
-
-    intervals: 95 % confidence intervals.  joints, depths, confidences: rows of break-downs, each a
-    label and its figures.  curves: names of CURVES -> PCK (100,) at THRESHOLDS_MM.
-    """
+    """The figures of one method on one data set, by the names of TITLES."""
 
     method: str
     figures: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    joints: list[tuple[str, dict[str, float]]]
-    depths: list[tuple[str, dict[str, float]]]
-    confidences: list[tuple[str, dict[str, float]]]
-    curves: dict[str, np.ndarray]
+    intervals: dict[str, tuple[float, float]]  # 95 % confidence intervals
+    joints: list[tuple[str, dict[str, float]]]  # figures by joint: label and figures of each row
+    depths: list[tuple[str, dict[str, float]]]  # by the true depth of the root
+    confidences: list[tuple[str, dict[str, float]]]  # by the joints' mean confidence
+    curves: dict[str, np.ndarray]  # names of CURVES -> PCK (100,) at THRESHOLDS_MM
 
 
 def summarise(method: str, columns: Columns) -> Summary:

@@ -29,7 +29,7 @@ class Frame:
     stamp_ns: int
     jpeg: np.ndarray | None = None  # (bytes,) uint8
     truth: list[np.ndarray] = field(default_factory=list)  # true joints (21, 3) m of each hand
-    # topic, type and serialised message (CDR) of what the camera sent, in order
+    #: topic, type and serialised message (CDR) of what the camera sent, in order
     messages: list[tuple[str, str, bytes]] = field(default_factory=list)
 
     def picture(self) -> np.ndarray:

@@ -32,7 +32,7 @@ class Camera:
     width: int  # of the image as it is delivered, in pixels
     height: int
     matrix: np.ndarray  # (3, 3) intrinsics K of the image as it is delivered, in pixels
-    # CameraInfo's D, or empty for a rectified image
+    #: CameraInfo's D, or empty for a rectified image
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(0))
     distortion_model: str = ""  # as CameraInfo names it
 

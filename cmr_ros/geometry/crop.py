@@ -24,7 +24,7 @@ class Region:
 
     center_px: tuple[float, float]  # x and y in image pixels, whose centres lie at integers
     size_px: float  # side
-    # clockwise as seen in the image: at 0 the region's up is the image's up, at pi/2 its right
+    #: clockwise as seen in the image: at 0 the region's up is the image's up, at pi/2 its right
     rotation_rad: float = 0.0
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class CropCamera:
 
     size_px: int  # side of the crop
     matrix: np.ndarray  # (3, 3) intrinsics for points in the crop's frame
-    # (3, 3) orthogonal: crop frame = rotation @ camera frame; determinant -1 for a mirrored crop
+    #: (3, 3) orthogonal: crop frame = rotation @ camera frame; determinant -1 for a mirrored crop
     rotation: np.ndarray
     source: Camera  # the camera the crop is cut from
 

@@ -37,15 +37,15 @@ class ModelCard:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
     scale_m: float = 0.20  # metres of one unit of the predicted vertices
     root_joint: int = 0  # the joint at the origin
-    # standard deviation of the peaks that the heatmaps were trained on, in crop pixels
+    #: standard deviation of the peaks that the heatmaps were trained on, in crop pixels
     heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
-    # side of the crop / longer side of the hand's box; None where the crop is placed by the palm
+    #: side of the crop / longer side of the hand's box; None where the crop is placed by the palm
     crop_margin: float | None = None
     joint_cue: JointCue = "heatmaps"
     precision: Precision = "fp32"  # of the file's weights
     license: str = ""
-    # what registration is to assume of the meshes: entries of `registration.Noise`, else its own
+    #: what registration is to assume of the meshes: entries of `registration.Noise`, else its own
     noise: dict[str, float] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)  # how to build the network in torch
     measured: dict[str, Any] = field(default_factory=dict)  # numbers with their names

@@ -119,7 +119,14 @@ class HandNetwork:
     def __init__(
         self, engine: Engine, template: HandTemplate, card: ModelCard, source: Path | str = "model"
     ):
-        """Take an engine that computes what the card says; `source` is what errors call it."""
+        """Take a network that is loaded.
+
+        Args:
+            engine: computes what the card says.
+            template: of the vertices.
+            card: says what the network expects and predicts.
+            source: what errors call the network.
+        """
         self.template = template
         self.card = card
         self.engine = engine

@@ -44,8 +44,8 @@ class Noise:
     length_log_sd: float = 0.023  # of log(true length / length the mesh represents)
     length_log_mean: float = 0.0  # mean of the same logarithm
     length_m: float | None = None  # that all meshes represent; None: each mesh its own length
-    # of a mesh's scale at its right length: misjudged bent fingers and slanted palms look too
-    # large or too small
+    #: of a mesh's scale at its right length: misjudged bent fingers and slanted palms look too
+    #: large or too small
     scale_log_sd: float = 0.0
     bend_strain: float = 0.01  # standard deviation of the mesh's bending, as strain
     root_m: float = 0.0008  # standard deviation of the root against the hand

@@ -20,9 +20,9 @@ class _Trouble:
     text: str = ""
     level: bytes = DiagnosticStatus.ERROR
     lasts: bool = False
-    due_s: float = 0.0
+    due_s: float = 0.0  # when it is to be reported, on the monotonic clock
     logged_text: str = ""
-    logged_s: float = -_WARNING_PERIOD_S
+    logged_s: float = -_WARNING_PERIOD_S  # when it was logged last, on the monotonic clock
 
 
 class Health:
@@ -54,7 +54,11 @@ class Health:
     def trouble(self, subject: str, text: str, grace_s: float = 0.0, degraded: bool = False):
         """Report a trouble if it lasts longer than grace_s; log it once while its text is the same.
 
-        degraded: hands are still published, so /diagnostics has it as a warning, not an error.
+        Args:
+            subject: what is in trouble, as /diagnostics names it.
+            text: what is wrong and the remedy.
+            grace_s: how long it must last before it is reported.
+            degraded: hands are still published, so /diagnostics has it as a warning, not an error.
         """
         now = time.monotonic()
         trouble = self._troubles.setdefault(subject, _Trouble())

@@ -25,6 +25,15 @@ class NewestSubscription:
     def __init__(
         self, node: Node, message_type: type, topic: str, callback: Callable, history: int = 1
     ):
+        """Subscribe.
+
+        Args:
+            node: to subscribe for.
+            message_type: of the topic.
+            topic: name, not yet resolved.
+            callback: gets each message.
+            history: messages kept for a slow callback.
+        """
         self._history = history
         self._node, self._type, self._topic, self._callback = node, message_type, topic, callback
         self._subscription = self._subscribe(

@@ -46,10 +46,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Detection:
-    """A palm: the region that holds its hand, and the probability in [0, 1] that it is one."""
+    """A palm in the image."""
 
-    region: Region
-    score: float
+    region: Region  # that holds its hand
+    score: float  # probability in [0, 1] that it is one
 
 
 class PalmDetector:

@@ -60,6 +60,13 @@ class Smoother:
     def __call__(
         self, root_m: np.ndarray, vertices_m: np.ndarray, stamp_s: float, cutoff_hz: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smoothed root (3,) and root-relative vertices (V, 3), camera frame."""
+        """Return the smoothed root (3,) and vertices (V, 3).
+
+        Args:
+            root_m: (3,) in the camera's frame.
+            vertices_m: (V, 3) root-relative, in the camera's frame.
+            stamp_s: time in seconds.
+            cutoff_hz: cut-off frequency for a hand at rest.
+        """
         depth = np.exp(self._depth(np.log(root_m[2:]), stamp_s, cutoff_hz))
         return root_m * depth / root_m[2], self._pose(vertices_m, stamp_s, cutoff_hz)

@@ -16,11 +16,11 @@ from cmr_ros.errors import InputError
 
 @dataclass(frozen=True)
 class Source:
-    """A data set on disk: where it lies, its name, and where people get it."""
+    """A data set on disk."""
 
     folder: Path
     name: str
-    origin: str
+    origin: str  # where people get it
 
     def file(self, *parts: str) -> Path:
         """Return the path of a file or folder of the set; InputError if it is not there."""
@@ -75,5 +75,12 @@ def points(values: Any, count: int | None = None, unit_m: float = 1.0) -> np.nda
 
 
 def intrinsics(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
-    """Return K (3, 3)."""
+    """Return K (3, 3) of focal lengths and a principal point.
+
+    Args:
+        fx: focal length along x in pixels.
+        fy: focal length along y in pixels.
+        cx: x of the principal point in pixels, pixel centres at integers.
+        cy: y of the principal point.
+    """
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)
