@@ -167,6 +167,10 @@ class StartMesh(nn.Module):
         return meshes[::-1]
 
 
+class MeshHeads(nn.ModuleList):
+    """One spiral convolution a level, from features to the mesh of that level."""
+
+
 class SpiralDecoder(nn.Module):
     """Latent vector (N, latent) -> root-relative meshes, fine to coarse, in units of the scale.
 
@@ -195,7 +199,7 @@ class SpiralDecoder(nn.Module):
             channels = width + 3 * config.self_regression
         self.de_layers = nn.ModuleList(layers)
         headed = config.widths if config.multi_scale else config.widths[-1:]
-        self.heads = nn.ModuleList(SpiralConv(width, 3, length) for width in headed)
+        self.heads = MeshHeads(SpiralConv(width, 3, length) for width in headed)
         # Coarse to fine, as the decoder goes.
         self.up = nn.ModuleList(
             UpSampling(template.up[level], len(template.vertices[level]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,34 @@ from cmr_ros.model.card import ModelCard
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.precision import halve
 from cmr_ros.network.runtime import RuntimeNetwork
 
 
 class TorchEngine:
-    """Runs a network in torch, channels last, on the device that its parameters are on."""
+    """Runs a network in torch on the device that its parameters are on.
 
-    def __init__(self, runtime: RuntimeNetwork, serving: str):
-        self.runtime = runtime.to(memory_format=torch.channels_last)
+    half: half precision, but for what decides coordinates.  graphs: on a CUDA device, record the
+    work for each number of pictures once and replay it.  layout: of the maps in memory.
+    """
+
+    def __init__(
+        self,
+        runtime: RuntimeNetwork,
+        serving: str,
+        half: bool = False,
+        graphs: bool = True,
+        layout: torch.memory_format = torch.channels_last,
+    ):
+        if half:
+            halve(runtime)
+        self.runtime = runtime.to(memory_format=layout)
         self.serving = serving
-        parameter = next(runtime.parameters())
-        self._device, self._dtype = parameter.device, parameter.dtype
-        self._graphs: dict[int, _Graph] = {}
+        self._device = next(runtime.parameters()).device
+        self._half, self._layout = half, layout
+        self._graphs: dict[int, _Graph] | None = None
+        if graphs and self._device.type == "cuda":
+            self._graphs = {}
 
     @classmethod
     def load(
@@ -33,49 +50,72 @@ class TorchEngine:
     ) -> TorchEngine:
         """Return the engine of a model folder's network; raises InputError if it is none."""
         torch.set_num_threads(threads)
-        runtime = RuntimeNetwork(build(NetworkConfig.from_dict(card.network), template))
-        _load_parameters(runtime, path, card)
+        runtime = stored_network(path, card, template)
         if torch.cuda.is_available():
-            runtime = runtime.to("cuda", torch.float16 if half else torch.float32)
             precision = "half" if half else "single"
-            return cls(runtime, f"torch on {torch.cuda.get_device_name()}, {precision} precision")
+            serving = f"torch on {torch.cuda.get_device_name()}, {precision} precision"
+            return cls(runtime.to("cuda"), serving, half)
         note = "; half: no CUDA device, single precision instead" if half else ""
         return cls(runtime, f"torch on cpu; cuda: torch finds no device{note}")
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of normalised pictures (N, 3, S, S)."""
-        x = torch.from_numpy(images).to(self._device, self._dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
-        if self._device.type == "cuda":
-            if len(x) not in self._graphs:
-                self._graphs[len(x)] = _Graph(self.runtime, x)
-            outputs = self._graphs[len(x)](x)
-        else:
-            outputs = self.runtime(x)
-        return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+        outputs = self.compute(torch.from_numpy(images))
+        # The copies are the caller's own: a graph writes its next outputs over these.
+        return {name: value.cpu().numpy() for name, value in outputs.items()}
+
+    @torch.inference_mode()
+    def compute(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the outputs on the engine's device, float32; the next call may overwrite them.
+
+        images: (N, 3, S, S) float32, on any device.
+        """
+        if self._graphs is None:
+            return self._forward(images.to(self._device))
+        if len(images) not in self._graphs:
+            self._graphs[len(images)] = _Graph(self._forward, images.to(self._device, copy=True))
+        return self._graphs[len(images)](images)
+
+    def _forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        images = images.contiguous(memory_format=self._layout)
+        with torch.autocast(self._device.type, torch.float16, enabled=self._half):
+            outputs = self.runtime(images)
+        return {name: value.float() for name, value in outputs.items()}
 
 
 class _Graph:
-    """A network's work for one batch size, recorded once and replayed without Python."""
+    """The work for one number of pictures, recorded once and replayed without Python."""
 
-    def __init__(self, runtime: RuntimeNetwork, example: torch.Tensor):
-        self.input = example.clone(memory_format=torch.preserve_format)
+    def __init__(self, forward: Callable, images: torch.Tensor):
+        self.input = images
         # Libraries choose their algorithms in the first runs, which must not be recorded.
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                runtime(self.input)
-        torch.cuda.current_stream().wait_stream(stream)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.outputs = runtime(self.input)
+        chooses, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
+        try:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    forward(images)
+            torch.cuda.current_stream().wait_stream(stream)
+            self.graph = torch.cuda.CUDAGraph()
+            # Other threads of the process may use the device meanwhile.
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+                self.outputs = forward(images)
+        finally:
+            torch.backends.cudnn.benchmark = chooses
 
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         self.input.copy_(images)
         self.graph.replay()
         return self.outputs
+
+
+def stored_network(path: Path, card: ModelCard, template: HandTemplate) -> RuntimeNetwork:
+    """Return the network of a model folder on the CPU, with the parameters of its ONNX file."""
+    runtime = RuntimeNetwork(build(NetworkConfig.from_dict(card.network), template))
+    _load_parameters(runtime, path, card)
+    return runtime
 
 
 def _load_parameters(runtime: RuntimeNetwork, path: Path, card: ModelCard) -> None:

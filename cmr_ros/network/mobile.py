@@ -120,10 +120,12 @@ class MobileMeshRecovery(nn.Module):
         """Return the outputs of the trunk's released heads by their names in `Recovery`."""
         if self.landmark_heads is None:
             return {}
-        found = self.landmark_heads(pooled)
-        # The heads count pixels from the crop's edge, this package from its first centre.
-        landmarks = (found.landmarks[..., :2] - 0.5) / self.config.input_size
-        landmarks = self.to_tips @ landmarks
+        # Half precision would round landmarks by a tenth of a pixel.
+        with torch.autocast(pooled.device.type, enabled=False):
+            found = self.landmark_heads(pooled.float())
+            # The heads count pixels from the crop's edge, this package from its first centre.
+            landmarks = (found.landmarks[..., :2] - 0.5) / self.config.input_size
+            landmarks = self.to_tips @ landmarks
         return {"landmarks": landmarks, "presence": found.presence, "handedness": found.handedness}
 
 

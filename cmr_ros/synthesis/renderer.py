@@ -56,6 +56,11 @@ class Renderer:
         self._shadow_target = context.framebuffer(depth_attachment=self._shadow_map)
         self._textures = weakref.WeakKeyDictionary()
 
+    @property
+    def device(self) -> str:
+        """What draws, as OpenGL names it."""
+        return self._context.info["GL_RENDERER"]
+
     def render(self, meshes: Sequence[Mesh], matrix: np.ndarray, light: Light) -> Layers:
         """Return the picture of `meshes` through a pinhole camera with intrinsics (3, 3)."""
         context = self._context

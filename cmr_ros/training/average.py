@@ -23,10 +23,11 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the network after its step, counted from 0."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for own, new in zip(
-            self.network.state_dict().values(), network.state_dict().values(), strict=True
-        ):
-            if own.is_floating_point():
-                own.lerp_(new, share)
-            else:
-                own.copy_(new)
+        own, new = self.network.state_dict().values(), network.state_dict().values()
+        pairs = list(zip(own, new, strict=True))
+        # All at once: one by one, hundreds of small arrays would keep a GPU waiting.
+        floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], share)
+        for a, b in pairs:
+            if not a.is_floating_point():
+                a.copy_(b)

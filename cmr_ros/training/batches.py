@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -32,13 +32,20 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name, value in moved.items():
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in memory that a GPU reads by itself; loaders of torch ask for it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in values.items():
             if isinstance(value, Tensor):
-                moved[name] = value.to(device, non_blocking=True)
+                values[name] = change(value)
             elif value is not None:
-                moved[name] = TrunkFeatures(*(x.to(device, non_blocking=True) for x in value))
-        return replace(self, **moved)
+                values[name] = TrunkFeatures(*map(change, value))
+        return replace(self, **values)
 
     def __len__(self) -> int:
         return len(self.vertices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from functools import cached_property
 from pathlib import Path
 
@@ -225,7 +226,7 @@ def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) ->
     unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
     if unknown:
         raise InputError(f"fresh: {unknown[0]!r} is no part of the network")
-    own, weights = network.state_dict(), load_checkpoint(checkpoint, _STATE)["average"]
+    own, weights = network.state_dict(), load_checkpoint(checkpoint, ("average",))["average"]
     taken = {
         name: values
         for name, values in weights.items()
@@ -243,7 +244,7 @@ class _Log:
     def __init__(self, folder: Path):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = folder
+        self.folder, self.start = folder, time.monotonic()
         self.writer = SummaryWriter(str(folder / "log"))
 
     def losses(self, losses: dict[str, torch.Tensor], rate: float, step: int) -> None:
@@ -259,6 +260,7 @@ class _Log:
         self.writer.flush()
         cv2.imwrite(str(self.folder / "validation.png"), picture[..., ::-1])
         line = {"epoch": epoch} | {name: round(value, 4) for name, value in metrics.items()}
+        line["seconds"] = round(time.monotonic() - self.start, 1)
         with open(self.folder / "validation.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         text = "  ".join(f"{name} {value:.3g}" for name, value in line.items())

@@ -302,3 +302,12 @@ def test_plans_that_ship_are_sound():
         config = load_plan(path).network_config
         assert config.encoder == "mobile"
         assert config.heatmap_sigma_px == shipped.heatmap_sigma_px
+
+
+def test_a_loader_pins_every_array_of_a_batch(data, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    batch = RenderedSamples(Shards(data / "train"))[[0, 1]]
+    assert len(torch.utils.data._utils.pin_memory.pin_memory(batch)) == 2
+    arrays = [batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.images]
+    assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in arrays}
