@@ -10,16 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.lens import lens
 
-#: Number of coefficients cv2 accepts for each of CameraInfo's distortion models.
-_COEFFICIENTS = {
-    "": (0,),
-    "plumb_bob": (0, 4, 5),
-    "rational_polynomial": (8, 12, 14),
-    "equidistant": (4,),
-}
 #: Rays are looked up within this angle of the optical axis.
 _WIDEST_RAD = 1.5
+#: What real lenses have across the shorter side of an image, as a multiple of the focal length.
+#: Perspective lenses end at 140 degrees; 170 leaves room for simulated ones and for fisheyes that
+#: are calibrated as polynomials.  Fisheyes (r = f theta) end at 280 degrees, in a circle that may
+#: be somewhat smaller than the image.
+_WIDEST_FOV_DEG = 170.0
+_WIDEST_SPAN = 2 * np.tan(np.radians(_WIDEST_FOV_DEG / 2))
+_WIDEST_FISHEYE_SPAN = 2 * np.pi
+#: A telescope of 2 m behind the smallest sensors has 0.1 degrees across the longer side.
+_NARROWEST_SPAN = np.radians(0.1)
+#: Pixels of real sensors are square; binning and half-frames stretch them up to 1:4.
+_MOST_STRETCHED = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,38 +46,22 @@ class Camera:
         distortion = np.array(self.distortion, dtype=np.float64).ravel()
         if self.width <= 0 or self.height <= 0:
             raise InputError(f"camera size {self.width}x{self.height}: both sides must be positive")
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-            raise InputError("camera matrix K: expected 3x3 finite numbers; calibrate the camera")
         if not np.isfinite(distortion).all():
-            raise InputError("distortion coefficients: not all finite; check CameraInfo.d")
-        if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-            raise InputError(
-                f"camera matrix K: focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g} must be "
-                "positive; the camera is not calibrated"
-            )
-        if np.any(np.tril(matrix, -1)) or matrix[2, 2] != 1:
-            raise InputError("camera matrix K: its rows must be [fx s cx], [0 fy cy], [0 0 1]")
-        if self.distortion_model not in _COEFFICIENTS:
-            known = ", ".join(name for name in _COEFFICIENTS if name)
-            raise InputError(
-                f"distortion model {self.distortion_model!r}: known are {known}; "
-                "rectify the image instead"
-            )
-        if not distortion.any():
-            distortion = np.zeros(0)
-        elif distortion.size not in _COEFFICIENTS[self.distortion_model]:
-            raise InputError(
-                f"distortion model {self.distortion_model!r} does not take {distortion.size} "
-                "coefficients; check CameraInfo.d"
-            )
+            raise InputError("distortion coefficients: not all finite; check D")
+        model, distortion = lens(self.distortion_model, distortion)
+        _check_intrinsics(matrix, (self.width, self.height), model)
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "distortion", distortion)
+        object.__setattr__(self, "distortion_model", model)
 
     @classmethod
     def from_fov(cls, width: int, height: int, hfov_deg: float) -> Camera:
         """Return an ideal camera with square pixels and a horizontal field of view in degrees."""
-        if not 0 < hfov_deg < 180:
-            raise InputError(f"horizontal field of view {hfov_deg:g}: must lie in 0 to 180 degrees")
+        if not 0 < hfov_deg <= _WIDEST_FOV_DEG:
+            raise InputError(
+                f"horizontal field of view {hfov_deg:g}: must lie in 0 to {_WIDEST_FOV_DEG:g} "
+                "degrees"
+            )
         focal = 0.5 * width / np.tan(0.5 * np.radians(hfov_deg))
         center = (width - 1) / 2, (height - 1) / 2
         return cls(
@@ -125,7 +114,9 @@ class Camera:
         bins = np.maximum(np.asarray(binning, dtype=int), 1)
         offset, full = np.asarray(roi_offset), np.array([width, height])
         size = np.where(np.asarray(roi_size) > 0, roi_size, full)
-        if (offset < 0).any() or (offset + size > full).any():
+        # Drivers whose message has the region's size leave out how large the sensor is.
+        sensor = offset + size if (size == full).all() else full
+        if (offset < 0).any() or (offset + size > sensor).any():
             raise InputError(
                 f"region of interest {size[0]}x{size[1]} at {offset[0]}, {offset[1]} leaves the "
                 f"{width}x{height} sensor; check CameraInfo.roi"
@@ -225,3 +216,37 @@ class Camera:
             better = (moved_error**2).sum(-1, keepdims=True) < (error**2).sum(-1, keepdims=True)
             flat, error = np.where(better, moved, flat), np.where(better, moved_error, error)
         return flat
+
+
+def _check_intrinsics(matrix: np.ndarray, size: tuple[int, int], model: str) -> None:
+    """Raise InputError for a K that no camera with images of this (width, height) has."""
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        raise InputError("camera matrix K: expected 3x3 finite numbers")
+    focal = matrix[[0, 1], [0, 1]]
+    if (focal <= 0).any():
+        raise InputError(
+            f"camera matrix K: focal lengths {focal[0]:g}, {focal[1]:g} must be positive; "
+            "the camera is not calibrated"
+        )
+    if np.any(np.tril(matrix, -1)) or matrix[2, 2] != 1:
+        raise InputError("camera matrix K: its rows must be [fx s cx], [0 fy cy], [0 0 1]")
+    if focal.max() > _MOST_STRETCHED * focal.min() or abs(matrix[0, 1]) > focal[0]:
+        raise InputError(
+            f"camera matrix K: fx {focal[0]:g}, fy {focal[1]:g} and skew {matrix[0, 1]:g} mean "
+            "pixels that are far from square, as in no camera"
+        )
+    fisheye = model == "equidistant"
+    widest = _WIDEST_FISHEYE_SPAN if fisheye else _WIDEST_SPAN
+    span = np.array(size) / focal
+    if span.min() > widest * (1 + 1e-9) or span.max() < _NARROWEST_SPAN:
+        fov_deg = np.degrees(span if fisheye else 2 * np.arctan(span / 2))
+        raise InputError(
+            f"camera matrix K: focal lengths {focal[0]:g}, {focal[1]:g} in images of "
+            f"{size[0]}x{size[1]} pixels mean a field of view of {fov_deg[0]:.4g} x "
+            f"{fov_deg[1]:.4g} degrees, which no lens has; the camera is not calibrated"
+        )
+    if (np.abs(matrix[:2, 2] - (np.array(size) - 1) / 2) > widest / 2 * focal).any():
+        raise InputError(
+            f"camera matrix K: principal point {matrix[0, 2]:g}, {matrix[1, 2]:g} lies farther "
+            f"from images of {size[0]}x{size[1]} pixels than any lens reaches"
+        )

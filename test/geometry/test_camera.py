@@ -10,7 +10,9 @@ LENSES = {
     "plumb_bob": [-0.32, 0.11, 0.002, -0.003, 0.02],
     "plumb_bob strong": [-0.42, 0.18, 0.004, 0.003, -0.03],
     "rational_polynomial": [0.6, 0.05, 1e-3, -5e-4, 2e-3, 0.95, 0.12, 0.01],
+    "plumb_bob tilted": [-0.3, 0.1, 1e-3, -2e-3, 0, 0, 0, 0, 1e-3, -2e-3, 5e-4, 1e-3, 0.02, -0.01],
     "equidistant": [-0.02, 0.01, -0.004, 0.0006],
+    "equidistant ideal": [0.0, 0.0, 0.0, 0.0],
 }
 
 
@@ -23,7 +25,7 @@ def test_project_agrees_with_cv2(name):
     camera = lens_camera(name)
     points = np.random.default_rng(0).uniform([-0.3, -0.2, 0.6], [0.3, 0.2, 1.2], (2, 50, 3))
     zero, distortion = np.zeros(3), np.array(LENSES[name])
-    lens = cv2.fisheye if name == "equidistant" else cv2
+    lens = cv2.fisheye if name.startswith("equidistant") else cv2
     expected, _ = lens.projectPoints(points.reshape(-1, 1, 3), zero, zero, K, distortion)
     assert np.allclose(camera.project(points), expected.reshape(2, 50, 2), atol=1e-9)
 
@@ -43,6 +45,15 @@ def test_rays_agree_with_converged_cv2():
     pixels = np.random.default_rng(1).uniform([150, 120], [450, 380], (30, 2))
     flat = cv2.undistortPoints(pixels[:, None], K, np.array(LENSES["plumb_bob"]))[:, 0]
     assert np.allclose(camera.rays(pixels)[:, :2], flat, atol=1e-3)
+
+
+def test_an_equidistant_lens_without_coefficients_is_no_pinhole():
+    angle = np.radians(35)
+    point = np.array([np.sin(angle), 0, np.cos(angle)])
+    for distortion in ([], [0.0] * 4):
+        camera = Camera(640, 480, K, distortion, "equidistant")
+        assert camera.project(point) == pytest.approx([301 + 610 * angle, 262])
+        assert camera.rays(camera.project(point)) == pytest.approx(point / point[2])
 
 
 def test_skewed_and_unequal_focal_lengths_without_distortion():
@@ -70,6 +81,14 @@ def test_binning_and_roi_follow_rep_104():
     )  # fmt: skip
     assert (camera.width, camera.height) == (300, 100)
     assert np.allclose(camera.matrix, [[400, 0, 270], [0, 205, 107.5], [0, 0, 1]])
+
+
+def test_roi_as_large_as_the_message_says_nothing_of_the_sensor():
+    k = [800, 0, 640, 0, 820, 470, 0, 0, 1]
+    for roi_size in ((600, 400), (0, 0)):
+        camera = Camera.from_calibration(600, 400, k, roi_offset=(320, 240), roi_size=roi_size)
+        assert (camera.width, camera.height) == (600, 400)
+        assert np.allclose(camera.matrix, [[800, 0, 320], [0, 820, 230], [0, 0, 1]])
 
 
 def test_zero_binning_and_roi_mean_full_resolution():
@@ -103,6 +122,21 @@ def test_field_of_view_spans_the_width():
         ({"matrix": np.eye(4)}, "3x3"),
         ({"matrix": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}, "rows"),
         ({"width": 0}, "positive"),
+        ({"matrix": [[1, 0, 320], [0, 1, 240], [0, 0, 1]]}, "of 179.6 x 179.5 degrees"),
+        ({"matrix": [[20, 0, 320], [0, 20, 240], [0, 0, 1]]}, "of 172.8 x 170.5 degrees"),
+        ({"matrix": [[3.6, 0, 320], [0, 3.6, 240], [0, 0, 1]]}, "not calibrated"),
+        ({"matrix": [[0.95, 0, 0.5], [0, 1.27, 0.5], [0, 0, 1]]}, "not calibrated"),
+        ({"matrix": [[1e6, 0, 320], [0, 1e6, 240], [0, 0, 1]]}, "of 0.03667 x 0.0275 degrees"),
+        ({"matrix": [[1e155, 0, 320], [0, 1e155, 240], [0, 0, 1]]}, "no lens has"),
+        ({"matrix": [[1e-155, 0, 320], [0, 1e-155, 240], [0, 0, 1]]}, "no lens has"),
+        ({"matrix": [[600, 0, 320], [0, 100, 240], [0, 0, 1]]}, "far from square"),
+        ({"matrix": [[600, 1e155, 320], [0, 600, 240], [0, 0, 1]]}, "far from square"),
+        ({"matrix": [[600, 0, 1e155], [0, 600, 240], [0, 0, 1]]}, "principal point 1e\\+155, 240"),
+        ({"matrix": [[600, 0, 320], [0, 600, -9000], [0, 0, 1]]}, "principal point 320, -9000"),
+        (
+            {"matrix": [[1, 0, 320], [0, 1, 240], [0, 0, 1]], "distortion_model": "equidistant"},
+            "of 3.667e\\+04 x 2.75e\\+04 degrees",
+        ),
         ({"distortion": [0.1, 0.2], "distortion_model": "plumb_bob"}, "coefficients"),
         ({"distortion": [np.nan] * 4, "distortion_model": "plumb_bob"}, "finite"),
         ({"distortion_model": "mystery"}, "known are"),
@@ -114,11 +148,41 @@ def test_cameras_that_cannot_be_are_refused(arguments, words):
 
 
 @pytest.mark.parametrize(
+    "size, f, model",
+    [
+        ((640, 480), 28, ""),  # 170 degrees, as in simulations
+        ((640, 480), 122, "equidistant"),  # a circle of 225 degrees in 480 pixels
+        ((1920, 1080), 180, "equidistant"),  # a circle of 280 degrees in 880 pixels
+        ((1280, 1024), 300_000, ""),  # a telescope of 1.5 m with pixels of 5 um
+        ((64, 48), 5000, ""),  # a few pixels of a telephoto lens
+        ((1, 1), 1, ""),
+    ],
+)
+def test_what_real_lenses_have_is_accepted(size, f, model):
+    matrix = [[f, 0, size[0] / 2], [0, f, size[1] / 2], [0, 0, 1]]
+    camera = Camera(*size, matrix, distortion_model=model)
+    assert np.isfinite(camera.rays(np.array([[0, 0], size]))).all()
+
+
+@pytest.mark.parametrize("hfov_deg", [0.0, -1.0, 171.0, 180.0, np.nan])
+def test_fields_of_view_that_no_lens_has_are_refused(hfov_deg):
+    with pytest.raises(InputError, match="horizontal field of view.*0 to 170"):
+        Camera.from_fov(640, 480, hfov_deg)
+
+
+def test_every_field_of_view_that_may_be_assumed_is_accepted():
+    for size in ((640, 480), (480, 640)):
+        assert Camera.from_fov(*size, 170).focal_px == pytest.approx(size[0] / 22.86, rel=1e-3)
+
+
+@pytest.mark.parametrize(
     "arguments, words",
     [
         ({"k": [1.0] * 8}, "9 numbers"),
         ({"rectified": True}, "12 numbers"),
         ({"roi_offset": (600, 0), "roi_size": (100, 100)}, "leaves the"),
+        ({"roi_offset": (-8, 0), "roi_size": (640, 480)}, "leaves the"),
+        ({"roi_offset": (8, 0), "roi_size": (800, 480)}, "leaves the"),
         ({"k": [0.0] * 9}, "not calibrated"),
     ],
 )
