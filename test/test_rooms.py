@@ -18,6 +18,8 @@ ON_DEMAND = {("model", "network")}
 TORCH_ROOMS = {"network", "training"}
 #: Torch engines are timed against the others in a function of this file.
 TORCH_ON_DEMAND = {"benchmark/network.py"}
+#: What checks a machine with a GPU; `cmr benchmark` imports its package, which has no torch.
+TORCH_FOLDER = "benchmark/gpu/"
 ROS_ROOMS = {"ros", "demo"}
 
 
@@ -64,14 +66,24 @@ def test_only_the_ros_rooms_import_ros():
 
 def test_only_network_and_training_import_torch():
     guilty = [
-        str(path.relative_to(ROOT))
+        name
         for path in SOURCES
         if room_of(path) not in TORCH_ROOMS
+        and not (name := str(path.relative_to(ROOT / "cmr_ros"))).startswith(TORCH_FOLDER)
         for module, at_top in imports(path)
-        if module.split(".")[0] == "torch"
-        and (at_top or str(path.relative_to(ROOT / "cmr_ros")) not in TORCH_ON_DEMAND)
+        if module.split(".")[0] == "torch" and (at_top or name not in TORCH_ON_DEMAND)
     ]
     assert guilty == []
+
+
+def test_asking_for_a_benchmark_needs_no_torch():
+    code = (
+        "import argparse, sys; sys.modules['torch'] = None;"  # None: import fails
+        "from cmr_ros.commands import benchmark;"
+        "benchmark.add_arguments(argparse.ArgumentParser())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_node_holds_no_mathematics():
