@@ -55,6 +55,26 @@ class DepthInput:
         """The topic's resolved name."""
         return self._depths.topic
 
+    def open(self) -> None:
+        """Receive depth images."""
+        self._depths.open()
+
+    def close(self) -> None:
+        """Receive none, and forget those that are there."""
+        self._depths.close()
+        self.forget()
+
+    def adapt(self) -> None:
+        """See to what publishers offer."""
+        self._depths.adapt()
+
+    def forget(self) -> None:
+        """Forget the depth images held and the image that waits."""
+        self._timer.cancel()
+        self._held.clear()
+        self._waiting = None
+        self._pictures_since_depth = 0
+
     def pair(self, picture: Image | CompressedImage) -> None:
         """Pass a picture on, at once or soon; it replaces one that still waits."""
         self._waiting = picture
@@ -101,16 +121,21 @@ class DepthInput:
 
     def _is_decided(self) -> bool:
         """Whether no depth picture still to come can be nearer to the waiting picture's stamp."""
+        # An image without a stamp is older than all depth images: the newest of them will do.
         now = _stamp_ns(self._waiting)
         return any(_stamp_ns(depth) >= now for depth in self._held)
 
     def _pass_on(self):
         self._timer.cancel()
         picture, self._waiting = self._waiting, None
-        stamp_ns = _stamp_ns(picture)
+        self._answer(picture, self._matching(_stamp_ns(picture)))
+
+    def _matching(self, stamp_ns: int) -> Image | None:
+        if not stamp_ns:  # then only the order of arrival is left
+            is_lost = self._pictures_since_depth > _LOST
+            return None if is_lost or not self._held else self._held[-1]
         near = [d for d in self._held if abs(_stamp_ns(d) - stamp_ns) <= _APART_NS]
-        nearest = min(near, key=lambda depth: abs(_stamp_ns(depth) - stamp_ns), default=None)
-        self._answer(picture, nearest)
+        return min(near, key=lambda depth: abs(_stamp_ns(depth) - stamp_ns), default=None)
 
     def _why_none(self) -> str:
         if not self._held or self._pictures_since_depth > _LOST:

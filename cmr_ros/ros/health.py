@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from cmr_ros.errors import InputError
+
 #: Seconds between two warnings about the same thing, whatever they say.
 _WARNING_PERIOD_S = 2.0
-#: Seconds without an image that pass without a warning.
-_SILENCE_GRACE_S = 5.0
 
 
 @dataclass
@@ -20,55 +25,74 @@ class _Trouble:
     text: str = ""
     level: bytes = DiagnosticStatus.ERROR
     lasts: bool = False
-    due_s: float = 0.0  # when it is to be reported, on the monotonic clock
+    due_s: float = 0.0  # when it is to be reported, on the monotonic clock, as all of these
+    ends_s: float = math.inf
     logged_text: str = ""
-    logged_s: float = -_WARNING_PERIOD_S  # when it was logged last, on the monotonic clock
+    logged_s: float = -_WARNING_PERIOD_S
+
+    def is_on(self, now_s: float) -> bool:
+        return self.lasts and now_s < self.ends_s
 
 
 class Health:
-    """Collects troubles and timings; logs each trouble once and reports all on /diagnostics."""
+    """Collects troubles and timings; logs each trouble once and reports all on /diagnostics.
 
-    def __init__(self, node: Node, topic: str, serving: str):
-        """Report for `node`; `topic` brings images, `serving` names what runs the network."""
-        self._node, self._topic, self._serving = node, topic, serving
+    serving: what runs the network.  topic: what brings images.  is_idle: whether nobody listens.
+    """
+
+    def __init__(self, node: Node):
+        """Report for `node`."""
+        self._node = node
+        self.serving, self.topic, self.is_idle = "", "", False
+        #: Called before each report; it may add troubles.
+        self.look: Callable[[], None] = lambda: None
         self._troubles: dict[str, _Trouble] = {}
         self._latencies_s: list[float] = []
         self._work_s: list[float] = []
-        self._pictures = self._hands = 0
+        self._received = self._hands = 0
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._last_report_s = time.monotonic()
         # Not simulated time: a paused simulation must not silence the diagnostics.
         node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def received(self):
-        """Count an image that arrived."""
-        self._pictures += 1
-        self.clear("silence")
+    def received(self, images: int):
+        """Count images that were published, skipped ones too."""
+        self._received += images
 
-    def published(self, latency_s: float, work_s: float, hands: int):
-        """Note an image's result: time since its stamp, time spent on it, hands in it."""
-        self._latencies_s.append(latency_s)
+    def published(self, latency_s: float | None, work_s: float, hands: int):
+        """Note an image's result: time since its stamp if it has one, time spent, hands in it."""
+        if latency_s is not None:
+            self._latencies_s.append(latency_s)
         self._work_s.append(work_s)
         self._hands = hands
 
-    def trouble(self, subject: str, text: str, grace_s: float = 0.0, degraded: bool = False):
+    def trouble(
+        self,
+        subject: str,
+        text: str,
+        grace_s: float = 0.0,
+        lapse_s: float = math.inf,
+        degraded: bool = False,
+    ):
         """Report a trouble if it lasts longer than grace_s; log it once while its text is the same.
 
         Args:
-            subject: what is in trouble, as /diagnostics names it.
-            text: what is wrong and the remedy.
+            subject: what is in trouble.
+            text: what is wrong and the remedy; other numbers do not make it another text.
             grace_s: how long it must last before it is reported.
+            lapse_s: it is over when nothing is heard of it for so long.
             degraded: hands are still published, so /diagnostics has it as a warning, not an error.
         """
-        now = time.monotonic()
+        now_s = time.monotonic()
         trouble = self._troubles.setdefault(subject, _Trouble())
-        if not trouble.lasts:
-            trouble.lasts, trouble.due_s, trouble.logged_text = True, now + grace_s, ""
-        trouble.text = text
+        if not trouble.is_on(now_s):
+            trouble.lasts, trouble.due_s, trouble.logged_text = True, now_s + grace_s, ""
+        trouble.text, trouble.ends_s = text, now_s + lapse_s
         trouble.level = DiagnosticStatus.WARN if degraded else DiagnosticStatus.ERROR
-        quiet = now - trouble.logged_s >= _WARNING_PERIOD_S
-        if quiet and now >= trouble.due_s and text != trouble.logged_text:
-            trouble.logged_text, trouble.logged_s = text, now
+        quiet = now_s - trouble.logged_s >= _WARNING_PERIOD_S
+        words = re.sub(r"\d+", "#", text)
+        if quiet and now_s >= trouble.due_s and words != trouble.logged_text:
+            trouble.logged_text, trouble.logged_s = words, now_s
             self._node.get_logger().warning(text)
 
     def clear(self, subject: str):
@@ -76,36 +100,63 @@ class Health:
         if subject in self._troubles:
             self._troubles[subject].lasts = False
 
+    @contextmanager
+    def guard(self, subject: str, text: str = "", grace_s: float = 0.0, degraded: bool = False):
+        """Turn whatever is raised inside into a trouble; where nothing is, the trouble is over.
+
+        Args:
+            subject: what is in trouble.
+            text: what goes in front of the error's own.
+            grace_s: as in `trouble`.
+            degraded: as in `trouble`.
+        """
+        try:
+            yield
+        except Exception as error:  # nothing that comes from outside may end the node
+            if not self._node.context.ok():
+                return  # a signal has ended whatever was at work
+            words = str(error)
+            if not isinstance(error, InputError):
+                words = f"{type(error).__name__}: {words.partition(chr(10))[0]}"
+                self._node.get_logger().debug(traceback.format_exc())
+            self.trouble(subject, text + words, grace_s, degraded=degraded)
+        else:
+            self.clear(subject)
+
     def _report(self):
-        now = time.monotonic()
-        elapsed, self._last_report_s = now - self._last_report_s, now
-        if not self._pictures:
-            text = f"no images on {self._topic}: is the camera running, is image_raw remapped?"
-            self.trouble("silence", text, _SILENCE_GRACE_S)
+        with self.guard("report"):
+            self.look()
+            self._publish()
+
+    def _publish(self):
+        now_s = time.monotonic()
+        elapsed_s, self._last_report_s = now_s - self._last_report_s, now_s
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK,
             name=f"{self._node.get_fully_qualified_name()[1:]}: hands",
-            message=f"{self._hands} hands",
-            hardware_id=self._topic,
+            message="1 hand" if self._hands == 1 else f"{self._hands} hands",
+            hardware_id=self.topic,
         )
-        troubles = [t for t in self._troubles.values() if t.lasts and now >= t.due_s]
+        if self.is_idle:
+            status.message = "idle: nobody listens to hands, /tf, markers or images"
+        troubles = [t for t in self._troubles.values() if t.is_on(now_s) and now_s >= t.due_s]
         if troubles:
             status.level = max(trouble.level for trouble in troubles)
             status.message = "; ".join(trouble.text for trouble in troubles)
         values = {
-            "images received per second": f"{self._pictures / elapsed:.1f}",
-            "images processed per second": f"{len(self._work_s) / elapsed:.1f}",
+            "images received per second": f"{self._received / elapsed_s:.1f}",
+            "images processed per second": f"{len(self._work_s) / elapsed_s:.1f}",
             "latency since the image's stamp, ms": _milliseconds(self._latencies_s),
             "processing time per image, ms": _milliseconds(self._work_s),
             "hands": str(self._hands),
-            "network runs on": self._serving,
+            "network runs on": self.serving,
         }
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         report = DiagnosticArray(status=[status])
         report.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(report)
         self._latencies_s, self._work_s = [], []
-        self._pictures = self._hands = 0
+        self._received = self._hands = 0
 
 
 def _milliseconds(durations_s: list[float]) -> str:

@@ -1,11 +1,13 @@
-"""A subscription that understands every publisher and holds only the newest messages."""
+"""Subscriptions that understand every publisher and hold only the newest messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
@@ -13,14 +15,76 @@ try:
 except ModuleNotFoundError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+#: A publisher's numbers that differ by more are those of another publisher.
+_MOST_SKIPPED = 1000
 
-class NewestSubscription:
-    """Subscribes reliably, and best-effort as soon as a publisher offers nothing better.
 
-    Reliable comes first: best-effort pictures get lost in Fast DDS's default shared memory.  With a
-    history of one message, a callback slower than the publisher always gets the newest one.
+def fitting(wished: QoSProfile, offered: Sequence[QoSProfile], latched: bool) -> QoSProfile:
+    """Return the quality of service that hears every publisher, as good as they all offer.
+
+    wished: best-effort stays best-effort.  latched: take what was sent before, if all keep it.
+    """
+    reliable = all(one.reliability == ReliabilityPolicy.RELIABLE for one in offered)
+    kept = offered and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered)
+    qos = QoSProfile(depth=wished.depth, reliability=wished.reliability)
+    if not reliable:
+        qos.reliability = ReliabilityPolicy.BEST_EFFORT
+    if kept and (latched or wished.durability == DurabilityPolicy.TRANSIENT_LOCAL):
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return qos
+
+
+class _Subscription:
+    """A subscription that takes the quality of service its publishers offer.
+
+    Reliable where they are: best-effort images get lost in Fast DDS's default shared memory.
     Reliability and durability can be overridden (parameters qos_overrides.<topic>.subscription.*).
     """
+
+    def __init__(self, node: Node, message_type: type, topic: str, history: int, latched: bool):
+        self._node, self._type, self._name, self._latched = node, message_type, topic, latched
+        overrides = QoSOverridingOptions((QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
+        wished = QoSProfile(depth=history, reliability=ReliabilityPolicy.RELIABLE)
+        self._subscription: Any = self._subscribe(wished, overrides)
+        self.topic = self._subscription.topic_name
+        self._wished = self._qos = wished  # by now with the overrides
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are received."""
+        return self._subscription is not None
+
+    def open(self) -> None:
+        """Receive messages, as the publishers that are there offer them."""
+        if not self.is_open:
+            self._qos = self._fitting()
+            self._subscription = self._subscribe(self._qos)
+
+    def close(self) -> None:
+        """Receive nothing; the publisher need not send anything."""
+        if self.is_open:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def adapt(self) -> None:
+        """Subscribe again if what the publishers offer has changed."""
+        if self.is_open and self._fitting() != self._qos:
+            self.close()
+            self.open()
+
+    def _fitting(self) -> QoSProfile:
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        if not publishers:
+            return self._qos
+        offered = [publisher.qos_profile for publisher in publishers]
+        return fitting(self._wished, offered, self._latched)
+
+    def _subscribe(self, qos: QoSProfile, overrides: QoSOverridingOptions | None = None) -> Any:
+        raise NotImplementedError
+
+
+class NewestSubscription(_Subscription):
+    """Calls back with each message; a callback slower than the publisher gets the newest ones."""
 
     def __init__(
         self, node: Node, message_type: type, topic: str, callback: Callable, history: int = 1
@@ -34,41 +98,97 @@ class NewestSubscription:
             callback: gets each message.
             history: messages kept for a slow callback.
         """
-        self._history = history
-        self._node, self._type, self._topic, self._callback = node, message_type, topic, callback
-        self._subscription = self._subscribe(
-            QoSProfile(depth=history, reliability=ReliabilityPolicy.RELIABLE),
-            QoSOverridingOptions((QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)),
-        )
+        self._callback = callback
+        self._published = 0
+        self._told = False
+        super().__init__(node, message_type, topic, history, latched=False)
 
-    @property
-    def topic(self) -> str:
-        """The topic's resolved name."""
-        return self._subscription.topic_name
+    def published(self) -> int:
+        """Return how many messages were published since the last call, skipped ones too.
 
-    def _subscribe(self, qos: QoSProfile, overrides: QoSOverridingOptions | None = None):
+        Where the middleware does not number messages, those that were called back with.
+        """
+        published, self._published = self._published, 0
+        return published
+
+    def _subscribe(self, qos, overrides=None):
+        self._last_number = 0
+        if qos.reliability == ReliabilityPolicy.BEST_EFFORT and not self._told:
+            self._told = True
+            self._node.get_logger().info(
+                f"{self._node.resolve_topic_name(self._name)} is published best-effort, so the "
+                "subscription is, too; if large images get lost, start their publisher with "
+                "share/cmr_ros/config/fastdds.xml"
+            )
         return self._node.create_subscription(
             self._type,
-            self._topic,
-            self._callback,
+            self._name,
+            self._on_message,
             qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self.adapt()),
             qos_overriding_options=overrides,
         )
 
-    def _on_incompatible(self, event):
-        policy = event.last_policy_kind
-        if policy == QoSPolicyKind.RELIABILITY:
-            qos = self._subscription.qos_profile
-            qos.reliability, qos.depth = ReliabilityPolicy.BEST_EFFORT, self._history
-            self._node.get_logger().info(
-                f"{self.topic} is published best-effort, so the subscription is, too; if large "
-                "images get lost, start their publisher with share/cmr_ros/config/fastdds.xml"
-            )
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._subscribe(qos)
-        else:
-            self._node.get_logger().warning(
-                f"{self.topic}: nothing arrives from a publisher whose QoS policy "
-                f"{QoSPolicyKind(policy).name} is incompatible; set qos_overrides.{self.topic}"
-            )
+    def _on_message(self, message, info):
+        number = info.get("publication_sequence_number") or 0
+        step = number - self._last_number
+        follows = self._last_number and 0 < step < _MOST_SKIPPED
+        self._published += step if follows else 1
+        self._last_number = number
+        self._callback(message)
+
+
+class PolledSubscription(_Subscription):
+    """Keeps the newest messages until they are asked for; waiting for them costs nothing."""
+
+    def __init__(
+        self, node: Node, message_type: type, topic: str, history: int = 1, latched: bool = False
+    ):
+        """Subscribe.
+
+        Args:
+            node: to subscribe for.
+            message_type: of the topic.
+            topic: name, not yet resolved.
+            history: messages kept until `take` is called.
+            latched: whether to get what was published before, where publishers keep it.
+        """
+        super().__init__(node, message_type, topic, history, latched)
+
+    def take(self) -> list:
+        """Return the messages that have come since the last call, at most `history`."""
+        taken = []
+        while len(taken) < self._qos.depth:
+            found = self._subscription.handle.take_message(self._type, False)
+            if found is None:
+                break
+            taken.append(found[0])
+        return taken
+
+    def _subscribe(self, qos, overrides=None):
+        return self._node.create_subscription(
+            self._type,
+            self._name,
+            _never_called,
+            qos,
+            callback_group=_Unattended(),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=overrides,
+        )
+
+
+def _never_called(message):
+    """Stand for a callback, where `take` is called instead."""
+
+
+class _Unattended(CallbackGroup):
+    """Keeps the executor from waiting for what is in it."""
+
+    def can_execute(self, entity):
+        return False
+
+    def beginning_execution(self, entity):
+        return False
+
+    def ending_execution(self, entity):
+        pass

@@ -49,6 +49,9 @@ class StandIn:
         self.on_depth = callback
         return SimpleNamespace(topic_name=f"/camera/{topic}", qos_profile=qos)
 
+    def resolve_topic_name(self, topic):
+        return f"/camera/{topic}"
+
     def create_timer(self, period_s, callback, clock):
         self.timer = Timer(callback)
         return self.timer
@@ -59,7 +62,7 @@ class StandIn:
 
     def depth(self, *stamps_ms):
         for stamp_ms in stamps_ms:
-            self.on_depth(stamped(stamp_ms))
+            self.on_depth(stamped(stamp_ms), {"publication_sequence_number": None})
 
 
 def stamped(stamp_ms: int) -> Image:
@@ -143,6 +146,29 @@ def test_the_newest_picture_takes_the_place_of_one_that_waits_but_no_longer_wait
     node.picture(1017)
     node.timer.tick()
     assert node.answers == [(1017, None)]
+
+
+def test_images_without_stamps_get_the_newest_depth():
+    node = StandIn()
+    node.input.pair(Image())
+    assert not node.answers
+    node.depth(1000)
+    assert node.answers[-1][1] == 1000
+    node.depth(1033, 1067)
+    node.input.pair(Image())
+    assert node.answers[-1][1] == 1067
+    for _ in range(20):
+        node.input.pair(Image())
+    assert node.answers[-1][1] is None, "it has gone"
+
+
+def test_what_is_forgotten_is_not_answered():
+    node = StandIn()
+    node.picture(1000)
+    node.input.forget()
+    node.depth(1000)
+    node.timer.tick()
+    assert node.answers == []
 
 
 def test_depth_that_has_gone_is_not_waited_for_until_it_is_back():

@@ -1,0 +1,76 @@
+"""The output /tf: publishes hands' frames, and notices others that publish the same ones."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+
+from cmr_ros.hand import Hand
+from cmr_ros.ros import messages
+from cmr_ros.ros.subscription import PolledSubscription
+
+#: Name of the node that looks at /tf.  It has one of its own, so that no other hand_node takes it
+#: for a listener; names that begin with an underscore are hidden from `ros2 node list`.
+_WATCHER = "_hand_frames_watcher"
+#: Messages looked at when asked for: enough to find others' hands, and quickly read.
+_LOOKED_AT = 20
+#: Messages of one's own that are remembered, to be told from others.
+_REMEMBERED = 100
+
+
+class FrameOutput:
+    """Publishes 21 frames a hand on /tf."""
+
+    def __init__(self, node: Node):
+        """Advertise /tf for `node`."""
+        self._publisher = node.create_publisher(TFMessage, "/tf", 100)
+        self._node, self.topic = node, self._publisher.topic_name
+        self._own: deque[tuple] = deque(maxlen=_REMEMBERED)
+        self._watcher = rclpy.create_node(
+            _WATCHER,
+            namespace=node.get_namespace(),
+            context=node.context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+            parameter_overrides=[Parameter("start_type_description_service", value=False)],
+        )
+        self._seen = PolledSubscription(self._watcher, TFMessage, self.topic, _LOOKED_AT)
+
+    def has_listeners(self) -> bool:
+        """Whether anybody listens to /tf, nodes like this one apart."""
+        listeners = self._node.get_subscriptions_info_by_topic(self.topic)
+        return any(listener.node_name != _WATCHER for listener in listeners)
+
+    def publish(self, hands: Sequence[Hand], header: Header, frame_prefix: str) -> None:
+        """Publish the hands' frames as children of the image's."""
+        transforms = messages.to_transforms(hands, header, frame_prefix)
+        self._own.append(_identity(transforms[0]))
+        self._publisher.publish(TFMessage(transforms=transforms))
+
+    def conflict(self, frame_prefix: str) -> str:
+        """Say who else has published frames of the same names since the last call, if any."""
+        ours = re.compile(re.escape(frame_prefix) + r"hand_(left|right|unknown)(_\d+)?/\w+")
+        for message in self._seen.take():
+            for transform in message.transforms:
+                name = transform.child_frame_id
+                if ours.fullmatch(name) and _identity(transform) not in self._own:
+                    return (
+                        f"somebody else publishes {name}, too, in frame "
+                        f"{transform.header.frame_id!r} on {self.topic}: give each hand_node a "
+                        "frame_prefix of its own"
+                    )
+        return ""
+
+
+def _identity(transform) -> tuple:
+    """Tell messages apart: an image's hands have its stamp and frame."""
+    header = transform.header
+    return header.frame_id, header.stamp.sec, header.stamp.nanosec

@@ -1,0 +1,177 @@
+"""What a camera sends to the node: images, camera_info and, if wanted, depth images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from cmr_ros.errors import InputError
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.ros import messages, pictures
+from cmr_ros.ros.depth import DepthInput
+from cmr_ros.ros.health import Health
+from cmr_ros.ros.parameters import Parameters
+from cmr_ros.ros.subscription import NewestSubscription, PolledSubscription
+
+#: Seconds for which missing images, camera_info or depth are not reported.
+_SILENCE_GRACE_S, _GRACE_S = 5.0, 2.0
+_COMPRESSED = "/compressed"
+
+
+class Inputs:
+    """Subscribes to a camera's topics and reads what they bring.
+
+    Images are received only while the inputs are open.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        parameters: Parameters,
+        health: Health,
+        answer: Callable[[Image | CompressedImage, Image | None], None],
+    ):
+        """Subscribe.
+
+        Args:
+            node: to subscribe for.
+            parameters: what to subscribe to.
+            health: where to report what is missing.
+            answer: gets each image with the depth image that belongs to it, or None.
+        """
+        self._node, self._health, self._answer = node, health, answer
+        # Like image_transport: one remapping of image_raw serves every transport.
+        base = node.resolve_topic_name("image_raw")
+        compressed = parameters.transport == "compressed" or base.endswith(_COMPRESSED)
+        base = base.removesuffix(_COMPRESSED)
+        if compressed:
+            self._kind, topic = CompressedImage, base + _COMPRESSED
+            self._other, self._other_transport = base, "raw"
+        else:
+            self._kind, topic = Image, "image_raw"
+            self._other, self._other_transport = base + _COMPRESSED, "compressed"
+        self._images = NewestSubscription(node, self._kind, topic, self._on_image)
+        self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
+        self._info: CameraInfo | None = None
+        self._depths = DepthInput(node, answer) if parameters.use_depth else None
+        self.topics = [self._images.topic, self._infos.topic]
+        if self._depths:
+            self.topics.append(self._depths.topic)
+        health.topic = self._images.topic
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether images are received."""
+        return self._images.is_open
+
+    def open(self) -> None:
+        """Receive images."""
+        self._images.open()
+        if self._depths:
+            self._depths.open()
+        self._health.clear("silence")
+
+    def close(self) -> None:
+        """Let images be; camera_info, which may be sent only once, is kept."""
+        self._images.close()
+        if self._depths:
+            self._depths.close()
+        self._health.clear("silence")
+
+    def look(self) -> None:
+        """See to what publishers offer, and report images that do not come; once a second."""
+        self._images.adapt()
+        self._infos.adapt()
+        if self._depths:
+            self._depths.adapt()
+        images = self._images.published()
+        self._health.received(images)
+        if self.is_open and not images:
+            self._health.trouble("silence", self._why_silent(), _SILENCE_GRACE_S)
+
+    def read(self, message: Image | CompressedImage) -> np.ndarray:
+        """Return an image (height, width, 3) RGB uint8; InputError where it cannot be read."""
+        if isinstance(message, CompressedImage):
+            return pictures.decompress(message)
+        return pictures.to_rgb(message)
+
+    def camera(
+        self, width: int, height: int, header: Header, parameters: Parameters
+    ) -> Camera | None:
+        """Return the camera of an image of this size, None as long as it is not known.
+
+        Raises InputError for a camera_info that does not describe it.
+        """
+        if parameters.assume_hfov_deg > 0:
+            self._health.clear("camera_info")
+            return Camera.from_fov(width, height, parameters.assume_hfov_deg)
+        self._info = next(iter(self._infos.take()), self._info)
+        topic = self._infos.topic
+        remedy = "calibrate the camera, or set assume_hfov_deg to its horizontal field of view"
+        if self._info is None:
+            text = f"no camera_info on {topic}, so no hands: remap camera_info, {remedy}"
+            self._health.trouble("camera_info", text, _GRACE_S)
+            return None
+        self._health.clear("camera_info")
+        try:
+            camera = messages.to_camera(self._info, parameters.rectified)
+        except InputError as error:
+            raise InputError(f"camera_info on {topic}: {error}; {remedy}") from error
+        if (camera.width, camera.height) != (width, height):
+            raise InputError(
+                f"the image on {self._images.topic} is {width}x{height}, but camera_info on "
+                f"{topic} is for {camera.width}x{camera.height}: both must come from one camera"
+            )
+        self._compare_frames(self._info.header.frame_id, header.frame_id)
+        return camera
+
+    def depth_m(self, message: Image | None, camera: Camera, header: Header) -> np.ndarray | None:
+        """Return z of each pixel of an image; None, and a warning, where it is not known."""
+        if self._depths is None:
+            return None
+        with self._health.guard("depth", "hands are placed without depth: ", _GRACE_S, True):
+            return self._depths.read(message, camera, header.frame_id)
+        return None
+
+    def forget(self) -> None:
+        """Forget images that wait."""
+        if self._depths:
+            self._depths.forget()
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._health.clear("silence")
+        if self._depths is None:
+            self._answer(message, None)
+        else:
+            self._depths.pair(message)
+
+    def _compare_frames(self, info: str, image: str) -> None:
+        if info and image and info != image:
+            text = (
+                f"camera_info on {self._infos.topic} is in frame {info!r}, but images on "
+                f"{self._images.topic} are in frame {image!r}: hands are in the wrong place if "
+                "they come from two cameras"
+            )
+            self._health.trouble("frames", text, degraded=True)
+        else:
+            self._health.clear("frames")
+
+    def _why_silent(self) -> str:
+        topic, kind = self._images.topic, f"sensor_msgs/msg/{self._kind.__name__}"
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        others = {publisher.topic_type for publisher in publishers} - {kind}
+        if others:
+            return f"no images on {topic}: it is published as {', '.join(others)}, not as {kind}"
+        if publishers:
+            return f"no images on {topic}, though it has a publisher: is the camera running?"
+        if self._node.count_publishers(self._other):
+            return (
+                f"no images on {topic}, but {self._other} is published: set "
+                f"transport:={self._other_transport}"
+            )
+        return f"no images on {topic}: is the camera running, is image_raw remapped?"
