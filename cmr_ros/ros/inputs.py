@@ -103,9 +103,17 @@ class Inputs:
     def camera(
         self, width: int, height: int, header: Header, parameters: Parameters
     ) -> Camera | None:
-        """Return the camera of an image of this size, None as long as it is not known.
+        """Return an image's camera, None as long as it is not known.
 
-        Raises InputError for a camera_info that does not describe it.
+        Args:
+            width: of the image, in pixels.
+            height: of the image, in pixels.
+            header: the image's.
+            parameters: what to assume of the camera.
+
+        Raises:
+            InputError: for a camera_info that does not describe the image's camera.
+
         """
         if parameters.assume_hfov_deg > 0:
             self._health.clear("camera_info")

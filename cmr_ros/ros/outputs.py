@@ -70,7 +70,15 @@ class Outputs:
         header: Header,
         parameters: Parameters,
     ) -> None:
-        """Publish one image's results; the expensive ones only where somebody listens."""
+        """Publish one image's results; the expensive ones only where somebody listens.
+
+        Args:
+            hands: the image's.
+            picture: RGB (height, width, 3) uint8.
+            camera: the image's.
+            header: the image's: all that is published has its stamp and frame.
+            parameters: what to publish.
+        """
         p = parameters
         self._hands.publish(messages.to_hand_array(hands, header))
         if p.publish_tf and hands:
