@@ -27,13 +27,13 @@ _NEAR = 0.25
 _SIZES_PX = (16, 24, 32, 48, 64, 96, 128, 200, 320, 450)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """An image and its true hands: joints (21, 2), or corners of the box (2, 2), in pixels."""
+    """An image and its true hands."""
 
     kind: str
-    picture: np.ndarray
-    hands: tuple[np.ndarray, ...]
+    picture: np.ndarray  # (height, width, 3) uint8 RGB
+    hands: tuple[np.ndarray, ...]  # pixels of the joints (21, 2), or of the box's corners (2, 2)
 
 
 def add_arguments(parser) -> None:

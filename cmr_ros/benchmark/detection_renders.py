@@ -25,7 +25,7 @@ class _Kind:
 
     extent_px: tuple[float, float]
     size: tuple[int, int] = _VGA
-    changes: dict | None = None
+    changes: dict | None = None  # settings that differ from CUTOUT
     hands: int = 1
     grey: bool = False
     from_below: bool = False
@@ -46,7 +46,14 @@ _KINDS = {
 def rendered_cases(
     count: int, empty: int, skins: Path | None, panoramas: Path | None
 ) -> Iterator[Case]:
-    """Yield `count` images of each kind, then `empty` without hands, the same each time."""
+    """Yield images of each kind, then some without hands, the same each time.
+
+    Args:
+        count: images of each kind.
+        empty: images without hands.
+        skins: folder of skin textures; None: they are made up.
+        panoramas: folder of .exr panoramas; None: they are made up.
+    """
     model = HandModel.load(weights.find("hand_model.npz"))
     for number, (name, kind) in enumerate(_KINDS.items()):
         settings = replace(CUTOUT, **(kind.changes or {}))

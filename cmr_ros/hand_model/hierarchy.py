@@ -25,7 +25,14 @@ def build_template(
 ) -> HandTemplate:
     """Return the template of a closed mesh: four coarser levels, each of half the vertices.
 
-    vertices (V, 3) in metres, faces (F, 3) counter-clockwise from outside, joint_regressor (J, V).
+    Args:
+        name: of the template.
+        vertices: (V, 3) in metres.
+        faces: (F, 3), counter-clockwise from outside.
+        joint_regressor: (J, V), joints from vertices.
+
+    Raises:
+        InputError: The mesh is not closed, or cannot be reduced and stay so.
     """
     check_closed(name, vertices, faces)
     all_vertices, all_faces = [np.asarray(vertices, np.float32)], [np.asarray(faces, np.int32)]

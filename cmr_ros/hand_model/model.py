@@ -35,37 +35,28 @@ _INTO_FLESH = 0.2
 
 @dataclass(frozen=True, eq=False)
 class PosedHand:
-    """A hand in the model's frame, metres.
+    """A hand in the model's frame."""
 
-    vertices: (V, 3) with forearm.  joints: (21, 3).  template_vertices: (V_0, 3).
-    """
-
-    vertices: np.ndarray
-    joints: np.ndarray
-    template_vertices: np.ndarray
+    vertices: np.ndarray  # (V, 3) with forearm, metres
+    joints: np.ndarray  # (21, 3) metres
+    template_vertices: np.ndarray  # (V_0, 3) metres
 
 
 @dataclass(frozen=True, eq=False)
 class HandModel:
-    """The arrays of hand_model.npz.
+    """The arrays of hand_model.npz."""
 
-    vertices: (V, 3) of the mean hand with forearm, and the template's vertices that no face uses.
-    faces: (F, 3), counter-clockwise from outside.  uvs: (F, 3, 2) of the corners in MPFB2's
-    layout, v up.  hand_faces: (F,) false on the forearm.  modes: (M, V, 3) displacement per unit of
-    each of `traits` (M,).  skin_weights: (V, 21); column j moves with the bone that ends in joint
-    j, column 0 with the forearm.  pivots: (21, V) weights that give the joints of any shape at
-    rest.  template_index: (V_0,) the template's vertices.
-    """
-
+    #: (V, 3) of the mean hand with forearm, and the template's vertices that no face uses; metres
     vertices: np.ndarray
-    faces: np.ndarray
-    uvs: np.ndarray
-    hand_faces: np.ndarray
-    modes: np.ndarray
-    traits: np.ndarray
+    faces: np.ndarray  # (F, 3), counter-clockwise from outside
+    uvs: np.ndarray  # (F, 3, 2) of the corners in MPFB2's layout, v up
+    hand_faces: np.ndarray  # (F,) bool, false on the forearm
+    modes: np.ndarray  # (M, V, 3) displacement in metres per unit of each trait
+    traits: np.ndarray  # (M,) their names: male, child, weight, finger_length, ...
+    #: (V, 21); column j moves with the bone that ends in joint j, column 0 with the forearm
     skin_weights: np.ndarray
-    pivots: np.ndarray
-    template_index: np.ndarray
+    pivots: np.ndarray  # (21, V) weights that give the joints of any shape at rest
+    template_index: np.ndarray  # (V_0,) the template's vertices among `vertices`
 
     @classmethod
     def load(cls, path: Path | str) -> HandModel:

@@ -28,20 +28,14 @@ _ARM_BONES = ("lowerarm01.R", "lowerarm02.R")
 
 @dataclass(frozen=True, eq=False)
 class ArmMesh:
-    """The right hand and forearm at rest with what shapes them.
+    """The right hand and forearm at rest with what shapes them; metres, in the hand's frame."""
 
-    vertices: (V, 3) of the mean young adult.  quads: (F, 4), counter-clockwise from outside.
-    uvs: (F, 4, 2) of the corners, v up.  modes: named displacements (V, 3).  membership: share
-    (V, 6) of each vertex in the five fingers and, last, in palm and arm.  bone_heads: (5, 4, 3)
-    MPFB2's own joints of each finger, base to tip.
-    """
-
-    vertices: np.ndarray
-    quads: np.ndarray
-    uvs: np.ndarray
-    modes: Mapping[str, np.ndarray]
-    membership: np.ndarray
-    bone_heads: np.ndarray
+    vertices: np.ndarray  # (V, 3) of the mean young adult
+    quads: np.ndarray  # (F, 4), counter-clockwise from outside
+    uvs: np.ndarray  # (F, 4, 2) of the corners, v up
+    modes: Mapping[str, np.ndarray]  # displacements (V, 3) by the name of their trait
+    membership: np.ndarray  # (V, 6) share in the five fingers and, last, in palm and arm
+    bone_heads: np.ndarray  # (5, 4, 3) MPFB2's own joints of each finger, base to tip
 
 
 def read_arm(source: Path | str) -> ArmMesh:

@@ -27,18 +27,15 @@ _SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
 
 @dataclass(eq=False)
 class _Angles:
-    """Joint angles in degrees of many candidates (N); 0 is straight.
+    """Joint angles in degrees of N candidates; 0 is straight."""
 
-    flexion: (N, 4, 3) of the fingers' MCP, PIP and DIP.  spread: (N, 4) towards the thumb.  cup:
-    (N,) of the palm.  thumb: (N, 5): CMC palmar abduction, CMC radial abduction, CMC twist, MCP and
-    IP flexion, measured from the thumb at rest.  wrist: (N, 3) flexion, deviation, twist.
-    """
-
-    flexion: np.ndarray
-    spread: np.ndarray
-    cup: np.ndarray
+    flexion: np.ndarray  # (N, 4, 3) of the fingers' MCP, PIP and DIP
+    spread: np.ndarray  # (N, 4) towards the thumb
+    cup: np.ndarray  # (N,) of the palm
+    #: (N, 5) from the thumb at rest: CMC palmar abduction, CMC radial abduction, CMC twist, MCP
+    #: flexion and IP flexion
     thumb: np.ndarray
-    wrist: np.ndarray
+    wrist: np.ndarray  # (N, 3) flexion, deviation, twist
 
 
 def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One 2D stage: the names of its encoder, top-down decoder and head, and what it predicts."""
+    """One 2D stage; its parts have their names from the released checkpoints."""
 
     encoder: str
-    top_down: str
+    top_down: str  # decoder
     head: str
-    pose: bool = True
-    silhouette: bool = False
+    pose: bool = True  # it predicts the joints' heatmaps
+    silhouette: bool = False  # it predicts the silhouette
 
 
 _POSE_TWICE = (

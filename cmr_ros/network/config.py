@@ -17,28 +17,26 @@ Encoder = Literal["resnet18", "resnet50", "mobile"]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What a camera-space mesh recovery network is made of.
+    """What a camera-space mesh recovery network is made of."""
 
-    variant: SG (silhouette, then pose, then mesh), PG (pose twice, then mesh), G (pose, then
-    mesh; the release trained on more data) or P (PG without groups).  groups: joints whose maps
-    are aggregated.  input_size: side of the crop in pixels.  mean, std: of RGB in [0, 1].
-    scale_m: metres of one unit of the predicted meshes.  heatmap_sigma_px: standard deviation of
-    the heatmaps' peaks in training, crop pixels.  landmark_heads: use a mobile trunk's
-    released heads too; they fit the released trunk alone.  nudge: hidden units of the MLP by which
-    their joints in 3D move the mesh that the decoder starts from; 0: none.
-    """
-
+    #: SG: silhouette, then pose, then mesh; PG: pose twice, then mesh; G: pose, then mesh, the
+    #: release trained on more data; P: PG without groups
     variant: Variant = "SG"
     encoder: Encoder = "resnet18"
     joint_count: int = 21
+    #: joints whose maps are aggregated
     groups: Groups = field(default_factory=lambda: hand_groups("tips"))
     decoder: DecoderConfig = DecoderConfig()
-    input_size: int = 224
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    scale_m: float = 0.20
+    input_size: int = 224  # side of the crop in pixels
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
+    scale_m: float = 0.20  # metres of one unit of the predicted meshes
+    #: standard deviation of the heatmaps' peaks in training, crop pixels
     heatmap_sigma_px: float = PUBLISHED_SIGMA_PX
+    #: use a mobile trunk's released heads too; they fit the released trunk alone
     landmark_heads: bool = True
+    #: hidden units of the MLP with which the 3D joints of the released heads move the mesh that
+    #: the decoder starts from; 0: none
     nudge: int = 0
 
     def __post_init__(self) -> None:

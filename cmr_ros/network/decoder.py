@@ -17,21 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """The spiral decoder's size and the parts it is made of (supplement, Table 1).
+    """The spiral decoder's size and the parts it is made of (supplement, Table 1)."""
 
-    latent: length of the input vector.  widths: channels of the levels, coarse to fine.
-    inception: inception spiral modules instead of plain spiral convolutions.  multi_scale: every
-    level predicts a mesh, not the finest alone.  self_regression: each level refines the coarser
-    one's prediction.  attention: self-attention over the latent vector.  start: hidden units of a
-    plain MLP from the latent vector to a mesh that the levels then correct; 0: none, as published.
-    """
-
-    latent: int = 1000
-    widths: tuple[int, ...] = (512, 256, 128, 64)
-    inception: bool = True
-    multi_scale: bool = True
-    self_regression: bool = True
-    attention: bool = True
+    latent: int = 1000  # length of the input vector
+    widths: tuple[int, ...] = (512, 256, 128, 64)  # channels of the levels, coarse to fine
+    inception: bool = True  # inception spiral modules instead of plain spiral convolutions
+    multi_scale: bool = True  # every level predicts a mesh, not the finest alone
+    self_regression: bool = True  # each level refines the coarser one's prediction
+    attention: bool = True  # self-attention over the latent vector
+    #: hidden units of a plain MLP from the latent vector to a mesh that the levels then correct;
+    #: 0: none, as published
     start: int = 0
 
     def __post_init__(self) -> None:

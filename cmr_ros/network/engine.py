@@ -20,11 +20,7 @@ from cmr_ros.network.runtime import RuntimeNetwork
 
 
 class TorchEngine:
-    """Runs a network in torch on the device that its parameters are on.
-
-    half: half precision, but for what decides coordinates.  graphs: on a CUDA device, record the
-    work for each number of pictures once and replay it.  layout: of the maps in memory.
-    """
+    """Runs a network in torch on the device that its parameters are on."""
 
     def __init__(
         self,
@@ -34,6 +30,15 @@ class TorchEngine:
         graphs: bool = True,
         layout: torch.memory_format = torch.channels_last,
     ):
+        """Take a network that is loaded.
+
+        Args:
+            runtime: the network; `half` and `layout` change it in place.
+            serving: what the network runs on, in words.
+            half: half precision, but for what decides coordinates.
+            graphs: on a CUDA device, record the work for each number of images once and replay it.
+            layout: of the maps in memory.
+        """
         if half:
             halve(runtime)
         self.runtime = runtime.to(memory_format=layout)
@@ -48,7 +53,18 @@ class TorchEngine:
     def load(
         cls, path: Path, card: ModelCard, template: HandTemplate, threads: int, half: bool
     ) -> TorchEngine:
-        """Return the engine of a model folder's network; raises InputError if it is none."""
+        """Return the engine of a model folder's network, on the CUDA device if there is one.
+
+        Args:
+            path: the folder's model.onnx.
+            card: of the folder.
+            template: of the folder.
+            threads: of the CPU.
+            half: half precision where there is a CUDA device.
+
+        Raises:
+            InputError: The file is missing or does not hold the network of the card.
+        """
         torch.set_num_threads(threads)
         runtime = stored_network(path, card, template)
         if torch.cuda.is_available():

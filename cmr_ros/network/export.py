@@ -31,7 +31,15 @@ _TOLERANCE = 1e-4
 def card_of(
     config: NetworkConfig, variant: str, template: HandTemplate, name: str | None = None, **entries
 ) -> ModelCard:
-    """Return the card of a network; entries: those that do not follow from its configuration."""
+    """Return the card of a network.
+
+    Args:
+        config: of the network.
+        variant: name of its preset.
+        template: the network was made for.
+        name: of the model, by default the variant.
+        **entries: of the card that do not follow from the configuration.
+    """
     return ModelCard(
         name=name or variant,
         variant=variant,
@@ -56,9 +64,21 @@ def export(
 ) -> ModelCard:
     """Write a model folder and return its card, with the deviation from torch among `measured`.
 
-    pictures: (N, S, S, 3) uint8 RGB crops to measure the deviation on, noise if there are none;
-    int8 chooses its ranges by them and needs some.  Raises InputError if they do not fit, or if
-    what was written does not compute what torch computes.
+    Args:
+        network: what to export.
+        template: of its meshes.
+        card: of the model; outputs, precision and the deviation are filled in.
+        folder: made where it is missing.
+        precision: of the weights in the file.
+        pictures: (N, S, S, 3) uint8 RGB crops to measure the deviation on, noise if there are none;
+            int8 chooses its ranges by them and needs some.
+
+    Returns:
+        The card as it was written.
+
+    Raises:
+        InputError: The precision is unknown, int8 has no crops, the crops do not fit the network,
+            or what was written does not compute what torch computes.
     """
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}; choose from {', '.join(PRECISIONS)}")

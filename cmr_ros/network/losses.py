@@ -13,18 +13,15 @@ from cmr_ros.network.recovery import Recovery
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factors of the loss terms; the defaults are the published ones.
+    """Factors of the loss terms; the defaults are the published ones."""
 
-    location: of `location_loss`.  joint: of the joints that the mesh implies.
-    """
-
-    mesh: float = 1.0
-    heatmap: float = 10.0
-    silhouette: float = 0.5
-    normal: float = 0.1
-    edge: float = 1.0
-    location: float = 0.0
-    joint: float = 0.0
+    mesh: float = 1.0  # of `mesh_loss`
+    heatmap: float = 10.0  # of `map_loss` of the heatmaps
+    silhouette: float = 0.5  # of `map_loss` of the silhouette
+    normal: float = 0.1  # of `normal_loss`
+    edge: float = 1.0  # of `edge_loss`
+    location: float = 0.0  # of `location_loss`
+    joint: float = 0.0  # of the joints that the mesh implies: mean absolute error
 
 
 PUBLISHED_WEIGHTS = LossWeights()
@@ -84,15 +81,12 @@ def _edge_lengths(mesh: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The truth of a batch: meshes (N, V_i, 3) fine to coarse, heatmaps and silhouette maps.
+    """The truth of a batch."""
 
-    joints: (N, J, 3) in the meshes' units, for the loss on joints.
-    """
-
-    meshes: tuple[torch.Tensor, ...]
-    heatmaps: torch.Tensor
-    silhouette: torch.Tensor
-    joints: torch.Tensor | None = None
+    meshes: tuple[torch.Tensor, ...]  # (N, V_i, 3) fine to coarse, in units of the scale
+    heatmaps: torch.Tensor  # (N, J, h, w) in [0, 1]
+    silhouette: torch.Tensor  # (N, 1, h, w) in [0, 1]
+    joints: torch.Tensor | None = None  # (N, J, 3) in the meshes' units, for the loss on joints
 
 
 def recovery_losses(
@@ -104,8 +98,14 @@ def recovery_losses(
 ) -> dict[str, torch.Tensor]:
     """Return the weighted loss terms by name; their sum is what training lowers.
 
-    faces: (F, 3) of the finest mesh.  regressor: (J, V_0), joints from that mesh; only the loss on
-    joints asks for it.  Earlier stages' maps count as much as the last stage's.
+    Earlier stages' maps count as much as the last stage's.
+
+    Args:
+        recovery: the prediction.
+        targets: the truth.
+        faces: (F, 3) of the finest mesh, or some of them.
+        weights: of the terms.
+        regressor: (J, V_0), joints from the finest mesh; only the loss on joints asks for it.
     """
     heatmaps = (recovery.heatmaps, *recovery.prior_heatmaps)
     silhouettes = (recovery.silhouette, *recovery.prior_silhouettes)

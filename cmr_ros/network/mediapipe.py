@@ -20,10 +20,10 @@ _OPSET = 15
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a network lies inside the wheel, and what its outputs, in their order, mean."""
+    """One of the networks in the wheel."""
 
-    path: str
-    outputs: tuple[str, ...]
+    path: str  # inside the wheel
+    outputs: tuple[str, ...]  # what they mean, in their order
 
 
 _LANDMARK_OUTPUTS = ("landmarks", "presence", "handedness", "world")

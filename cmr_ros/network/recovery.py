@@ -9,24 +9,23 @@ import torch
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """A prediction for pictures; maps are probabilities and span the whole picture.
+    """A prediction for N crops; maps are probabilities and span the whole crop.
 
-    meshes: (N, V_i, 3) fine to coarse, root-relative, in units of the scale.  heatmaps:
-    (N, J, h, w).  silhouette: (N, 1, h, w).  prior_heatmaps, prior_silhouettes: the same from
-    earlier stages, in their order, for training.  nudged: (N, V_0, 3) the first mesh, moved by
-    `mobile.Nudge` where there is one.  Where the encoder knows them: landmarks
-    (N, J, 2), the joints in crop pixels (centres at integers) / crop size; presence (N, 1),
-    probability of a hand; handedness (N, 1), probability of a right hand in the picture as shown.
+    Landmarks, presence and handedness are there where the encoder knows them.
     """
 
+    #: (N, V_i, 3) fine to coarse, root-relative, in units of the scale
     meshes: tuple[torch.Tensor, ...]
-    heatmaps: torch.Tensor
-    silhouette: torch.Tensor
-    prior_heatmaps: tuple[torch.Tensor, ...] = ()
-    prior_silhouettes: tuple[torch.Tensor, ...] = ()
+    heatmaps: torch.Tensor  # (N, J, h, w)
+    silhouette: torch.Tensor  # (N, 1, h, w)
+    prior_heatmaps: tuple[torch.Tensor, ...] = ()  # of earlier stages, in order, for training
+    prior_silhouettes: tuple[torch.Tensor, ...] = ()  # of earlier stages, in order, for training
+    #: (N, V_0, 3) the first mesh, moved by `mobile.Nudge` where there is one
     nudged: torch.Tensor | None = None
+    #: (N, J, 2) joints in crop pixels, whose centres lie at integers, / crop size
     landmarks: torch.Tensor | None = None
-    presence: torch.Tensor | None = None
+    presence: torch.Tensor | None = None  # (N, 1) probability of a hand
+    #: (N, 1) probability of a right hand in the crop as shown
     handedness: torch.Tensor | None = None
 
     @property

@@ -77,6 +77,14 @@ class ConvNorm(nn.Module):
     """A convolution that keeps the size, batch norm, and ReLU unless switched off."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, relu: bool = True):
+        """Make the layers.
+
+        Args:
+            channels_in: of the maps that go in.
+            channels_out: of the maps that come out.
+            kernel: side in cells, odd.
+            relu: end with a ReLU.
+        """
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
         self.norm = nn.BatchNorm2d(channels_out)

@@ -63,6 +63,15 @@ class SameConv(nn.Conv2d):
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
+        """Make the convolution.
+
+        Args:
+            inputs: channels in.
+            outputs: channels out.
+            kernel: side in cells.
+            stride: in cells.
+            groups: of channels that are convolved by themselves.
+        """
         before, extra = divmod(kernel - stride, 2)
         super().__init__(inputs, outputs, kernel, stride, padding=before, groups=groups)
         self.extra = extra
@@ -76,6 +85,15 @@ class InvertedResidual(nn.Sequential):
     """Widen by a 1x1 convolution, filter each channel by itself, and narrow again."""
 
     def __init__(self, inputs: int, expanded: int, kernel: int, stride: int, outputs: int):
+        """Make the layers.
+
+        Args:
+            inputs: channels in.
+            expanded: channels in between.
+            kernel: side of the filters in cells.
+            stride: of the filters in cells.
+            outputs: channels out; as many as go in, at stride 1, are added to them.
+        """
         super().__init__(
             SameConv(inputs, expanded, 1),
             nn.ReLU6(),

@@ -46,7 +46,13 @@ def inside_borders(
 ) -> np.ndarray:
     """Return which pixels (s, s) of a crop lie inside the picture it was cut from, bool.
 
-    The picture is a turned rectangle that holds all or most of the joints (21, 2).
+    That picture is a turned rectangle that holds all or most of the joints.
+
+    Args:
+        joints_px: (21, 2) in crop pixels.
+        size_px: side of the crop.
+        settings: how the borders lie.
+        rng: source of randomness.
     """
     if rng.random() < settings.upright_borders:
         angle = rng.normal(0, settings.border_turn_rad)

@@ -94,7 +94,15 @@ def add_shapes(
     palette: np.ndarray,
     count: int,
 ) -> None:
-    """Draw `count` boxes, ellipses, polygons, lines and words upon a picture, in place."""
+    """Draw boxes, ellipses, polygons, lines and words upon a picture, in place.
+
+    Args:
+        picture: (s, s, 3) uint8.
+        style: of what is drawn.
+        rng: source of randomness.
+        palette: (P, 3) colours to take, 0 to 255.
+        count: of things to draw.
+    """
     size = picture.shape[0]
     for _ in range(count):
         color = tuple(int(c) for c in palette[rng.integers(len(palette))])

@@ -25,15 +25,13 @@ CUTOUT = PictureSettings(
 _GLOVED, _SKIN_LIKE, _LEAST_SEEN = 0.1, 0.1, 0.012
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cutout:
     """A right hand with its arm and what it holds, fingers roughly up."""
 
-    #: (s, s, 4) uint8 RGBA, not multiplied by alpha.
-    color: np.ndarray
-    #: (21, 2).
-    joints_px: np.ndarray
-    #: (2,) unit vector from the wrist along the forearm; zero where it points at the camera.
+    color: np.ndarray  # (s, s, 4) uint8 RGBA, not multiplied by alpha
+    joints_px: np.ndarray  # (21, 2)
+    #: (2,) unit vector from the wrist along the forearm; zero where it points at the camera
     elbow_px: np.ndarray
 
 
@@ -48,6 +46,18 @@ class CutoutGenerator(Generator):
         panoramas: str | Path | None = None,
         settings: PictureSettings = CUTOUT,
     ):
+        """Prepare to render.
+
+        Args:
+            model: of the hand.
+            seed: of all cut-outs.
+            skins: folder of skin textures; None: they are made up.
+            panoramas: folder of .exr panoramas; None: they are made up.
+            settings: of the cut-outs.
+
+        Raises:
+            InputError: Rendering is impossible, or a folder cannot be used.
+        """
         super().__init__(model, seed, settings, skins, panoramas)
 
     def scenery(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

@@ -26,9 +26,9 @@ _KEY_RATIO = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """A panorama (h, w, 3) float32 of linear radiance; y is up, the middle column looks along z."""
+    """A panorama; y is up, the middle column looks along z."""
 
-    radiance: np.ndarray
+    radiance: np.ndarray  # (h, w, 3) float32, linear
 
     @cached_property
     def _lighting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,7 +70,11 @@ class Environment:
     ) -> np.ndarray:
         """Return the picture (s, s, 3) uint8 of a pinhole camera.
 
-        half_width: slope of the ray through the middle of an edge.
+        Args:
+            rotation: (3, 3), environment = rotation @ camera.
+            half_width: slope of the ray through the middle of an edge.
+            size_px: side of the picture.
+            exposure: (3,) factors on red, green and blue.
         """
         height, width = self.radiance.shape[:2]
         line = np.linspace(-half_width, half_width, size_px, dtype=np.float32)

@@ -31,11 +31,7 @@ _UP = np.diag([1.0, -1.0, 1.0])
 
 
 class Generator:
-    """Draws training samples; sample i of a seed is the same in every process.
-
-    skins, panoramas: folders of skin textures and .exr panoramas; without them both are made up.
-    Raises InputError where rendering is impossible or a folder cannot be used.
-    """
+    """Draws training samples; sample i of a seed is the same in every process."""
 
     def __init__(
         self,
@@ -45,6 +41,18 @@ class Generator:
         skins: str | Path | None = None,
         panoramas: str | Path | None = None,
     ):
+        """Prepare to render.
+
+        Args:
+            model: of the hand.
+            seed: of all samples.
+            settings: of the samples.
+            skins: folder of skin textures; None: they are made up.
+            panoramas: folder of .exr panoramas; None: they are made up.
+
+        Raises:
+            InputError: Rendering is impossible, or a folder cannot be used.
+        """
         self.settings = settings or PictureSettings()
         self._model = model
         self._seed = seed
@@ -198,7 +206,14 @@ def random_gaze(settings: LightSettings, rng: np.random.Generator) -> np.ndarray
 def random_light(
     environment: Environment, gaze: np.ndarray, settings: LightSettings, rng: np.random.Generator
 ) -> Light:
-    """Return light from the surroundings, often with a lamp, window or flash added."""
+    """Return light from the surroundings, often with a lamp, window or flash added.
+
+    Args:
+        environment: the surroundings.
+        gaze: (3, 3), environment = gaze @ camera.
+        settings: how often and how strongly.
+        rng: source of randomness.
+    """
     brightness = np.exp(rng.normal(np.log(settings.brightness), settings.brightness_log))
     light = environment.light(gaze, brightness, rng.uniform(*settings.neutral))
     kind = rng.random()

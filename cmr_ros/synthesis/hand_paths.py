@@ -17,16 +17,13 @@ SECOND_HAND_S = 3.0
 
 @dataclass(frozen=True, eq=False)
 class HandPath:
-    """Where a hand goes: times (s), wrist positions (m, optical frame), turns (rad) and poses.
+    """Where a hand goes: K keys, between which it moves."""
 
-    turns: about the camera's axis, about the vertical and about the horizontal.  poses: rotations
-    as `HandModel.pose` takes them.
-    """
-
-    times: tuple[float, ...]
-    wrists: np.ndarray
+    times: tuple[float, ...]  # (K,) seconds, ascending
+    wrists: np.ndarray  # (K, 3) metres, in the camera's optical frame
+    #: (K, 3) rad, about the camera's axis, about the vertical and about the horizontal
     turns: np.ndarray
-    poses: list[np.ndarray]
+    poses: list[np.ndarray]  # K rotations (21, 3, 3) as `HandModel.pose` takes them
     left: bool
 
     def at(

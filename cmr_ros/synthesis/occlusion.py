@@ -28,7 +28,14 @@ def hand_spheres(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def ambient_share(
     vertices: np.ndarray, normals: np.ndarray, centers: np.ndarray, radii: np.ndarray
 ) -> np.ndarray:
-    """Return for vertices (V, 3) the share (V,) of the surroundings not hidden by the spheres."""
+    """Return the share (V,) of the surroundings that the spheres do not hide from each vertex.
+
+    Args:
+        vertices: (V, 3).
+        normals: (V, 3) unit vectors.
+        centers: (S, 3) of the spheres.
+        radii: (S,) of the spheres.
+    """
     vertices, normals, centers = (np.float32(a) for a in (vertices, normals, centers))
     # |c - v|^2 and n . (c - v) for all pairs, without a (V, S, 3) array.
     cosine = normals @ centers.T - (normals * vertices).sum(1)[:, None]

@@ -10,27 +10,32 @@ import numpy as np
 from cmr_ros.synthesis.cutouts import Cutout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pose2D:
-    """Where a cut-out goes.
+    """Where a cut-out goes."""
 
-    extent_px: longer side of its joints' box.  palm_px: (2,), where the middle of its palm comes
-    to lie.  turn_rad: clockwise as seen in the picture.  left: whether it is mirrored.
-    """
-
-    extent_px: float
-    palm_px: np.ndarray
-    turn_rad: float = 0.0
-    left: bool = False
+    extent_px: float  # longer side of its joints' box
+    palm_px: np.ndarray  # (2,) where the middle of its palm comes to lie
+    turn_rad: float = 0.0  # clockwise as seen in the picture
+    left: bool = False  # mirrored
 
 
 _PALM = (0, 1, 2, 5, 9, 13, 17)
 
 
-def paste(picture: np.ndarray, cutout: Cutout, pose: Pose2D, gain=1.0) -> np.ndarray:
-    """Paste a cut-out into a picture (h, w, 3) uint8, in place; return its joints (21, 2) there.
+def paste(
+    picture: np.ndarray, cutout: Cutout, pose: Pose2D, gain: float | np.ndarray = 1.0
+) -> np.ndarray:
+    """Paste a cut-out into a picture, in place.
 
-    gain: factor, or factors (3,), on the cut-out's colours.
+    Args:
+        picture: (h, w, 3) uint8.
+        cutout: what to paste.
+        pose: where.
+        gain: factor, or factors (3,), on the cut-out's colours.
+
+    Returns:
+        The cut-out's joints (21, 2) in the picture.
     """
     color, joints = cutout.color, cutout.joints_px.astype(float)
     scale = pose.extent_px / np.ptp(joints, axis=0).max()
@@ -47,7 +52,14 @@ def paste(picture: np.ndarray, cutout: Cutout, pose: Pose2D, gain=1.0) -> np.nda
 
 
 def extend_arm(picture: np.ndarray, cutout: Cutout, pose: Pose2D, rng: np.random.Generator) -> None:
-    """Draw the arm beyond what a cut-out shows of it, in its colour, in place; paste afterwards."""
+    """Draw the arm beyond what a cut-out shows of it, in its colour, in place; paste afterwards.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        cutout: whose arm it is.
+        pose: where the cut-out will go.
+        rng: source of randomness.
+    """
     seen = cutout.color[..., 3] > 200
     if not cutout.elbow_px.any() or not seen.any():
         return

@@ -16,16 +16,12 @@ from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, vertex_normals
 
 @dataclass(frozen=True, eq=False)
 class PlacedHand:
-    """A hand in the camera's frame, metres.
+    """A hand in the camera's frame."""
 
-    mesh: with the forearm.  template_vertices: (V, 3) of the template.  joints: (21, 3).
-    elbow_side: (3,) unit vector from the wrist along the forearm.
-    """
-
-    mesh: Mesh
-    template_vertices: np.ndarray
-    joints: np.ndarray
-    elbow_side: np.ndarray
+    mesh: Mesh  # with the forearm
+    template_vertices: np.ndarray  # (V, 3) of the template, metres
+    joints: np.ndarray  # (21, 3) metres
+    elbow_side: np.ndarray  # (3,) unit vector from the wrist along the forearm
 
 
 class HandPlacer:
@@ -42,7 +38,14 @@ class HandPlacer:
     def place(
         self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, material: Material
     ) -> PlacedHand:
-        """Return the hand at `posed @ turn.T + shift`; an improper turn makes a left hand of it."""
+        """Return the hand at `posed @ turn.T + shift`.
+
+        Args:
+            posed: the hand, in the model's frame.
+            turn: (3, 3) orthogonal; determinant -1 makes a left hand of it.
+            shift: (3,) metres.
+            material: its skin.
+        """
         vertices, joints, template_vertices = (
             points @ np.asarray(turn).T + shift
             for points in (posed.vertices, posed.joints, posed.template_vertices)

@@ -60,12 +60,20 @@ def random_depth(settings: PictureSettings, rng: np.random.Generator) -> float:
 def place(
     joints: np.ndarray, depth_m: float, settings: PictureSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return turn (3, 3), shift (3,) and camera matrix (3, 3) of the crop around a hand.
+    """Return where the camera of a crop around a hand stands.
 
-    joints: (21, 3) turned towards the camera already.  `joints @ turn.T + shift` are in the crop
-    camera's frame, the wrist at `depth_m`.  The crop obeys the rule of palm detection: with the
-    middle finger's base straight above the wrist, the palm joints' box has a fixed size and place;
-    then the detector's jitter is added.
+    The crop obeys the rule of palm detection: with the middle finger's base straight above the
+    wrist, the palm joints' box has a fixed size and place; then the detector's jitter is added.
+
+    Args:
+        joints: (21, 3) metres, turned towards the camera already.
+        depth_m: of the wrist.
+        settings: the rule and the jitter.
+        rng: source of randomness.
+
+    Returns:
+        Turn (3, 3), shift (3,) and camera matrix (3, 3): `joints @ turn.T + shift` are in the crop
+        camera's frame, the wrist at `depth_m`.
     """
     loose = 2.0 if rng.random() < settings.loose else 1.0
     share = settings.palm_share * np.exp(loose * settings.scale_jitter * rng.normal())

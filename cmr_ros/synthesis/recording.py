@@ -46,11 +46,11 @@ _PINHOLE = np.array([[600.0, 0, (_WIDTH - 1) / 2], [0, 600.0, (_HEIGHT - 1) / 2]
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture (h, w, 3) uint8 RGB at a time, and the joints (21, 3) of the hands 0 and 1."""
+    """One picture of the recording and its truth."""
 
     stamp_s: float
-    picture: np.ndarray
-    joints: dict[int, np.ndarray]
+    picture: np.ndarray  # (h, w, 3) uint8 RGB
+    joints: dict[int, np.ndarray]  # number of the hand, 0 or 1 -> (21, 3) metres, optical frame
 
 
 class _Stage:

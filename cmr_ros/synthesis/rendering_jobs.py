@@ -28,12 +28,12 @@ _worker: Generator | None = None
 
 @dataclass(frozen=True)
 class Studio:
-    """What a process needs to make a `Generator` of its own: files, folders, seed, settings."""
+    """What a process needs to make a `Generator` of its own."""
 
-    hand_model: Path
+    hand_model: Path  # hand_model.npz
     seed: int
-    skins: Path | None = None
-    panoramas: Path | None = None
+    skins: Path | None = None  # folder of skin textures
+    panoramas: Path | None = None  # folder of .exr panoramas
     settings: PictureSettings = PictureSettings()
 
     def generator(self) -> Generator:
@@ -43,9 +43,19 @@ class Studio:
 
 
 def render_set(studio: Studio, folder: Path, count: int, shard_size: int, jobs: int) -> int:
-    """Render samples 0 to `count` into shards; those already there stay.  Return how many were new.
+    """Render samples into shards; those already there stay.
 
     Samples depend on the studio and their index alone, not on `jobs` or on interruptions.
+
+    Args:
+        studio: what renders.
+        folder: of the shards.
+        count: of samples, from number 0 on.
+        shard_size: samples in a shard.
+        jobs: processes that render side by side.
+
+    Returns:
+        How many samples were new.
     """
     missing = [
         (number, range(start, min(start + shard_size, count)))

@@ -16,7 +16,14 @@ _SOLID = Texture(np.full((4, 4, 3), 255, np.uint8))
 def random_material(
     settings: ThingSettings, rng: np.random.Generator, clutter: Clutter, skin_like: float = 0.0
 ) -> Material:
-    """Return a painted, printed or plain surface, dull or glossy."""
+    """Return a painted, printed or plain surface, dull or glossy.
+
+    Args:
+        settings: how often which.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+        skin_like: probability of a colour like skin's.
+    """
     if rng.random() < skin_like:
         color = skin_palette(clutter.style, rng, 1)[0] / 255
     else:
@@ -39,9 +46,15 @@ def sleeve(
     rng: np.random.Generator,
     clutter: Clutter,
 ) -> Mesh:
-    """Return a sleeve over the forearm of `arm`, a mesh with parts for each face.
+    """Return a sleeve over a forearm.
 
-    wrist: (3,) joint.  elbow_side: (3,) unit vector from the wrist along the forearm.
+    Args:
+        arm: mesh with parts for each face, metres.
+        wrist: (3,) joint, in the frame of the mesh.
+        elbow_side: (3,) unit vector from the wrist along the forearm.
+        settings: what sleeves look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
     """
     along = (arm.vertices - wrist) @ elbow_side
     is_long = rng.random() < settings.long_sleeve
@@ -76,7 +89,16 @@ def bracelet(
     rng: np.random.Generator,
     clutter: Clutter,
 ) -> Mesh:
-    """Return a bangle or watch strap around the wrist."""
+    """Return a bangle or watch strap around the wrist.
+
+    Args:
+        wrist: (3,) joint, metres.
+        elbow_side: (3,) unit vector from the wrist along the forearm.
+        palm_m: length from the wrist to the middle finger's base.
+        settings: what bracelets look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+    """
     tube_m, width = rng.uniform(*settings.bracelet_tube_m), rng.uniform(*settings.bracelet_width)
     vertices, faces, uvs = torus(0.33 * palm_m, tube_m, width)
     material = random_material(settings, rng, clutter)
@@ -100,7 +122,14 @@ def ring(joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator) 
 def held_object(
     joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator, clutter: Clutter
 ) -> Mesh:
-    """Return something in the hand: a solid before the palm, mostly lying across it."""
+    """Return something in the hand: a solid before the palm, mostly lying across it.
+
+    Args:
+        joints: (21, 3) metres.
+        settings: what held things look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+    """
     across = joints[5] - joints[17]
     palm_m = np.linalg.norm(joints[9] - joints[0])
     palm = np.cross(across, joints[9] - joints[0])
@@ -120,7 +149,14 @@ def held_object(
 def occluder(
     joints: np.ndarray, settings: ThingSettings, rng: np.random.Generator, clutter: Clutter
 ) -> Mesh:
-    """Return a solid between the camera and a part of the hand, joints in the camera's frame."""
+    """Return a solid between the camera and a part of the hand.
+
+    Args:
+        joints: (21, 3) metres, in the camera's frame.
+        settings: what occluders look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+    """
     target = joints[rng.integers(21)]
     nearer = rng.uniform(*settings.occluder_nearer)
     least_m, more_m = settings.occluder_size_m

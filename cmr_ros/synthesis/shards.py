@@ -35,7 +35,14 @@ def encode_picture(picture: np.ndarray) -> np.ndarray:
 def write_shard(
     path: Path, samples: Sequence[Sample], codes: Sequence[np.ndarray], seed: int
 ) -> None:
-    """Write samples with the `codes` of their pictures; the file appears only once complete."""
+    """Write a shard; the file appears only once complete.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        samples: with or without their pictures.
+        codes: JPEG of each sample's picture, (bytes,) uint8.
+        seed: the samples were drawn with.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     with open(unfinished, "wb") as file:

@@ -31,17 +31,13 @@ _MADE_UP = 48
 
 @dataclass(frozen=True, eq=False)
 class RestHand:
-    """A hand at rest, to know what each texel shows.
+    """A hand at rest, to know what each texel shows."""
 
-    vertices (V, 3) metres, faces (F, 3), uvs (F, 3, 2) of the corners in MakeHuman's layout,
-    is_hand (F,) bool (False: forearm), joints (21, 3).
-    """
-
-    vertices: np.ndarray
-    faces: np.ndarray
-    uvs: np.ndarray
-    is_hand: np.ndarray
-    joints: np.ndarray
+    vertices: np.ndarray  # (V, 3) metres
+    faces: np.ndarray  # (F, 3)
+    uvs: np.ndarray  # (F, 3, 2) of the corners in MakeHuman's layout
+    is_hand: np.ndarray  # (F,) bool, false on the forearm
+    joints: np.ndarray  # (21, 3) metres
 
 
 class Skin:

@@ -16,18 +16,13 @@ from cmr_ros.synthesis.shards import Shards
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N samples.  Either `images` or what a frozen trunk makes of them, `features`.
+    """N samples: either `images` or what a frozen trunk makes of them, `features`."""
 
-    vertices: (N, V, 3) and joints: (N, J, 3), metres in the crop camera's frame.  joints_px:
-    (N, J, 2).  mask: (N, S/2, S/2) uint8, share of each cell that shows the hand, 255 for all.
-    images: (N, S, S, 3) uint8 RGB.
-    """
-
-    vertices: Tensor
-    joints: Tensor
-    joints_px: Tensor
-    mask: Tensor
-    images: Tensor | None = None
+    vertices: Tensor  # (N, V, 3) metres in the crop camera's frame
+    joints: Tensor  # (N, J, 3) metres in the crop camera's frame
+    joints_px: Tensor  # (N, J, 2) crop pixels
+    mask: Tensor  # (N, S/2, S/2) uint8, share of each cell that shows the hand, 255 for all
+    images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
 
     def to(self, device: torch.device) -> Batch:
@@ -86,6 +81,14 @@ def shuffled(
     """Return the batches of indices of one process in one epoch; all processes get as many.
 
     Every index is drawn at most once; those that fill no batch wait for another epoch.
+
+    Args:
+        count: indices to draw from.
+        size: of a batch.
+        seed: of the run.
+        epoch: whose order it is.
+        rank: of this process.
+        ranks: how many processes there are.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count)[rank::ranks]
     return [order[i * size : (i + 1) * size].tolist() for i in range(count // ranks // size)]

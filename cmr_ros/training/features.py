@@ -52,8 +52,15 @@ def cached(
 ) -> CachedSamples:
     """Return the samples' features from a folder, after computing those that are missing.
 
-    The trunk takes RGB in [0, 1].  Each trunk gets a folder of its own.  Raises InputError if the
-    features belong to other renders.
+    Args:
+        trunk: takes RGB in [0, 1].
+        samples: to compute the features of.
+        folder: of the cache; each trunk gets a folder of its own in it.
+        workers: processes that read ahead.
+        show_progress: whether to draw a progress bar.
+
+    Raises:
+        InputError: The folder's features belong to other renders, or are damaged.
     """
     folder = folder / _digest(trunk)
     count = len(samples)

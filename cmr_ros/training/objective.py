@@ -18,10 +18,7 @@ from cmr_ros.training.batches import Batch
 
 
 class Objective(nn.Module):
-    """A network and its losses: Batch -> weighted loss terms by name.
-
-    head_error: least share of the released head's error that a nudge is trained with.
-    """
+    """A network and its losses: Batch -> weighted loss terms by name."""
 
     def __init__(
         self,
@@ -30,6 +27,14 @@ class Objective(nn.Module):
         weights: LossWeights,
         head_error: float = 1.0,
     ):
+        """Take a network to train.
+
+        Args:
+            network: as `build` makes it.
+            template: of its meshes.
+            weights: of the loss terms.
+            head_error: least share of the released head's error that a nudge is trained with.
+        """
         super().__init__()
         self.network, self.weights = network, weights
         self.head_error = head_error
@@ -107,9 +112,13 @@ def recover(
 
 
 def gaussians(joints_px: Tensor, size_px: int, cells: int, sigma_px: float) -> Tensor:
-    """Return maps (N, J, cells, cells) of a crop of size_px with a peak of 1 at joints (N, J, 2).
+    """Return maps (N, J, cells, cells) with a peak of 1 at each joint.
 
-    Pixel centres lie at integers.
+    Args:
+        joints_px: (N, J, 2) in crop pixels, whose centres lie at integers.
+        size_px: side of the crop.
+        cells: side of the maps, which span the crop.
+        sigma_px: standard deviation of the peaks in crop pixels.
     """
     pitch = size_px / cells
     centers = (torch.arange(cells, device=joints_px.device) + 0.5) * pitch - 0.5

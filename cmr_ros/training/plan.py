@@ -21,52 +21,47 @@ _SCHEDULES = ("cosine", "step")
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A run of `cmr train`.
+    """A run of `cmr train`."""
 
-    Data: train: folder of shards (`cmr synth`), or several, read one after the other.  validation:
-    folder of shards.  template: template.npz of the hand.
-    output: where checkpoints, logs and pictures go.  limit: use the first so many samples alone.
-    workers: processes that read ahead.
-    Network: preset: its name; network: entries that differ from the preset.  trunk:
-    landmark_full.onnx, where a mobile network starts.  frozen: keep that trunk as it is.  cache:
-    folder for the frozen trunk's features, computed once; without it they are computed each time.
-    init: checkpoint of another run whose averaged weights to start from; parts named in fresh
-    (encoder, decoder, ...), and what does not fit, start from scratch.
-    Targets: sigma_px: standard deviation of the heatmaps' peaks in crop pixels.  losses: weights.
-    head_error: least share of the released head's error in 3D that a nudge is trained with.
-    Steps: epochs, batch_size (of one process), learning_rate (Adam), weight_decay, clip_norm.
-    warmup_steps: the rate rises linearly, then falls by schedule `cosine`, or by ten at each of
-    step_epochs.  ema: decay of the averaged weights, which are what is validated and exported.
-    Machine: precision fp32, or bf16 or fp16 where it is safe.  threads: of the CPU.  seed.
-    """
+    # Data.
+    train: tuple[Path, ...]  # folders of shards (`cmr synth`), read one after the other
+    validation: Path  # folder of shards
+    template: Path  # template.npz of the hand
+    output: Path  # folder for checkpoints, logs and pictures
+    limit: int | None = None  # use the first so many samples alone
+    workers: int = 2  # processes that read ahead
 
-    train: tuple[Path, ...]
-    validation: Path
-    template: Path
-    output: Path
-    limit: int | None = None
-    workers: int = 2
-    preset: str = "sg_resnet18"
-    network: dict[str, Any] = field(default_factory=dict)
-    trunk: Path | None = None
-    frozen: bool = False
+    # Network.
+    preset: str = "sg_resnet18"  # its name
+    network: dict[str, Any] = field(default_factory=dict)  # entries that differ from the preset
+    trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
+    frozen: bool = False  # keep that trunk as it is
+    #: folder for the frozen trunk's features, computed once; None: they are computed each time
     cache: Path | None = None
+    #: checkpoint of another run whose averaged weights to start from; what does not fit starts
+    #: from scratch
     init: Path | None = None
-    fresh: tuple[str, ...] = ()
-    sigma_px: float = PUBLISHED_SIGMA_PX
+    fresh: tuple[str, ...] = ()  # parts (encoder, decoder, ...) that start from scratch anyway
+
+    # Targets.
+    sigma_px: float = PUBLISHED_SIGMA_PX  # standard deviation of the heatmaps' peaks, crop pixels
     losses: LossWeights = LossWeights()
-    head_error: float = 0.5
+    head_error: float = 0.5  # least share of the released head's 3D error to train a nudge with
+
+    # Steps.
     epochs: int = 38
-    batch_size: int = 32
-    learning_rate: float = 1e-4
+    batch_size: int = 32  # of one process
+    learning_rate: float = 1e-4  # Adam's, the highest
     weight_decay: float = 0.0
-    clip_norm: float = 10.0
-    warmup_steps: int = 0
-    schedule: str = "step"
+    clip_norm: float = 10.0  # of the gradient
+    warmup_steps: int = 0  # in which the rate rises linearly
+    schedule: str = "step"  # how the rate falls then: `cosine`, or by ten at each of step_epochs
     step_epochs: tuple[int, ...] = (30,)
-    ema: float = 0.999
-    precision: str = "fp32"
-    threads: int = 2
+    ema: float = 0.999  # decay of the averaged weights, which are validated and exported
+
+    # Machine.
+    precision: str = "fp32"  # or bf16 or fp16, used where it is safe
+    threads: int = 2  # of the CPU
     seed: int = 0
 
     def __post_init__(self) -> None:

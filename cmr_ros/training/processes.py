@@ -13,11 +13,11 @@ from torch import distributed
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process of how many this is, and the device it computes on."""
+    """The processes of a run, seen from one of them."""
 
-    rank: int
-    count: int
-    device: torch.device
+    rank: int  # of this process, from 0
+    count: int  # of all processes
+    device: torch.device  # that this process computes on
 
     @property
     def leads(self) -> bool:

@@ -35,9 +35,17 @@ def validate(
 ) -> dict[str, float]:
     """Return means over samples: errors of mesh and joints in mm, of 2D joints in crop pixels.
 
-    pa_: aligned by Procrustes with scale; rr_: root-relative as predicted; px: heatmaps;
-    landmark_px: the trunk's own landmarks, where there are some; mask_iou: over all samples'
-    silhouettes at half the crop's resolution; f5, f15: F-scores of aligned meshes.
+    Args:
+        network: to measure, on the device that its parameters are on.
+        samples: items are lists of indices and give a `Batch`.
+        template: of its meshes.
+        workers: processes that read ahead.
+
+    Returns:
+        pa_...: aligned by Procrustes with scale; rr_...: root-relative as predicted; px: of the
+        heatmaps; landmark_px: of the trunk's own landmarks, where there are some; mask_iou: of all
+        samples' silhouettes at half the crop's resolution; f5, f15: F-scores of aligned meshes at
+        5 and 15 mm, over the first samples.
     """
     device = next(network.parameters()).device
     network.eval()
@@ -96,7 +104,17 @@ def _iou(silhouette: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
 def pictures(
     network: nn.Module, samples: RenderedSamples, template: HandTemplate, count: int
 ) -> np.ndarray:
-    """Return one RGB picture: per sample the crop, the mesh at the true root, and the maps."""
+    """Return one RGB picture: per sample the crop, the mesh at the true root, and the maps.
+
+    Args:
+        network: to show, on the device that its parameters are on.
+        samples: with images.
+        template: of its meshes.
+        count: of samples to show, from the first on.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
     device = next(network.parameters()).device
     network.eval()
     batch = samples[range(min(count, len(samples)))]
