@@ -11,7 +11,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files.output import write_bytes
 
 #: OpenCV's warps address source pixels with 16 bits.
-_LONGEST_SIDE = (1 << 15) - 2
+LONGEST_SIDE_PX = (1 << 15) - 2
 
 
 def read_picture(path: Path | str) -> np.ndarray:
@@ -28,10 +28,10 @@ def read_picture(path: Path | str) -> np.ndarray:
         picture = None
     if picture is None:
         raise InputError(f"{path}: not an image that OpenCV can read; give a JPEG or PNG")
-    if max(picture.shape[:2]) > _LONGEST_SIDE:
+    if max(picture.shape[:2]) > LONGEST_SIDE_PX:
         raise InputError(
             f"{path}: {picture.shape[1]}x{picture.shape[0]} is too large; "
-            f"no side may be longer than {_LONGEST_SIDE} pixels"
+            f"no side may be longer than {LONGEST_SIDE_PX} pixels"
         )
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 

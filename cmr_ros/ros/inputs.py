@@ -57,6 +57,7 @@ class Inputs:
         self._images = NewestSubscription(node, self._kind, topic, self._on_image)
         self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
         self._info: CameraInfo | None = None
+        self._bits = pictures.BitsInUse()
         self._depths = DepthInput(node, answer) if parameters.use_depth else None
         self.topics = [self._images.topic, self._infos.topic]
         if self._depths:
@@ -97,8 +98,8 @@ class Inputs:
     def read(self, message: Image | CompressedImage) -> np.ndarray:
         """Return an image (height, width, 3) RGB uint8; InputError where it cannot be read."""
         if isinstance(message, CompressedImage):
-            return pictures.decompress(message)
-        return pictures.to_rgb(message)
+            return pictures.decompress(message, self._bits)
+        return pictures.to_rgb(message, self._bits)
 
     def camera(
         self, width: int, height: int, header: Header, parameters: Parameters

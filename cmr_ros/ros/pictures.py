@@ -1,12 +1,12 @@
-"""Pictures between ROS messages and arrays.
+"""Images between ROS messages and arrays, converted by cv2, which is the same everywhere.
 
-What cameras deliver is converted by cv2, which is the same in every environment.  cv_bridge, where
-ROS has brought it, takes care of rarer encodings; it does not know nv12, nor does it come as a
-Python wheel.
+cv_bridge is not used: it knows fewer encodings, insists on complete padding, and cannot be imported
+where it was built for another numpy.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from typing import NamedTuple
 
@@ -16,79 +16,113 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
-
-try:
-    from cv_bridge import CvBridge, CvBridgeError
-except ImportError:
-    CvBridge = None
+from cmr_ros.files.pictures import LONGEST_SIDE_PX
 
 
 class _Encoding(NamedTuple):
-    """Bytes per pixel, the conversion to RGB, and rows in memory per row of the picture."""
+    """Values per pixel, the conversion of 8-bit values to RGB, rows in memory per image row."""
 
-    pixel_bytes: int
+    channels: int
     to_rgb: int | None
     rows: float = 1.0
+    values: type[np.unsignedinteger] = np.uint8
 
 
-#: sensor_msgs/image_encodings.hpp.  ROS names Bayer patterns by their first row, OpenCV by the
+#: Those that come with 8 or 16 bits.  ROS names Bayer patterns by their first row, OpenCV by the
 #: second.
+_DEEP = {
+    "rgb": _Encoding(3, None),
+    "bgr": _Encoding(3, cv2.COLOR_BGR2RGB),
+    "rgba": _Encoding(4, cv2.COLOR_RGBA2RGB),
+    "bgra": _Encoding(4, cv2.COLOR_BGRA2RGB),
+    "mono": _Encoding(1, cv2.COLOR_GRAY2RGB),
+    "bayer_rggb": _Encoding(1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr": _Encoding(1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg": _Encoding(1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg": _Encoding(1, cv2.COLOR_BayerGB2RGB),
+}
+_MOSAICS = [name for name in _DEEP if name.startswith("bayer")]
+#: sensor_msgs/image_encodings.hpp, in lower case, and what drivers add: nv12 and YUV420.
 _ENCODINGS = {
-    "rgb8": _Encoding(3, None),
-    "bgr8": _Encoding(3, cv2.COLOR_BGR2RGB),
-    "8UC3": _Encoding(3, cv2.COLOR_BGR2RGB),
-    "rgba8": _Encoding(4, cv2.COLOR_RGBA2RGB),
-    "bgra8": _Encoding(4, cv2.COLOR_BGRA2RGB),
-    "8UC4": _Encoding(4, cv2.COLOR_BGRA2RGB),
-    "mono8": _Encoding(1, cv2.COLOR_GRAY2RGB),
-    "8UC1": _Encoding(1, cv2.COLOR_GRAY2RGB),
-    "mono16": _Encoding(2, cv2.COLOR_GRAY2RGB),
+    **{f"{name}8": encoding for name, encoding in _DEEP.items()},
+    **{f"{name}16": encoding._replace(values=np.uint16) for name, encoding in _DEEP.items()},
+    "8uc1": _Encoding(1, cv2.COLOR_GRAY2RGB),
+    "8uc3": _Encoding(3, cv2.COLOR_BGR2RGB),
+    "8uc4": _Encoding(4, cv2.COLOR_BGRA2RGB),
     "yuv422": _Encoding(2, cv2.COLOR_YUV2RGB_UYVY),
     "uyvy": _Encoding(2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _Encoding(2, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": _Encoding(2, cv2.COLOR_YUV2RGB_YUY2),
     "nv12": _Encoding(1, cv2.COLOR_YUV2RGB_NV12, 1.5),
     "nv21": _Encoding(1, cv2.COLOR_YUV2RGB_NV21, 1.5),
-    "bayer_rggb8": _Encoding(1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": _Encoding(1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": _Encoding(1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": _Encoding(1, cv2.COLOR_BayerGB2RGB),
+    "nv24": _Encoding(1, cv2.COLOR_YUV2RGB_NV12, 3),
+    "yuv420": _Encoding(1, cv2.COLOR_YUV2RGB_I420, 1.5),
 }
-#: REP 118: the type of a pixel, and its unit in metres.
-_DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "32FC1": ("f4", 1.0)}
+#: REP 118: the type of a pixel, and its unit in metres.  Some drivers call millimetres mono16.
+_DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
 
 
-def to_rgb(message: Image) -> np.ndarray:
-    """Return the picture (height, width, 3) uint8 RGB of an Image; rows may be padded.
+class BitsInUse:
+    """How many bits the 16-bit images of one topic use, which the messages leave out.
 
-    16-bit pictures keep their upper byte.  Raises InputError for encodings that are no colour or
-    grey picture, and for data that do not fill the size the message claims.
+    Cameras with 10 or 12 bits would look black at full scale.  The number only grows, or brightness
+    would flicker.
     """
-    encoding = _ENCODINGS.get(message.encoding)
+
+    def __init__(self) -> None:
+        self._bits = 8
+
+    def to_8_bits(self, image: np.ndarray) -> np.ndarray:
+        """Return the highest 8 of the bits in use as uint8 of an image of uint16, any shape."""
+        self._bits = max(self._bits, int(image.max(initial=0)).bit_length())
+        return (image >> (self._bits - 8)).astype(np.uint8)
+
+
+def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
+    """Return the image (height, width, 3) uint8 RGB of an Image message; rows may be padded.
+
+    bits: the topic's, kept from image to image; without it each image is scaled by its own bits.
+    Raises InputError for encodings that are no colour or grey image, and for data that do not fill
+    the size the message claims.
+    """
+    encoding = _ENCODINGS.get(message.encoding.lower())
     if encoding is None:
-        return _rare_to_rgb(message)
-    width, height = message.width, message.height
+        raise InputError(
+            f"image encoding {message.encoding!r} is not supported; publish one of "
+            f"{', '.join(_ENCODINGS)}, or a compressed image"
+        )
+    width, height, values = message.width, message.height, np.dtype(encoding.values)
+    what = f"image of {width}x{height} {message.encoding!r}"
+    if encoding.rows != 1 and (width % 2 or height % 2):
+        raise InputError(f"{what}: chroma in pairs needs even sizes; publish rgb8 or bgr8")
     rows = int(height * encoding.rows)
-    packed = _unpadded(message, rows, width * encoding.pixel_bytes)
-    if message.encoding == "mono16":
-        packed = packed[:, 0 if message.is_bigendian else 1 :: 2]
-    elif encoding.pixel_bytes > 1:
-        packed = packed.reshape(rows, width, encoding.pixel_bytes)
+    packed = _unpadded(message, rows, width * encoding.channels * values.itemsize)
     packed = np.ascontiguousarray(packed)
-    if encoding.to_rgb is None:
+    if values.itemsize > 1:
+        order = ">" if message.is_bigendian else "<"
+        deep = packed.view(values.newbyteorder(order)).astype(np.uint16, copy=False)
+        packed = (bits or BitsInUse()).to_8_bits(deep)
+    if encoding.channels > 1:
+        packed = packed.reshape(rows, width, encoding.channels)
+    if encoding.rows == 3:  # half the chroma will do, as in nv12
+        chroma = packed[height:].reshape(height, width, 2)[::2, ::2]
+        packed = np.concatenate([packed[:height], chroma.reshape(-1, width)])
+    return _converted(packed, encoding.to_rgb, what)
+
+
+def _converted(packed: np.ndarray, to_rgb: int | None, what: str) -> np.ndarray:
+    if to_rgb is None:
         return packed
     try:
-        return cv2.cvtColor(packed, encoding.to_rgb)
-    except cv2.error as error:  # such as an odd width, which chroma in pairs cannot have
-        raise InputError(
-            f"image of {width}x{height} {message.encoding!r} cannot be converted: {error.err}"
-        ) from error
+        return cv2.cvtColor(packed, to_rgb)
+    except cv2.error as error:  # such as chroma in pairs of an odd width
+        raise InputError(f"{what} cannot be converted; publish rgb8 or bgr8") from error
 
 
 def to_depth(message: Image) -> np.ndarray:
     """Return z (height, width) float32 in metres of a depth Image (REP 118); rows may be padded.
 
-    0 or NaN where unknown.  Raises InputError for encodings that are no depth picture, and for data
+    0 or NaN where unknown.  Raises InputError for encodings that are no depth image, and for data
     that do not fill the size the message claims.
     """
     if message.encoding not in _DEPTH_ENCODINGS:
@@ -103,43 +137,65 @@ def to_depth(message: Image) -> np.ndarray:
 
 
 def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
-    """Return the bytes (rows, row_bytes) of a picture; InputError if it does not have them."""
+    """Return the bytes (rows, row_bytes) of an image, without a copy; InputError if it has others.
+
+    The step may be left out where all rows are equally long, and the last row's padding, too.
+    """
     step, data = message.step, np.frombuffer(message.data, np.uint8)
-    if not rows or not row_bytes or step < row_bytes or data.size < rows * step:
+    what = f"image of {message.width}x{message.height} {message.encoding!r}"
+    if max(message.width, message.height) > LONGEST_SIDE_PX:
+        raise InputError(f"{what} is too large; no side may exceed {LONGEST_SIDE_PX} pixels")
+    if not step and rows and data.size % rows == 0 and data.size < 2 * rows * row_bytes:
+        step = data.size // rows
+    if not rows or not row_bytes or step < row_bytes or data.size < (rows - 1) * step + row_bytes:
         raise InputError(
-            f"image of {message.width}x{message.height} {message.encoding!r} with step {step} "
-            f"cannot have {data.size} bytes; the camera driver fills in the message wrongly"
+            f"{what} with step {message.step} cannot have {data.size} bytes; the camera driver "
+            "fills in the message wrongly"
         )
-    return data[: rows * step].reshape(rows, step)[:, :row_bytes]
+    return np.lib.stride_tricks.as_strided(data, (rows, row_bytes), (step, 1))
 
 
-def _rare_to_rgb(message: Image) -> np.ndarray:
-    if CvBridge is not None:
-        try:
-            return CvBridge().imgmsg_to_cv2(message, "rgb8")
-        except CvBridgeError:
-            pass  # no colour picture for cv_bridge either
-    raise InputError(
-        f"image encoding {message.encoding!r} is not supported; publish one of "
-        f"{', '.join(_ENCODINGS)}, or a compressed image"
-    )
+#: What image_transport's other plugins write, and video codecs: data that no image decoder reads.
+_NO_PICTURE = re.compile("compresseddepth|theora|zstd|h26[45]|hevc|av1|vp[89]", re.IGNORECASE)
+_REMEDY = "publish JPEG or PNG, as image_transport's plugin `compressed` does"
 
 
-def decompress(message: CompressedImage) -> np.ndarray:
-    """Return the picture (height, width, 3) uint8 RGB of a JPEG or PNG; InputError otherwise."""
+def decompress(message: CompressedImage, bits: BitsInUse | None = None) -> np.ndarray:
+    """Return the image (height, width, 3) uint8 RGB of a JPEG, PNG or TIFF; InputError otherwise.
+
+    image_transport writes `ENCODING; jpeg compressed TARGET`: the raw image's encoding, and the one
+    it was converted to first.  Without a target the values are the raw image's as they were, Bayer
+    mosaics and rgb8 in their own order, although files hold BGR by OpenCV's convention.  Drivers
+    and old versions write `jpeg` or `png` alone: then the file means what it says.
+    bits: as in `to_rgb`.
+    """
+    what = f"compressed image of format {message.format!r}, {len(message.data)} bytes,"
+    if _NO_PICTURE.search(message.format):
+        raise InputError(f"{what} is no colour or grey image; {_REMEDY}")
+    name, _, codec = (part.strip() for part in message.format.lower().partition(";"))
+    target = codec.rpartition("compressed")[2].strip()
+    # A camera's image is as its calibration says, whatever an orientation tag claims.
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     data = np.frombuffer(message.data, np.uint8)
-    # A camera's picture is as its calibration says, whatever an orientation tag claims.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        picture = cv2.imdecode(data, flags) if data.size else None
+        image = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:  # a header that claims more pixels than OpenCV allows
-        picture = None
-    if picture is None:
-        raise InputError(
-            f"compressed image of format {message.format!r}, {data.size} bytes, "
-            "cannot be decoded; publish JPEG or PNG"
-        )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        image = None
+    if image is None or max(image.shape) > LONGEST_SIDE_PX:
+        raise InputError(f"{what} cannot be decoded; {_REMEDY}")
+    if image.dtype not in (np.uint8, np.uint16) or name in ("16uc1", "32fc1"):
+        raise InputError(f"{what} is no colour or grey image; {_REMEDY}")
+    if image.dtype == np.uint8 and name.endswith("16"):
+        image = image.astype(np.uint16) * 257  # JPEG kept the highest 8 bits, in use or not
+    if image.dtype == np.uint16:
+        image = (bits or BitsInUse()).to_8_bits(image)
+    if image.ndim == 2:
+        layout = "mono" if target.startswith("mono") else name.rstrip("0123456789")
+        encoding = _DEEP[layout if layout in _MOSAICS else "mono"]
+    else:
+        layout = "rgb" if (target or name).startswith("rgb") else "bgr"
+        encoding = _DEEP[layout + "a" * (image.shape[2] == 4)]
+    return _converted(image, encoding.to_rgb, what)
 
 
 def to_image(picture: np.ndarray, header: Header) -> Image:

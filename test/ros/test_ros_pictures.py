@@ -11,7 +11,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
-from cmr_ros.ros.pictures import decompress, to_depth, to_image, to_rgb
+from cmr_ros.ros.pictures import (
+    BitsInUse,
+    decompress,
+    to_depth,
+    to_image,
+    to_rgb,
+)
 
 WIDTH, HEIGHT = 64, 48
 
@@ -47,6 +53,11 @@ def packed(encoding: str) -> np.ndarray:
     planes = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).ravel()
     luma = planes[: WIDTH * HEIGHT].reshape(HEIGHT, WIDTH)
     u, v = planes[WIDTH * HEIGHT :].reshape(2, HEIGHT // 2, WIDTH // 2)
+    if encoding == "yuv420":
+        return planes.reshape(-1, WIDTH)
+    if encoding == "nv24":
+        chroma = np.stack([u, v], axis=-1).repeat(2, axis=0).repeat(2, axis=1)
+        return np.concatenate([luma, chroma.reshape(2 * HEIGHT, WIDTH)])
     if encoding in ("nv12", "nv21"):
         chroma = np.stack([u, v] if encoding == "nv12" else [v, u], axis=-1)
         return np.concatenate([luma, chroma.reshape(HEIGHT // 2, WIDTH)])
@@ -72,20 +83,64 @@ def test_plain_encodings_are_exact():
         np.testing.assert_array_equal(to_rgb(image(encoding, data)), rgb, err_msg=encoding)
 
 
-@pytest.mark.parametrize("encoding", ["mono8", "8UC1", "mono16"])
-@pytest.mark.parametrize("is_bigendian", [0, 1])
-def test_grey_pictures(encoding, is_bigendian):
+@pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
+def test_grey_pictures(encoding):
     grey = scene()[..., 0]
-    data = grey
-    if encoding == "mono16":
-        data = (grey.astype(np.uint16) * 256 + 99).astype(">u2" if is_bigendian else "<u2")
-    rgb = to_rgb(image(encoding, data, is_bigendian=is_bigendian))
-    np.testing.assert_array_equal(rgb, np.stack([grey] * 3, axis=-1))
+    np.testing.assert_array_equal(to_rgb(image(encoding, grey)), np.stack([grey] * 3, axis=-1))
+
+
+def in_bits(values: np.ndarray, bits: int, is_bigendian: int) -> np.ndarray:
+    """16-bit values of which the sensor uses so many bits, with noise in the lower ones."""
+    noise = 99 >> (16 - bits)
+    return ((values.astype(np.uint16) << (bits - 8)) + noise).astype(("<u2", ">u2")[is_bigendian])
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_deep_pictures_are_scaled_by_the_bits_in_use(bits, is_bigendian):
+    rgb = scene()
+    for encoding, data in {
+        "mono16": rgb[..., 0],
+        "rgb16": rgb,
+        "bgr16": rgb[..., ::-1],
+        "bayer_rggb16": packed("bayer_rggb8"),
+        "bayer_grbg16": packed("bayer_grbg8"),
+    }.items():
+        found = to_rgb(
+            image(encoding, in_bits(data, bits, is_bigendian), is_bigendian=is_bigendian)
+        )
+        expected = to_rgb(image(encoding.replace("16", "8"), data))
+        np.testing.assert_array_equal(found, expected, err_msg=encoding)
+
+
+def test_brightness_is_steady_while_bits_in_use_only_grow():
+    bits = BitsInUse()
+
+    def brightest(value):
+        grey = np.full((HEIGHT, WIDTH), 40, np.uint16)
+        grey[5, 5] = value
+        found = to_rgb(image("mono16", grey), bits)
+        assert (found[0, 0] == 40 >> max(0, bits._bits - 8)).all()
+        return found.max()
+
+    assert brightest(200) == 200, "8 bits in 16"
+    assert brightest(1023) == 255, "10 bits"
+    assert brightest(200) == 50, "as before, although 8 bits would do"
+    assert brightest(4095) == 255
+    assert brightest(1023) == 63
+
+
+def test_compressed_images_of_a_topic_share_the_bits_in_use():
+    bits = BitsInUse()
+    for value, expected in ((4095, 255), (1023, 63)):
+        data = cv2.imencode(".png", np.full((HEIGHT, WIDTH), value, np.uint16))[1].tobytes()
+        message = CompressedImage(format="mono16; png compressed ", data=data)
+        assert (decompress(message, bits) == expected).all()
 
 
 @pytest.mark.parametrize(
     "encoding",
-    ["yuv422", "uyvy", "yuyv", "yuv422_yuy2", "nv12", "nv21",
+    ["yuv422", "uyvy", "yuyv", "yuv422_yuy2", "nv12", "nv21", "nv24", "yuv420",
      "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"],
 )  # fmt: skip
 def test_sampled_colours_come_back(encoding):
@@ -109,14 +164,60 @@ def test_padded_rows():
     np.testing.assert_array_equal(to_rgb(image("rgb8", padded)), rgb)
 
 
-@pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "", "h264"])
+def test_the_last_rows_padding_and_the_step_may_be_missing():
+    rgb = scene()
+    step = WIDTH * 3 + 20
+    padded = np.zeros((HEIGHT, step), np.uint8)
+    padded[:, : WIDTH * 3] = rgb.reshape(HEIGHT, -1)
+    message = image("rgb8", padded)
+    message.data = message.data[:-20]
+    np.testing.assert_array_equal(to_rgb(message), rgb)
+    for data in (padded, rgb):
+        message = image("rgb8", data)
+        message.step = 0
+        np.testing.assert_array_equal(to_rgb(message), rgb)
+    depth = image("16UC1", np.full((HEIGHT, WIDTH), 1500, "<u2"))
+    depth.step = 0
+    assert to_depth(depth) == pytest.approx(1.5)
+
+
+def test_data_after_the_image_are_ignored():
+    message = image("bgr8", scene()[..., ::-1])
+    message.data.frombytes(bytes(4096))
+    np.testing.assert_array_equal(to_rgb(message), scene())
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "8UC3", "bgr8"])
+def test_rgb8_is_not_copied(encoding):
+    message = image(encoding, scene())
+    shared = np.shares_memory(to_rgb(message), np.frombuffer(message.data, np.uint8))
+    assert shared == (encoding == "rgb8")
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "", "h264", "8UC2"])
 def test_unknown_encoding_is_named(encoding):
     with pytest.raises(InputError, match=repr(encoding)):
         to_rgb(image(encoding, scene()))
 
 
 @pytest.mark.parametrize(
-    "fields", [{"height": 49}, {"step": 191}, {"width": 65}, {"width": 0}, {"height": 0}]
+    "fields",
+    [
+        {"height": 49},
+        {"step": 191},
+        {"width": 65},
+        {"width": 0},
+        {"height": 0},
+        {"step": 0, "height": 24},
+        {"step": 0, "height": 50},
+        {"step": 0, "height": 0},
+        {"width": 2**32 - 1, "height": 2**32 - 1, "step": 2**32 - 1},
+        {"width": 2**31, "height": 2**31, "step": 0},
+        {"step": 2**32 - 1},
+        {"width": 40000, "height": 1, "encoding": "mono8", "step": 0},
+        {"encoding": "mono8", "step": 0},
+        {"encoding": "nv12", "height": 1, "width": 1, "step": 1},
+    ],
 )
 def test_sizes_that_do_not_fit_are_named(fields):
     message = image("rgb8", scene())
@@ -136,6 +237,103 @@ def test_compressed(suffix):
     data = cv2.imencode(suffix, scene()[..., ::-1])[1]
     message = CompressedImage(format="rgb8; jpeg compressed bgr8", data=data.tobytes())
     assert np.abs(decompress(message).astype(int) - scene()).mean() < (1 if suffix == ".png" else 4)
+
+
+def test_odd_sizes_of_paired_chroma_never_end_in_another_error():
+    for encoding in ("nv12", "nv21", "nv24", "yuv420", "yuyv", "uyvy"):
+        for width, height in ((1, 1), (2, 1), (1, 2), (3, 2), (2, 3), (63, 47)):
+            data = np.zeros(4 * width * height, np.uint8)
+            message = image(encoding, data, step=width * 2, width=width, height=height)
+            if encoding[:2] in ("nv", "yu") and encoding != "yuyv":
+                message.step = width
+            try:
+                assert to_rgb(message).shape == (height, width, 3)
+            except InputError as error:
+                assert f"{width}x{height} {encoding!r}" in str(error)
+
+
+def coded(suffix: str, data: np.ndarray) -> bytes:
+    """A file of values in OpenCV's order."""
+    return cv2.imencode(suffix, data)[1].tobytes()
+
+
+RGB, BGR = scene(), scene()[..., ::-1]
+GREY = cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY)
+AS_GREY = np.stack([GREY] * 3, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "format, data, expected",
+    [
+        # Alone, the file means what it says.
+        ("jpeg", coded(".jpg", BGR), RGB),
+        ("jpg", coded(".jpg", BGR), RGB),
+        ("png", coded(".png", BGR), RGB),
+        ("", coded(".png", BGR), RGB),
+        ("png", coded(".png", GREY), AS_GREY),
+        ("png", coded(".png", cv2.cvtColor(BGR, cv2.COLOR_BGR2BGRA)), RGB),
+        # As image_transport writes them.
+        ("rgb8; jpeg compressed bgr8", coded(".jpg", BGR), RGB),
+        ("bgr8; jpeg compressed bgr8", coded(".jpg", BGR), RGB),
+        ("bgra8; jpeg compressed bgr8", coded(".jpg", BGR), RGB),
+        ("yuv422_yuy2; jpeg compressed bgr8", coded(".jpg", BGR), RGB),
+        ("mono8; jpeg compressed mono8", coded(".jpg", GREY), AS_GREY),
+        ("8UC1; jpeg compressed mono8", coded(".jpg", GREY), AS_GREY),
+        ("bayer_rggb8; jpeg compressed mono8", coded(".jpg", GREY), AS_GREY),
+        ("bayer_rggb8; jpeg compressed bgr8", coded(".jpg", BGR), RGB),
+        ("rgb8; png compressed bgr8", coded(".png", BGR), RGB),
+        ("bgr16; png compressed bgr16", coded(".png", BGR.astype(np.uint16) << 8), RGB),
+        ("mono8; png compressed ", coded(".png", GREY), AS_GREY),
+        ("mono16; png compressed ", coded(".png", GREY.astype(np.uint16) << 4), AS_GREY),
+        # 12 of 16 bits, of which 8-bit JPEG keeps 4.
+        ("mono16; jpeg compressed mono8", coded(".jpg", GREY >> 4), AS_GREY),
+        # Without a target: the raw image's values as they were.
+        ("rgb8; png compressed", coded(".png", RGB), RGB),
+        ("rgb8; png compressed ", coded(".png", RGB), RGB),
+        ("rgb8; jpeg compressed", coded(".jpg", RGB), RGB),
+        ("bgr8; jpeg compressed", coded(".jpg", BGR), RGB),
+        ("bgr8; tiff compressed ", coded(".tiff", BGR), RGB),
+        ("rgb8; tiff compressed ", coded(".tiff", RGB), RGB),
+        ("rgba8; png compressed ", coded(".png", cv2.cvtColor(RGB, cv2.COLOR_RGB2RGBA)), RGB),
+        ("bgr8; png compressed rgb8", coded(".png", RGB), RGB),
+    ],
+)  # fmt: skip
+def test_compressed_images_mean_what_their_format_says(format, data, expected):
+    found = decompress(CompressedImage(format=format, data=data)).astype(int)
+    tolerance = 9 if ">> 4" in format or format == "mono16; jpeg compressed mono8" else 4
+    assert np.abs(found - expected).mean() < (tolerance if "j" in format else 0.001)
+
+
+@pytest.mark.parametrize("pattern", ["bayer_rggb", "bayer_bggr", "bayer_gbrg", "bayer_grbg"])
+@pytest.mark.parametrize("codec", ["jpeg compressed bgr8", "png compressed", "jpeg compressed "])
+def test_compressed_mosaics_become_colours(pattern, codec):
+    data = coded(".png" if "png" in codec else ".jpg", packed(f"{pattern}8"))
+    if "png" in codec:  # 12 bits of 16 by another name
+        deep = coded(".png", packed(f"{pattern}8").astype(np.uint16) << 4)
+        found = decompress(CompressedImage(format=f"{pattern}16; {codec}", data=deep))
+        assert np.abs(found.astype(int) - RGB)[2:-2, 2:-2].mean() < 4
+    found = decompress(CompressedImage(format=f"{pattern}8; {codec}", data=data))
+    assert np.abs(found.astype(int) - RGB)[2:-2, 2:-2].mean() < (4 if "png" in codec else 12)
+
+
+@pytest.mark.parametrize(
+    "format",
+    ["16UC1; compressedDepth png", "32FC1; compressedDepth", "16UC1; compressedDepth rvl",
+     "theora", "zstd", "h264", "rgb8; hevc", "16UC1; png compressed ", "32FC1; tiff compressed "],
+)  # fmt: skip
+def test_what_is_no_picture_gets_one_sentence(format):
+    code = coded(".png", np.full((9, 9), 700, np.uint16))
+    if "tiff" in format:
+        code = coded(".tiff", np.full((9, 9), 0.7, np.float32))
+    with pytest.raises(InputError, match="is no colour or grey image; publish JPEG") as error:
+        decompress(CompressedImage(format=format, data=bytes(12 * ("Depth" in format)) + code))
+    assert repr(format) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_compressed_images_too_long_for_a_warp_are_named():
+    data = coded(".png", np.zeros((2, 40000), np.uint8))
+    with pytest.raises(InputError, match="'png'.*cannot be decoded"):
+        decompress(CompressedImage(format="png", data=data))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\xff\xd8\xff\xe0 truncated"])
@@ -160,6 +358,7 @@ def test_depth_in_millimetres_and_metres(is_bigendian, padding):
     order = ">" if is_bigendian else "<"
     for encoding, data in {
         "16UC1": np.round(1000 * depth_m).astype(f"{order}u2"),
+        "mono16": np.round(1000 * depth_m).astype(f"{order}u2"),
         "32FC1": depth_m.astype(f"{order}f4"),
     }.items():
         rows = np.ascontiguousarray(data).view(np.uint8).reshape(HEIGHT, -1)
@@ -175,7 +374,7 @@ def test_unknown_depth_stays_unknown():
     assert not to_depth(image("16UC1", np.zeros((HEIGHT, WIDTH), np.uint16))).any()
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "mono16", "", "32FC3"])
+@pytest.mark.parametrize("encoding", ["rgb8", "mono8", "", "32FC3"])
 def test_what_is_no_depth_is_named(encoding):
     with pytest.raises(InputError, match=f"{encoding!r}.*16UC1.*32FC1"):
         to_depth(image(encoding, scene()))
