@@ -71,7 +71,7 @@ class _Run:
         self.setting, self.folder = setting, setting.scratch
         cores = len(os.sched_getaffinity(0))
         if setting.rehearse:
-            self.sizes = Sizes(held_out=4, most=16, shard=8, jobs=2, batch=8, workers=0)
+            self.sizes = Sizes(held_out=4, most=8, shard=8, jobs=1, batch=4, workers=0)
         else:
             room = shutil.disk_usage("/dev/shm").free // _WORKER_BYTES
             workers = max(0, min(cores - 2, room))
@@ -130,7 +130,7 @@ class _Run:
             "warmup_steps": min(100, images // sizes.batch),
         }  # fmt: skip
         if self.setting.rehearse:
-            changes["threads"] = 1
+            changes |= {"threads": 1, "precision": "fp32"}
         command = ["train", PLAN]
         for name, value in changes.items():
             command += ["--set", f"{name}={value}"]
