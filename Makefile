@@ -31,7 +31,7 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo test weights parameters lint clean
+.PHONY: help setup demo test weights parameters peers lint clean
 
 help:
 	@echo 'make demo    play a recording through the real node; images and meshes in demo_out/'
@@ -42,6 +42,7 @@ help:
 	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
 	@echo 'make parameters'
 	@echo '             render config/hand.yaml and the table of docs/ros.md from the code'
+	@echo 'make peers   install what `cmr evaluate --peer` runs, in an environment of its own'
 	@echo 'make lint    check style and types'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
@@ -76,6 +77,8 @@ data/landmark_full.onnx: | $(VENV)/.train
 
 parameters: setup
 	$(BIN)/python -m cmr_ros.ros.parameter_docs
+
+peers: $(VENV)/.peers
 
 lint: $(BIN)/ruff $(BIN)/mypy $(VENV)/.build
 	$(BIN)/ruff check .
@@ -120,6 +123,12 @@ $(VENV)/.train: $(VENV)/.setup $(VENV)/.torch
 
 $(VENV)/.torch: | $(BIN)/python
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet $(TORCH)
+	@touch $@
+
+$(VENV)/.peers: cmr_ros/evaluation/peers.py | $(VENV)/.setup
+	$(BIN)/python -m venv $(VENV)/peers
+	$(BIN)/python -c 'from cmr_ros.evaluation.peers import MEDIAPIPE; print(MEDIAPIPE)' > $@.txt
+	$(VENV)/peers/bin/pip install --quiet -r $@.txt
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from cmr_ros.errors import InputError
@@ -12,6 +18,10 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Cues
 from cmr_ros.registration import RootEstimate, register
 
+#: Where peers are installed, and what is.
+PREFIX = Path(sys.prefix) / "peers"
+MEDIAPIPE = "mediapipe>=0.10.14,<0.10.30"
+_REMEDY = f"`make peers`, or python3 -m venv {PREFIX} && {PREFIX}/bin/pip install '{MEDIAPIPE}'"
 _SIZE_PX = 224
 #: Side of the crop that registration works in, over that of the joints' box; nothing is cut out.
 _MARGIN = 1.5
@@ -21,42 +31,41 @@ class MediaPipe:
     """MediaPipe Hands, full model, on single pictures: 2D joints and a root-relative hand.
 
     Zhang et al., arXiv 2006.10214.  It predicts neither its joints' quality nor a silhouette,
-    so the joints alone, all alike, place the hand.  Raises InputError where it is not installed.
+    so the joints alone, all alike, place the hand.  It requires an older numpy than OpenCV 5, so
+    it runs in an environment of its own.  Raises InputError where that is missing.
     """
 
     def __init__(self):
-        try:
-            import mediapipe
-        except ModuleNotFoundError as error:
-            if error.name != "mediapipe":
-                raise
-            raise InputError(
-                "the peer 'mediapipe' is not installed; in an environment of its own, for it needs "
-                "an older numpy: pip install 'cmr_ros[evaluate,cpu,peers]'"
-            ) from None
-        self._hands = mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=2)
+        python = PREFIX / "bin/python"
+        if not python.exists():
+            raise InputError(f"the peer 'mediapipe' is not installed; {_REMEDY}")
+        # Isolated: what PYTHONPATH brings into this process is not for that one.
+        command = [python, "-I", Path(__file__).with_name("mediapipe_hands.py")]
+        quiet = os.environ | {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet
+        )
 
     def __call__(self, sample: Sample) -> list[Answer]:
         """Return the hands it sees."""
-        picture, camera = sample.picture(), sample.camera
-        seen = self._hands.process(picture)
-        found = zip(
-            seen.multi_hand_landmarks or (),
-            seen.multi_hand_world_landmarks or (),
-            seen.multi_handedness or (),
-            strict=True,
-        )
+        camera = sample.camera
         answers = []
-        for landmarks, world, side in found:
+        for seen in self._hands(sample.picture()):
             # Its coordinates run from edge to edge, and its names are those of a mirror's picture.
-            shares = np.array([[point.x, point.y] for point in landmarks.landmark])
-            joints_px = shares * [camera.width, camera.height] - 0.5
-            joints_m = np.array([[point.x, point.y, point.z] for point in world.landmark])
-            label = side.classification[0]
-            hand = Handedness.RIGHT if label.label == "Left" else Handedness.LEFT
-            answer = place(joints_m, joints_px, camera, float(label.score), hand)
+            joints_px = np.array(seen["landmarks"]) * [camera.width, camera.height] - 0.5
+            side = Handedness.RIGHT if seen["label"] == "Left" else Handedness.LEFT
+            answer = place(np.array(seen["world_m"]), joints_px, camera, seen["score"], side)
             answers += [answer] if answer else []
         return answers
+
+    def _hands(self, picture: np.ndarray) -> list[dict]:
+        """Return what the process answers to a picture; its errors go to the terminal."""
+        try:
+            self._process.stdin.write(b"%d %d\n" % picture.shape[:2] + picture.tobytes())
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+        except (OSError, ValueError):
+            raise InputError(f"the peer 'mediapipe' does not run, see above; {_REMEDY}") from None
 
 
 def place(
