@@ -266,10 +266,10 @@ class HandPipeline:
 def _check(picture: np.ndarray, camera: Camera, depth_m: np.ndarray | None) -> None:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise InputError(
-            f"picture: {picture.dtype} array of shape {picture.shape}; expected RGB uint8 "
+            f"image: {picture.dtype} array of shape {picture.shape}; expected RGB uint8 "
             "(height, width, 3)"
         )
-    for name, array in (("picture", picture), ("depth picture", depth_m)):
+    for name, array in (("image", picture), ("depth image", depth_m)):
         if array is not None and array.shape[:2] != (camera.height, camera.width):
             raise InputError(
                 f"{name} {'x'.join(map(str, array.shape[1::-1]))}: its camera is "

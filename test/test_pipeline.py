@@ -333,7 +333,7 @@ def test_a_depth_picture_settles_the_depth(pipeline, scene):
     assert "depth" in deeper.registration
     assert hand.joints_m[0, 2] < deeper.joints_m[0, 2]
     assert deeper.root_covariance_m2[2, 2] < hand.root_covariance_m2[2, 2]
-    with pytest.raises(InputError, match="depth picture 4x3"):
+    with pytest.raises(InputError, match="depth image 4x3"):
         pipeline(picture, camera, depth_m=np.zeros((3, 4)))
 
 

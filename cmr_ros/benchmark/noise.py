@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.benchmark.coverage import RADIUS_90, coverage_90
 from cmr_ros.errors import InputError
 from cmr_ros.hand import Cues
 from cmr_ros.model import weights
@@ -23,8 +24,6 @@ from cmr_ros.synthesis.shards import Shards
 
 _BATCH = 20
 _FEWEST = 100
-#: Radius that holds 90 % of a Gaussian of unit deviation, in one, two and three dimensions.
-_RADIUS_90 = (1.6449, 2.1460, 2.5003)
 _UNKNOWN = HandSize(deviation=np.inf)
 
 
@@ -132,7 +131,7 @@ def measure_noise(views: Views) -> Noise:
 
 def _beyond(distances: np.ndarray, dimensions: int, variance: float) -> float:
     """Return the deviation that explains distances besides a variance that is known."""
-    deviation = np.percentile(distances, 90) / _RADIUS_90[dimensions - 1]
+    deviation = np.percentile(distances, 90) / RADIUS_90[dimensions - 1]
     return float(np.sqrt(max(deviation**2 - variance, 0.0)))
 
 
@@ -146,7 +145,6 @@ def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -
     ]
     error_m, covariance_m2, depth_m = map(np.array, zip(*pairs, strict=True))
     length_mm = 1e3 * np.linalg.norm(error_m, axis=1)
-    squared = (error_m * np.linalg.solve(covariance_m2, error_m[..., None])[..., 0]).sum(1)
     return {
         "pictures": len(answers),
         "failures": len(answers) - len(pairs),
@@ -154,7 +152,7 @@ def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -
         "root_median_mm": float(np.median(length_mm)),
         "root_p90_mm": float(np.percentile(length_mm, 90)),
         "depth_bias": float((error_m[:, 2] / depth_m).mean()),
-        "coverage_90": float((squared <= _RADIUS_90[2] ** 2).mean()),
+        "coverage_90": coverage_90(error_m, covariance_m2),
     }
 
 

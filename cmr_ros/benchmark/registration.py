@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.benchmark.cases import KINDS, SIZE_PX, Cases, load_cases
+from cmr_ros.benchmark.coverage import coverage_90
 from cmr_ros.benchmark.simulate import simulate_cases
 from cmr_ros.registration import SCHEMES, RootEstimate, register
 
-#: Squared Mahalanobis radius that holds 90 % of a Gaussian in three dimensions.
-_CHI2_90 = 6.2514
 _REPEATS = 5
 #: Hands a call while timing; batching is what the registration is made for.
 _TIMED_BATCH = 6
@@ -65,12 +64,13 @@ def measure(cases: Cases) -> dict:
         answers = register_cases(cases, scheme)
         found = np.array([isinstance(answer, RootEstimate) for answer in answers])
         roots = np.full((len(cases), 3), np.nan)
-        roots[found] = [
-            answer.translation_m for answer in answers if isinstance(answer, RootEstimate)
-        ]
+        placed = [answer for answer in answers if isinstance(answer, RootEstimate)]
+        roots[found] = [answer.translation_m for answer in placed]
         schemes[scheme] = {"root_error_mm": _errors(roots, cases), "failures": int((~found).sum())}
         if scheme == SCHEMES[0]:
-            schemes[scheme]["coverage_90"] = _coverage(answers, found, cases)
+            covariances = np.array([answer.covariance_m2 for answer in placed])
+            errors = (roots - cases.roots_m)[found]
+            schemes[scheme]["coverage_90"] = coverage_90(errors, covariances)
     report = {
         "cases": len(cases),
         **schemes.pop(SCHEMES[0]),
@@ -95,15 +95,6 @@ def _errors(roots_m: np.ndarray, cases: Cases) -> dict:
             for kind in np.unique(cases.kinds)
         },
     }
-
-
-def _coverage(answers: list, found: np.ndarray, cases: Cases) -> float:
-    """Return the part of true roots inside the estimates' 90 % ellipsoids."""
-    inside = []
-    for answer, truth in zip(np.array(answers, object)[found], cases.roots_m[found], strict=True):
-        error = answer.translation_m - truth
-        inside.append(error @ np.linalg.solve(answer.covariance_m2, error) <= _CHI2_90)
-    return float(np.mean(inside))
 
 
 def _milliseconds(cases: Cases, batch: int) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 
 #: Larger than any template: a file that big is none.
-_MAX_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 _RECONSTRUCT = np.ndarray(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
 _HARMLESS = {
@@ -110,9 +110,9 @@ def read_npz(
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError(f"{path}: a single array, not an .npz of several; {remedy}")
             # What is not compressed is as large as its file: no small file unpacks to it.
-            allowed = max(_MAX_BYTES, Path(path).stat().st_size)
+            allowed = max(MAX_BYTES, Path(path).stat().st_size)
             if sum(info.file_size for info in file.zip.infolist()) > allowed:
-                raise InputError(f"{path}: unpacks to over {_MAX_BYTES >> 20} MiB; {remedy}")
+                raise InputError(f"{path}: unpacks to over {MAX_BYTES >> 20} MiB; {remedy}")
             return {name: file[name] for name in (file.files if names is None else names)}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}") from None
@@ -128,8 +128,8 @@ def read_pickle(path: Path | str) -> dict[str, Any]:
     Raises InputError for a file that is missing, damaged, too large, or wants to run code.
     """
     try:
-        if Path(path).stat().st_size > _MAX_BYTES:
-            raise InputError(f"larger than {_MAX_BYTES >> 20} MiB")
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
         with open(path, "rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
     except FileNotFoundError:

@@ -197,7 +197,7 @@ class CropCamera:
         """Return the crop (size, size[, channels]) of the camera's image, black outside it."""
         if picture.shape[:2] != (self.source.height, self.source.width):
             raise InputError(
-                f"picture {picture.shape[1]}x{picture.shape[0]}: its camera is "
+                f"image {picture.shape[1]}x{picture.shape[0]}: its camera is "
                 f"{self.source.width}x{self.source.height}; give the matching CameraInfo"
             )
         # A crop much smaller than its region is cut finer and averaged, or it would alias.

@@ -64,7 +64,7 @@ class PalmDetector:
         inputs = self._session.get_inputs()[0]
         if inputs.name != "image" or inputs.shape[1:] != [_INPUT_SIZE, _INPUT_SIZE, 3]:
             raise InputError(f"{path}: not the palm detector; `cmr import-mediapipe` makes it")
-        self._anchors = _anchors()
+        self._anchors = anchor_centers()
         self._min_score = min_score
 
     def __call__(self, picture: np.ndarray, window: Window | None = None) -> list[Detection]:
@@ -72,7 +72,7 @@ class PalmDetector:
 
         window: by default the whole picture; it must share pixels with the picture.
         """
-        image, to_picture = _letterbox(
+        image, to_picture = letterbox(
             picture, window or Window.around(picture.shape[1], picture.shape[0])
         )
         boxes, scores = self._session.run(
@@ -80,13 +80,13 @@ class PalmDetector:
         )
         scores = 1 / (1 + np.exp(-np.clip(scores[0, :, 0], -100, 100)))
         likely = scores >= self._min_score
-        points = _decode(boxes[0, likely], self._anchors[likely])
-        palms = _suppress(points, scores[likely])
+        points = decode_palms(boxes[0, likely], self._anchors[likely])
+        palms = suppress(points, scores[likely])
         scale, offset = to_picture
-        return [Detection(_region(palm * scale + offset), score) for palm, score in palms]
+        return [Detection(hand_region(palm * scale + offset), score) for palm, score in palms]
 
 
-def _anchors() -> np.ndarray:
+def anchor_centers() -> np.ndarray:
     """Return the anchors (2016, 2) in input pixels: the centres of all cells, row by row."""
     anchors = []
     for side, per_cell in _MAPS:
@@ -96,7 +96,7 @@ def _anchors() -> np.ndarray:
     return np.concatenate(anchors)
 
 
-def _letterbox(picture: np.ndarray, window: Window) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
+def letterbox(picture: np.ndarray, window: Window) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
     """Return the window as the detector's square, black beyond the picture, and the way back.
 
     The way back is a scale and an offset (2,) from the square's continuous coordinates, in which
@@ -120,7 +120,7 @@ def _letterbox(picture: np.ndarray, window: Window) -> tuple[np.ndarray, tuple[f
     return square, (1 / scale, low - at / scale - 0.5)
 
 
-def _decode(raw: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+def decode_palms(raw: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """Return points (N, 9, 2) in input pixels: the box's two corners, then seven key points."""
     raw = raw.reshape(-1, 9, 2).astype(np.float64)
     center, half = raw[:, 0] + anchors, raw[:, 1] / 2
@@ -128,10 +128,10 @@ def _decode(raw: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     return np.concatenate([(center - half)[:, None], (center + half)[:, None], keypoints], axis=1)
 
 
-def _suppress(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
+def suppress(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
     """Return one set of points (9, 2) per palm, best first: the mean of all that overlap the best.
 
-    Weighted non-maximum suppression; points (N, 9, 2) as from `_decode`, scores (N,).
+    Weighted non-maximum suppression; points (N, 9, 2) as from `decode_palms`, scores (N,).
     """
     palms = []
     order = np.argsort(-scores, kind="stable")
@@ -153,7 +153,7 @@ def _iou(palm: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / np.maximum((palm[1] - palm[0]).prod() + areas - shared, 1e-9)
 
 
-def _region(palm: np.ndarray) -> Region:
+def hand_region(palm: np.ndarray) -> Region:
     """Return the region of the hand whose palm has these points (9, 2), fingers up."""
     low, high, *keypoints = palm
     x, y = keypoints[_MIDDLE_MCP] - keypoints[_WRIST]

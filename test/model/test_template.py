@@ -117,7 +117,7 @@ def test_damaged_files_are_refused(egg, tmp_path):
 
 
 def test_archives_that_unpack_to_far_more_than_themselves_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("cmr_ros.files.untrusted._MAX_BYTES", 1 << 16)
+    monkeypatch.setattr("cmr_ros.files.untrusted.MAX_BYTES", 1 << 16)
     np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(1 << 16))
     with pytest.raises(InputError, match="unpacks to over.*render it again"):
         read_npz(tmp_path / "bomb.npz", "render it again")

@@ -11,11 +11,11 @@ from cmr_ros.model import weights
 from cmr_ros.tracking.detection import (
     PalmDetector,
     Window,
-    _anchors,
-    _decode,
-    _letterbox,
-    _region,
-    _suppress,
+    anchor_centers,
+    decode_palms,
+    hand_region,
+    letterbox,
+    suppress,
 )
 from support.shared import SHARED
 
@@ -39,7 +39,7 @@ def palm(center, side, up=(0.0, -1.0)):
 
 
 def test_anchors_are_the_cells_of_both_maps():
-    anchors = _anchors()
+    anchors = anchor_centers()
     assert anchors.shape == (2016, 2)
     np.testing.assert_array_equal(anchors[:4], [[4, 4], [4, 4], [12, 4], [12, 4]])
     np.testing.assert_array_equal(anchors[2 * 24 * 24 : 2 * 24 * 24 + 7], [[8, 8]] * 6 + [[24, 8]])
@@ -49,20 +49,20 @@ def test_anchors_are_the_cells_of_both_maps():
 def test_decoding_turns_offsets_and_sizes_into_corners():
     raw = np.zeros((1, 18))
     raw[0, :6] = [1, 2, 10, 20, -3, 5]
-    points = _decode(raw, np.array([[100.0, 50.0]]))[0]
+    points = decode_palms(raw, np.array([[100.0, 50.0]]))[0]
     np.testing.assert_array_equal(points[:3], [[96, 42], [106, 62], [97, 55]])
 
 
 def test_overlapping_palms_are_averaged_by_their_scores():
     near = [palm((50, 50), 20), palm((53, 50), 20), palm((120, 50), 20)]
-    palms = _suppress(np.stack(near), np.array([0.6, 0.9, 0.7]))
+    palms = suppress(np.stack(near), np.array([0.6, 0.9, 0.7]))
     assert [score for _, score in palms] == [0.9, 0.7]
     center = palms[0][0][:2].mean(axis=0)
     np.testing.assert_allclose(center, [(0.6 * 50 + 0.9 * 53) / 1.5, 50])
 
 
 def test_suppression_ends_for_boxes_without_area():
-    assert len(_suppress(np.zeros((3, 9, 2)), np.full(3, 0.9))) == 3
+    assert len(suppress(np.zeros((3, 9, 2)), np.full(3, 0.9))) == 3
 
 
 @pytest.mark.parametrize("size", [(480, 640), (640, 480), (100, 1000), (50, 60), (192, 192)])
@@ -71,7 +71,7 @@ def test_letterboxed_places_lead_back_into_the_picture(size):
     picture = np.zeros((*size, 3), np.uint8)
     block = max(size) // 64
     picture[y - block : y + block + 1, x - block : x + block + 1] = 255
-    square, (scale, offset) = _letterbox(picture, Window.around(*picture.shape[1::-1]))
+    square, (scale, offset) = letterbox(picture, Window.around(*picture.shape[1::-1]))
     assert square.shape == (192, 192, 3)
     weight = square[..., 0].astype(float)
     grid = np.arange(192) + 0.5  # the centre of the first input pixel lies at 0.5
@@ -80,10 +80,10 @@ def test_letterboxed_places_lead_back_into_the_picture(size):
 
 
 def test_regions_follow_mediapipes_rule():
-    region = _region(palm((100, 100), 40))
+    region = hand_region(palm((100, 100), 40))
     assert region.size_px == pytest.approx(2.6 * 40) and region.rotation_rad == 0
     np.testing.assert_allclose(region.center_px, (100, 80))
-    region = _region(palm((100, 100), 40, up=(1.0, 0.0)))
+    region = hand_region(palm((100, 100), 40, up=(1.0, 0.0)))
     assert region.rotation_rad == pytest.approx(np.pi / 2)
     np.testing.assert_allclose(region.center_px, (120, 100))
 
