@@ -25,7 +25,7 @@ def add_arguments(parser) -> None:
         "--camera-info",
         type=Path,
         metavar="FILE",
-        help="YAML of camera_calibration or of a CameraInfo message, or JSON with K",
+        help="calibration: camera_calibration, a dump of camera_info, OpenCV, Kalibr, RealSense, K",
     )
     camera.add_argument(
         "--hfov",

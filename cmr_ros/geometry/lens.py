@@ -46,8 +46,12 @@ def lens(name: str, coefficients: np.ndarray) -> tuple[str, np.ndarray]:
         )
     if not coefficients.any():
         return (model, np.zeros(4)) if model == "equidistant" else ("", np.zeros(0))
-    if not alias and coefficients.size in _POLYNOMIAL[1:]:
-        model = "plumb_bob"  # no name is needed to know: an equidistant lens has 4
+    if not alias and coefficients.size == 4:
+        raise InputError(
+            "4 distortion coefficients without a model may be plumb_bob or equidistant; name it"
+        )
+    if not alias and coefficients.size in _POLYNOMIAL:
+        model = "plumb_bob"
     if model == "equidistant" and coefficients.size == 8 and not coefficients[[2, 3, 6, 7]].any():
         coefficients = coefficients[[0, 1, 4, 5]]  # Orbbec: k1 k2 p1 p2 k3 k4 k5 k6
     used = np.flatnonzero(coefficients)[-1] + 1

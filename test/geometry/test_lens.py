@@ -87,7 +87,7 @@ def test_an_equidistant_lens_of_zeros_stays_one(name, count):
         ("equidistant", K8[:3], "3 coefficients"),
         ("none", K8[:5], "'none' does not take"),
         ("pinhole", K8[:4], "'pinhole' does not take"),
-        ("", K8[:4], "'' does not take"),
+        ("", K8[:4], "without a model may be plumb_bob or equidistant"),
         ("Inverse Brown Conrady", K8[:5], "'Inverse Brown Conrady' does not take"),
         ("fov", [0.9], "'fov': known are plumb_bob, rational_polynomial, equidistant"),
         ("mystery", [], "'mystery': known are"),
