@@ -1,13 +1,11 @@
 """Pictures from messages: every encoding, against an independent library and by hand."""
 
-from array import array
-
 import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
@@ -18,54 +16,7 @@ from cmr_ros.ros.pictures import (
     to_image,
     to_rgb,
 )
-
-WIDTH, HEIGHT = 64, 48
-
-
-def scene() -> np.ndarray:
-    """A smooth picture of many colours, RGB: chroma sampled in pairs loses little of it."""
-    x, y = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
-    return (255 * np.stack([x, y, 0.5 + 0.4 * np.sin(4 * x)], axis=-1)).astype(np.uint8)
-
-
-def image(encoding, data, step=None, width=WIDTH, height=HEIGHT, **fields) -> Image:
-    data = np.ascontiguousarray(data)
-    step = step or data.nbytes // data.shape[0]
-    message = Image(encoding=encoding, width=width, height=height, step=step, **fields)
-    message.data = array("B", data.tobytes())
-    return message
-
-
-def packed(encoding: str) -> np.ndarray:
-    rgb = scene()
-    bayer = {
-        "bayer_rggb8": ((0, 1), (1, 2)),
-        "bayer_bggr8": ((2, 1), (1, 0)),
-        "bayer_gbrg8": ((1, 2), (0, 1)),
-        "bayer_grbg8": ((1, 0), (2, 1)),
-    }
-    if encoding in bayer:
-        mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
-        for row, channels in enumerate(bayer[encoding]):
-            for column, channel in enumerate(channels):
-                mosaic[row::2, column::2] = rgb[row::2, column::2, channel]
-        return mosaic
-    planes = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).ravel()
-    luma = planes[: WIDTH * HEIGHT].reshape(HEIGHT, WIDTH)
-    u, v = planes[WIDTH * HEIGHT :].reshape(2, HEIGHT // 2, WIDTH // 2)
-    if encoding == "yuv420":
-        return planes.reshape(-1, WIDTH)
-    if encoding == "nv24":
-        chroma = np.stack([u, v], axis=-1).repeat(2, axis=0).repeat(2, axis=1)
-        return np.concatenate([luma, chroma.reshape(2 * HEIGHT, WIDTH)])
-    if encoding in ("nv12", "nv21"):
-        chroma = np.stack([u, v] if encoding == "nv12" else [v, u], axis=-1)
-        return np.concatenate([luma, chroma.reshape(HEIGHT // 2, WIDTH)])
-    u, v = u.repeat(2, axis=0), v.repeat(2, axis=0)
-    pairs = [u, luma[:, ::2], v, luma[:, 1::2]]
-    if encoding in ("yuyv", "yuv422_yuy2"):
-        pairs = [luma[:, ::2], u, luma[:, 1::2], v]
-    return np.stack(pairs, axis=-1).reshape(HEIGHT, WIDTH, 2)
+from support.camera_images import HEIGHT, WIDTH, coded, image, in_bits, packed, scene
 
 
 def test_plain_encodings_are_exact():
@@ -87,12 +38,6 @@ def test_plain_encodings_are_exact():
 def test_grey_pictures(encoding):
     grey = scene()[..., 0]
     np.testing.assert_array_equal(to_rgb(image(encoding, grey)), np.stack([grey] * 3, axis=-1))
-
-
-def in_bits(values: np.ndarray, bits: int, is_bigendian: int) -> np.ndarray:
-    """16-bit values of which the sensor uses so many bits, with noise in the lower ones."""
-    noise = 99 >> (16 - bits)
-    return ((values.astype(np.uint16) << (bits - 8)) + noise).astype(("<u2", ">u2")[is_bigendian])
 
 
 @pytest.mark.parametrize("is_bigendian", [0, 1])
@@ -250,11 +195,6 @@ def test_odd_sizes_of_paired_chroma_never_end_in_another_error():
                 assert to_rgb(message).shape == (height, width, 3)
             except InputError as error:
                 assert f"{width}x{height} {encoding!r}" in str(error)
-
-
-def coded(suffix: str, data: np.ndarray) -> bytes:
-    """A file of values in OpenCV's order."""
-    return cv2.imencode(suffix, data)[1].tobytes()
 
 
 RGB, BGR = scene(), scene()[..., ::-1]
