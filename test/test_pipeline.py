@@ -69,11 +69,11 @@ def test_a_hand_is_whole(pipeline, scene):
     np.testing.assert_allclose(hand.joints_m, template.joints(hand.vertices_m), atol=1e-6)
     assert 0.5 <= hand.score <= 1
     assert np.all(np.linalg.eigvalsh(hand.root_covariance_m2) > 0)
-    # The doubt is about depth, and the truth lies within it.
+    # Depth is what is uncertain, and the truth lies within it.
     sigma = np.sqrt(np.diag(hand.root_covariance_m2))
     assert sigma[2] > sigma[0] and sigma[2] > sigma[1]
     assert np.all(np.abs(hand.joints_m[0] - truth[0]) < 5 * sigma + 0.005)
-    # Mesh and 2D joints tell of the same hand.
+    # Mesh and 2D joints are of the same hand.
     distance = np.linalg.norm(camera.project(hand.joints_m) - hand.joints_px, axis=-1)
     assert np.median(distance) < 0.05 * hand.region.size_px
 

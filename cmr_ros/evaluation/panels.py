@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
 from cmr_ros.evaluation.measure import Columns
@@ -119,7 +121,7 @@ def _worst(rows: Sequence[tuple[Sample, Answer | None, str]], faces: np.ndarray)
     return figure
 
 
-def _show(axis, picture: np.ndarray, sample: Sample) -> None:
+def _show(axis: Axes, picture: np.ndarray, sample: Sample) -> None:
     """Show a picture around the true hand, which is all of a crop and a part of a full frame."""
     axis.imshow(picture)
     pixels = sample.camera.project(sample.joints_m)
@@ -131,25 +133,28 @@ def _show(axis, picture: np.ndarray, sample: Sample) -> None:
     axis.set(xticks=[], yticks=[])
 
 
-def _silhouette(axis, picture: np.ndarray, sample: Sample, answer: Answer) -> None:
+def _silhouette(axis: Axes, picture: np.ndarray, sample: Sample, answer: Answer) -> None:
     dimmed = picture // 3
     if answer.mask is not None:
         dimmed[answer.mask] = picture[answer.mask] // 2 + np.array([60, 120, 60], np.uint8)
     _show(axis, dimmed, sample)
 
 
-def _skeleton(axis, joints_px: np.ndarray) -> None:
+def _skeleton(axis: Axes, joints_px: np.ndarray) -> None:
     _bones(axis, joints_px, _FINGER_COLORS, 1.6)
     axis.plot(*joints_px.T, ".", color="black", ms=3)
 
 
-def _bones(axis, joints: np.ndarray, colors: Sequence[str], width: float) -> None:
+def _bones(axis: Axes, joints: np.ndarray, colors: Sequence[str], width: float) -> None:
+    """Draw the bones between joints (21, 2) or, on 3D axes, (21, 3)."""
     for joint in range(1, len(joints)):
         ends = joints[[JOINT_PARENTS[joint], joint]]
         axis.plot(*ends.T, color=colors[(joint - 1) // 4], lw=width)
 
 
-def _mesh(axis, flat: np.ndarray, vertices: np.ndarray, faces: np.ndarray, opacity: float) -> None:
+def _mesh(
+    axis: Axes, flat: np.ndarray, vertices: np.ndarray, faces: np.ndarray, opacity: float
+) -> None:
     """Draw the faces of vertices (V, 3), as a camera at the origin sees them, at flat (V, 2)."""
     colors, facing, depths = _shaded(vertices, faces)
     order = np.argsort(-depths)
@@ -168,7 +173,7 @@ def _shaded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     return colors, (normals * centers).sum(axis=1) < 0, centers[:, 2]
 
 
-def _side_view(axis, answer: Answer, faces: np.ndarray) -> None:
+def _side_view(axis: Axes, answer: Answer, faces: np.ndarray) -> None:
     """Draw the mesh as seen from a quarter turn to its right, from far away."""
     turned = (answer.vertices_m - answer.vertices_m.mean(axis=0)) @ _FROM_THE_SIDE.T
     _mesh(axis, turned[:, :2], turned + [0, 0, _FAR_M], faces, 1.0)
@@ -176,7 +181,7 @@ def _side_view(axis, answer: Answer, faces: np.ndarray) -> None:
     axis.set(xlim=(-half, half), ylim=(half, -half), aspect="equal", xticks=[], yticks=[])
 
 
-def _camera_space(axis, sample: Sample, answer: Answer, faces: np.ndarray) -> None:
+def _camera_space(axis: Axes3D, sample: Sample, answer: Answer, faces: np.ndarray) -> None:
     """Draw mesh, joints and camera; the axes are x, z (forward) and -y (up)."""
     vertices, joints = _upright(answer.vertices_m), _upright(answer.joints_m)
     colors = _shaded(answer.vertices_m, faces)[0]

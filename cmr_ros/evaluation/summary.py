@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,8 +128,10 @@ def _by_joint(columns: Columns) -> list[tuple[str, dict[str, float]]]:
     ]
 
 
-def _bins(values, found, by: np.ndarray, edges, unit: str) -> list[tuple[str, dict[str, float]]]:
-    """Return the figures of the pictures whose value of `by` (N,) lies between two edges."""
+def _bins(
+    values: Columns, found: np.ndarray, by: np.ndarray, edges: Sequence[float], unit: str
+) -> list[tuple[str, dict[str, float]]]:
+    """Return the figures of the images whose value of `by` (N,) lies between two edges."""
     rows = []
     for low, high in zip(edges, edges[1:], strict=False):
         last = high == edges[-1]

@@ -132,7 +132,8 @@ def _pivots(vertices: np.ndarray, membership: np.ndarray, joints: np.ndarray) ->
     return weights
 
 
-def _nearest(vertices, point, own, count: int) -> np.ndarray:
+def _nearest(vertices: np.ndarray, point: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices (count,) of the vertices nearest to a point (3,), of the own ones (V,)."""
     candidates = np.flatnonzero(own)
     distance = np.linalg.norm(vertices[candidates] - point, axis=1)
     return candidates[np.argsort(distance)[:count]]

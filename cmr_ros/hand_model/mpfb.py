@@ -85,7 +85,7 @@ def _open(source: Path | str) -> Path | zipfile.Path:
 class _Body:
     """The whole body's mesh, weights and targets."""
 
-    def __init__(self, data):
+    def __init__(self, data: Path | zipfile.Path):
         self.data = data
         vertices, uvs, quads, quad_uvs, groups = _read_obj(data / "3dobjs" / "base.obj")
         self.vertices = _METRES * vertices
@@ -130,7 +130,7 @@ class _Body:
         return offsets
 
     def person(
-        self, sex: str, age: str = "young", muscle="average", weight="average"
+        self, sex: str, age: str = "young", muscle: str = "average", weight: str = "average"
     ) -> np.ndarray:
         """Return the displacement of the mean over ancestries."""
         ancestry = sum(self.target(f"macrodetails/{a}-{sex}-{age}") for a in ANCESTRIES) / 3
@@ -167,7 +167,10 @@ class _Body:
         return modes
 
 
-def _read_obj(path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _read_obj(
+    path: Path | zipfile.Path,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return vertices (V, 3), uvs (T, 2), quads (F, 4) of both, and each quad's group (F,)."""
     vertices, uvs, quads, quad_uvs, groups, group = [], [], [], [], [], ""
     for line in path.read_text().splitlines():
         kind, *values = line.split() or [""]

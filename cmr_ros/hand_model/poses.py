@@ -75,7 +75,7 @@ def clear(joints: np.ndarray) -> np.ndarray:
     return apart & (to_palm > _PALM_CLEARANCE_M)
 
 
-def _coupled(mcp, pip, rng: np.random.Generator) -> np.ndarray:
+def _coupled(mcp: np.ndarray, pip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return flexion (..., 3) with the DIP joint following the PIP joint, as its tendon forces."""
     dip = pip * rng.uniform(0.45, 0.8, np.shape(pip)) + rng.normal(0, 4, np.shape(pip))
     return np.stack([mcp, pip, np.clip(dip, -8, 80)], axis=-1)
@@ -97,7 +97,13 @@ def _free_thumb(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(thumb, [-18, -22, -35, -12, -18], [45, 24, 18, 55, 75])
 
 
-def _finish(flexion, rng: np.random.Generator, thumb=None, spread=None) -> _Angles:
+def _finish(
+    flexion: np.ndarray,
+    rng: np.random.Generator,
+    thumb: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+) -> _Angles:
+    """Return angles with whatever is not given drawn at random, within the joints' limits."""
     count = len(flexion)
     # Bent fingers can hardly spread: their collateral ligaments are taut.
     loose = np.clip(1 - flexion[..., 0] / 70, 0.1, 1)

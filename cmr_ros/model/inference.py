@@ -42,9 +42,9 @@ class Prediction:
 
 
 class Engine(Protocol):
-    """Runs a network: `serving` tells on what, and why not on something asked for earlier."""
+    """Runs a network."""
 
-    serving: str
+    serving: str  # what it runs on, and why not on what was asked for before that
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of normalised pictures (N, 3, S, S)."""

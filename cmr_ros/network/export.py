@@ -153,6 +153,7 @@ def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[s
 
 
 def _has_no_parameter(node) -> bool:
+    """Return whether a node of onnx_ir's graph may be folded: it takes no parameter."""
     return not any(value is not None and value.is_initializer() for value in node.inputs)
 
 

@@ -11,8 +11,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from cmr_ros.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx
 
 #: Opset of the written files: the newest one that tf2onnx knows.
 _OPSET = 15
@@ -94,7 +98,7 @@ def _locate(source: Path, path: str, scratch: Path) -> Path:
         return Path(wheel.extract(path, scratch))
 
 
-def tidy(graph, outputs: tuple[str, ...]) -> None:
+def tidy(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> None:
     """Give inputs and outputs speaking names, and the batch any size, in place.
 
     All else is numbered in the order of its use, so that every conversion gives the same file.
@@ -122,7 +126,7 @@ def tidy(graph, outputs: tuple[str, ...]) -> None:
     graph.initializer.extend(sorted(constants, key=lambda constant: order.index(constant.name)))
 
 
-def split_prelu(graph) -> None:
+def split_prelu(graph: onnx.GraphProto) -> None:
     """Replace each PRelu by convolutions, in place: x + (1 - slope) relu(-x).
 
     onnxruntime computes PRelu outside the blocked layout of its convolutions, and the changes of
@@ -133,7 +137,7 @@ def split_prelu(graph) -> None:
 
     constants = {constant.name: constant for constant in graph.initializer}
 
-    def scale(source: str, factors: np.ndarray, result: str):
+    def scale(source: str, factors: np.ndarray, result: str) -> onnx.NodeProto:
         weights = numpy_helper.from_array(factors.reshape(-1, 1, 1, 1), f"{result}_weights")
         graph.initializer.append(weights)
         return helper.make_node("Conv", [source, weights.name], [result], group=factors.size)
@@ -159,7 +163,8 @@ def split_prelu(graph) -> None:
     graph.initializer.extend(kept)
 
 
-def _free_batch(constant) -> None:
+def _free_batch(constant: onnx.TensorProto) -> None:
+    """Let a shape that spells out a batch of one take any batch."""
     from onnx import numpy_helper
 
     shape = numpy_helper.to_array(constant).copy()

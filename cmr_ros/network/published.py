@@ -68,7 +68,12 @@ def _read_state(path: Path | str) -> dict[str, torch.Tensor]:
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
-def _check_names(path, state, expected: dict[str, tuple], template: HandTemplate) -> None:
+def _check_names(
+    path: Path | str,
+    state: dict[str, torch.Tensor],
+    expected: dict[str, tuple],
+    template: HandTemplate,
+) -> None:
     missing = [key for key in expected if key not in state]
     unexpected = [key for key in state if key not in expected]
     problems = [

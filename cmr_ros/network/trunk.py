@@ -6,6 +6,7 @@ convolutions, padded as TensorFlow's SAME does it.  Weights: Apache-2.0, Google.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -213,7 +214,12 @@ def _read_graph(path: Path | str) -> onnx.GraphProto:
         raise InputError(f"{path}: not an ONNX file ({error})") from None
 
 
-def _state_dict(module: nn.Module, nodes, weights, path) -> dict[str, Tensor]:
+def _state_dict(
+    module: nn.Module,
+    nodes: Sequence[onnx.NodeProto],
+    weights: dict[str, onnx.TensorProto],
+    path: Path | str,
+) -> dict[str, Tensor]:
     """Return the module's state with the weight and bias of each layer taken from its node."""
     from onnx import numpy_helper
 
@@ -235,7 +241,7 @@ def _state_dict(module: nn.Module, nodes, weights, path) -> dict[str, Tensor]:
     return state
 
 
-def _not_landmark_full(path) -> InputError:
+def _not_landmark_full(path: Path | str) -> InputError:
     return InputError(
         f"{path}: not MediaPipe's full landmark network; `cmr import-mediapipe` makes it"
     )

@@ -2,7 +2,7 @@
 
 An axis has two ends, so a shape has 24 extents: its support h(n) = max n.p for outward normals n
 15 degrees apart.  Extents shrink by the same amount when a silhouette is eroded, whatever its
-form, and each tells by itself whether the picture's edge cut it off.
+form, and each shows by itself whether the picture's edge cut it off.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ pictures, without orientation, sent with each picture that shows the whole hand.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -30,6 +30,10 @@ from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
+
+if TYPE_CHECKING:
+    from rosbags.rosbag2 import Writer
+    from rosbags.typesys.store import Typestore
 
 FRAME_ID = "camera_optical_frame"
 RATE_HZ, DURATION_S = 25, 6.0
@@ -134,7 +138,7 @@ def write_recording(studio: Studio, file: Path) -> None:
         file.write_bytes(written.read_bytes())
 
 
-def _write(writer, store, frames) -> None:
+def _write(writer: Writer, store: Typestore, frames: Iterable[Frame]) -> None:
     topics = {
         IMAGE_TOPIC: "sensor_msgs/msg/CompressedImage",
         INFO_TOPIC: "sensor_msgs/msg/CameraInfo",
@@ -160,7 +164,7 @@ def _write(writer, store, frames) -> None:
 class _Messages:
     """Builds the messages of one picture."""
 
-    def __init__(self, store, time_s: float):
+    def __init__(self, store: Typestore, time_s: float):
         self._types = store.types
         self.stamp_ns = _START_S * 10**9 + round(time_s * 1e9)
         stamp = self._new("builtin_interfaces/msg/Time", *divmod(self.stamp_ns, 10**9))

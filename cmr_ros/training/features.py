@@ -79,7 +79,15 @@ def cached(
     return result
 
 
-def _compute(trunk, samples, span: range, target: Path, workers: int, progress) -> None:
+def _compute(
+    trunk: nn.Module,
+    samples: RenderedSamples,
+    span: range,
+    target: Path,
+    workers: int,
+    progress: tqdm,
+) -> None:
+    """Write the features of the samples in a span to a folder, which appears once complete."""
     partial = target.with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What registration is told of a network's prediction."""
+"""What registration takes from a network's prediction."""
 
 import numpy as np
 import pytest
