@@ -60,19 +60,17 @@ def test_deep_pictures_are_scaled_by_the_bits_in_use(bits, is_bigendian):
 
 def test_brightness_is_steady_while_bits_in_use_only_grow():
     bits = BitsInUse()
-
-    def brightest(value):
+    for value, brightest, background in (
+        (200, 200, 40),  # 8 bits in 16
+        (1023, 255, 10),  # 10 bits
+        (200, 50, 10),  # as before, although 8 bits would do
+        (4095, 255, 2),
+        (1023, 63, 2),
+    ):
         grey = np.full((HEIGHT, WIDTH), 40, np.uint16)
         grey[5, 5] = value
         found = to_rgb(image("mono16", grey), bits)
-        assert (found[0, 0] == 40 >> max(0, bits._bits - 8)).all()
-        return found.max()
-
-    assert brightest(200) == 200, "8 bits in 16"
-    assert brightest(1023) == 255, "10 bits"
-    assert brightest(200) == 50, "as before, although 8 bits would do"
-    assert brightest(4095) == 255
-    assert brightest(1023) == 63
+        assert found.max() == brightest and (found[0, 0] == background).all()
 
 
 def test_compressed_images_of_a_topic_share_the_bits_in_use():

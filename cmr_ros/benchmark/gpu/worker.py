@@ -22,15 +22,15 @@ Task = tuple[str, Callable[[], dict]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a part is told.  deadline: seconds since the epoch.  skip: tasks that are done."""
+    """What a part of the check is to do."""
 
-    rehearse: bool
-    deadline: float
-    scratch: Path
-    output: Path
-    skip: int
-    skins: Path | None = None
-    hdri: Path | None = None
+    rehearse: bool  # on the processor, with as little work as possible
+    deadline: float  # seconds since the epoch
+    scratch: Path  # folder for what need not be kept
+    output: Path  # folder of the results
+    skip: int  # tasks that are done
+    skins: Path | None = None  # folder of skin textures
+    hdri: Path | None = None  # folder of .exr panoramas
 
     @property
     def device(self):
