@@ -23,6 +23,10 @@ _WIDEST_SPAN = 2 * np.tan(np.radians(_WIDEST_FOV_DEG / 2))
 _WIDEST_FISHEYE_SPAN = 2 * np.pi
 #: A telescope of 2 m behind the smallest sensors has 0.1 degrees across the longer side.
 _NARROWEST_SPAN = np.radians(0.1)
+#: A distortion polynomial may fold back in the corners of an image, beyond the points that it was
+#: fitted to, but not within this part of the shorter side around the middle; nor do lenses move
+#: the points there by so large a factor.
+_LEAST_REACH, _MOST_BENT = 0.1, 20.0
 #: Pixels of real sensors are square; binning and half-frames stretch them up to 1:4.
 _MOST_STRETCHED = 4.0
 
@@ -53,6 +57,8 @@ class Camera:
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "distortion", distortion)
         object.__setattr__(self, "distortion_model", model)
+        if distortion.size:
+            self._check_distortion()
 
     @classmethod
     def from_fov(cls, width: int, height: int, hfov_deg: float) -> Camera:
@@ -168,6 +174,18 @@ class Camera:
             np.hypot(points[..., 0], points[..., 1]) < self._radii[0][-1] * points[..., 2]
         )
 
+    def _check_distortion(self) -> None:
+        """Raise InputError for coefficients that no lens has."""
+        size = np.array([self.width, self.height])
+        off_center_px = np.linalg.norm(self.matrix[:2, 2] - (size - 1) / 2)
+        radius = (off_center_px + _LEAST_REACH * size.min()) / self.focal_px
+        ideal = np.interp(radius, *self._radii[::-1], right=0.0)
+        if not radius / _MOST_BENT < ideal < radius * _MOST_BENT:
+            raise InputError(
+                f"distortion coefficients {self.distortion.tolist()} leave nothing of the image "
+                "but its middle, as no lens does; check D"
+            )
+
     def _distort(self, points: np.ndarray, distortion: np.ndarray) -> np.ndarray:
         """Return distorted normalised coordinates (..., 2) of points (..., 3)."""
         lens = cv2.fisheye if self.distortion_model == "equidistant" else cv2
@@ -185,7 +203,7 @@ class Camera:
         ideal = np.tan(np.linspace(0, _WIDEST_RAD, 1024))
         axis = np.stack([ideal, np.zeros_like(ideal), np.ones_like(ideal)], axis=-1)
         distorted = self._distort(axis, radial)[:, 0]
-        folds = np.flatnonzero(np.diff(distorted) <= 0)
+        folds = np.flatnonzero(~(np.diff(distorted) > 0))  # as do numbers that are none
         end = folds[0] + 1 if folds.size else ideal.size
         return ideal[:end], distorted[:end]
 

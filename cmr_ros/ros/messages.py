@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, TransformStamped
@@ -95,18 +96,22 @@ def frame_names(hands: Sequence[Hand]) -> list[str]:
 def to_camera(info: CameraInfo, rectified: bool) -> Camera:
     """Return the camera a CameraInfo describes; InputError when it describes none (REP-104)."""
     roi = info.roi
-    return Camera.from_calibration(
+    return _camera(
         info.width,
         info.height,
-        info.k,
-        info.d,
+        tuple(info.k),
+        tuple(info.d),
         info.distortion_model,
-        p=info.p,
-        binning=(info.binning_x, info.binning_y),
-        roi_offset=(roi.x_offset, roi.y_offset),
-        roi_size=(roi.width, roi.height),
-        rectified=rectified,
+        tuple(info.p),
+        (info.binning_x, info.binning_y),
+        (roi.x_offset, roi.y_offset),
+        (roi.width, roi.height),
+        rectified,
     )
+
+
+#: A camera repeats its calibration with each image, and a lens takes a while to tabulate.
+_camera = lru_cache(maxsize=8)(Camera.from_calibration)
 
 
 def _xyz(vector: np.ndarray) -> dict[str, float]:

@@ -25,7 +25,7 @@ class _Encoding(NamedTuple):
     channels: int
     to_rgb: int | None
     rows: float = 1.0
-    values: type[np.unsignedinteger] = np.uint8
+    value_bytes: int = 1
 
 
 #: Those that come with 8 or 16 bits.  ROS names Bayer patterns by their first row, OpenCV by the
@@ -45,7 +45,7 @@ _MOSAICS = [name for name in _DEEP if name.startswith("bayer")]
 #: sensor_msgs/image_encodings.hpp, in lower case, and what drivers add: nv12 and YUV420.
 _ENCODINGS = {
     **{f"{name}8": encoding for name, encoding in _DEEP.items()},
-    **{f"{name}16": encoding._replace(values=np.uint16) for name, encoding in _DEEP.items()},
+    **{f"{name}16": encoding._replace(value_bytes=2) for name, encoding in _DEEP.items()},
     "8uc1": _Encoding(1, cv2.COLOR_GRAY2RGB),
     "8uc3": _Encoding(3, cv2.COLOR_BGR2RGB),
     "8uc4": _Encoding(4, cv2.COLOR_BGRA2RGB),
@@ -91,32 +91,40 @@ def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
             f"image encoding {message.encoding!r} is not supported; publish one of "
             f"{', '.join(_ENCODINGS)}, or a compressed image"
         )
-    width, height, values = message.width, message.height, np.dtype(encoding.values)
-    what = f"image of {width}x{height} {message.encoding!r}"
+    width, height = message.width, message.height
     if encoding.rows != 1 and (width % 2 or height % 2):
-        raise InputError(f"{what}: chroma in pairs needs even sizes; publish rgb8 or bgr8")
+        raise InputError(
+            f"{_what(message)}: chroma in pairs needs even sizes; publish rgb8 or bgr8"
+        )
     rows = int(height * encoding.rows)
-    packed = _unpadded(message, rows, width * encoding.channels * values.itemsize)
+    packed = _unpadded(message, rows, width * encoding.channels * encoding.value_bytes)
     packed = np.ascontiguousarray(packed)
-    if values.itemsize > 1:
-        order = ">" if message.is_bigendian else "<"
-        deep = packed.view(values.newbyteorder(order)).astype(np.uint16, copy=False)
-        packed = (bits or BitsInUse()).to_8_bits(deep)
+    if encoding.value_bytes > 1:
+        deep = packed.view(">u2" if message.is_bigendian else "<u2")
+        packed = (bits or BitsInUse()).to_8_bits(deep.astype(np.uint16, copy=False))
     if encoding.channels > 1:
         packed = packed.reshape(rows, width, encoding.channels)
     if encoding.rows == 3:  # half the chroma will do, as in nv12
         chroma = packed[height:].reshape(height, width, 2)[::2, ::2]
         packed = np.concatenate([packed[:height], chroma.reshape(-1, width)])
-    return _converted(packed, encoding.to_rgb, what)
+    return _converted(packed, encoding.to_rgb, message)
 
 
-def _converted(packed: np.ndarray, to_rgb: int | None, what: str) -> np.ndarray:
+def _what(message: Image | CompressedImage) -> str:
+    if isinstance(message, Image):
+        return f"image of {message.width}x{message.height} {message.encoding!r}"
+    return f"compressed image of format {message.format!r}, {len(message.data)} bytes,"
+
+
+def _converted(
+    packed: np.ndarray, to_rgb: int | None, message: Image | CompressedImage
+) -> np.ndarray:
     if to_rgb is None:
         return packed
     try:
         return cv2.cvtColor(packed, to_rgb)
     except cv2.error as error:  # such as chroma in pairs of an odd width
-        raise InputError(f"{what} cannot be converted; publish rgb8 or bgr8") from error
+        raise InputError(f"{_what(message)} cannot be converted; publish rgb8 or bgr8") from error
 
 
 def to_depth(message: Image) -> np.ndarray:
@@ -133,7 +141,8 @@ def to_depth(message: Image) -> np.ndarray:
     kind, unit_m = _DEPTH_ENCODINGS[message.encoding]
     pixel = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     packed = _unpadded(message, message.height, message.width * pixel.itemsize)
-    return np.ascontiguousarray(packed).view(pixel).astype(np.float32) * np.float32(unit_m)
+    depth = np.ascontiguousarray(packed).view(pixel).astype(np.float32)
+    return depth if unit_m == 1 else depth * np.float32(unit_m)
 
 
 def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
@@ -142,17 +151,18 @@ def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
     The step may be left out where all rows are equally long, and the last row's padding, too.
     """
     step, data = message.step, np.frombuffer(message.data, np.uint8)
-    what = f"image of {message.width}x{message.height} {message.encoding!r}"
     if max(message.width, message.height) > LONGEST_SIDE_PX:
-        raise InputError(f"{what} is too large; no side may exceed {LONGEST_SIDE_PX} pixels")
+        raise InputError(
+            f"{_what(message)} is too large; no side may exceed {LONGEST_SIDE_PX} pixels"
+        )
     if not step and rows and data.size % rows == 0 and data.size < 2 * rows * row_bytes:
         step = data.size // rows
     if not rows or not row_bytes or step < row_bytes or data.size < (rows - 1) * step + row_bytes:
         raise InputError(
-            f"{what} with step {message.step} cannot have {data.size} bytes; the camera driver "
-            "fills in the message wrongly"
+            f"{_what(message)} with step {message.step} cannot have {data.size} bytes; the camera "
+            "driver fills in the message wrongly"
         )
-    return np.lib.stride_tricks.as_strided(data, (rows, row_bytes), (step, 1))
+    return np.ndarray((rows, row_bytes), np.uint8, data, strides=(step, 1))
 
 
 #: What image_transport's other plugins write, and video codecs: data that no image decoder reads.
@@ -169,9 +179,8 @@ def decompress(message: CompressedImage, bits: BitsInUse | None = None) -> np.nd
     and old versions write `jpeg` or `png` alone: then the file means what it says.
     bits: as in `to_rgb`.
     """
-    what = f"compressed image of format {message.format!r}, {len(message.data)} bytes,"
     if _NO_PICTURE.search(message.format):
-        raise InputError(f"{what} is no colour or grey image; {_REMEDY}")
+        raise InputError(f"{_what(message)} is no colour or grey image; {_REMEDY}")
     name, _, codec = (part.strip() for part in message.format.lower().partition(";"))
     target = codec.rpartition("compressed")[2].strip()
     # A camera's image is as its calibration says, whatever an orientation tag claims.
@@ -182,9 +191,9 @@ def decompress(message: CompressedImage, bits: BitsInUse | None = None) -> np.nd
     except cv2.error:  # a header that claims more pixels than OpenCV allows
         image = None
     if image is None or max(image.shape) > LONGEST_SIDE_PX:
-        raise InputError(f"{what} cannot be decoded; {_REMEDY}")
+        raise InputError(f"{_what(message)} cannot be decoded; {_REMEDY}")
     if image.dtype not in (np.uint8, np.uint16) or name in ("16uc1", "32fc1"):
-        raise InputError(f"{what} is no colour or grey image; {_REMEDY}")
+        raise InputError(f"{_what(message)} is no colour or grey image; {_REMEDY}")
     if image.dtype == np.uint8 and name.endswith("16"):
         image = image.astype(np.uint16) * 257  # JPEG kept the highest 8 bits, in use or not
     if image.dtype == np.uint16:
@@ -195,7 +204,7 @@ def decompress(message: CompressedImage, bits: BitsInUse | None = None) -> np.nd
     else:
         layout = "rgb" if (target or name).startswith("rgb") else "bgr"
         encoding = _DEEP[layout + "a" * (image.shape[2] == 4)]
-    return _converted(image, encoding.to_rgb, what)
+    return _converted(image, encoding.to_rgb, message)
 
 
 def to_image(picture: np.ndarray, header: Header) -> Image:

@@ -56,6 +56,28 @@ def test_an_equidistant_lens_without_coefficients_is_no_pinhole():
         assert camera.rays(camera.project(point)) == pytest.approx(point / point[2])
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_camera_info_ends_in_another_error_or_in_rays_that_are_none(seed):
+    rng = np.random.default_rng(seed)
+
+    def numbers(count):
+        return rng.normal(size=count) * 10.0 ** rng.integers(-160, 160) ** rng.integers(0, 2)
+
+    for model in ("plumb_bob", "rational_polynomial", "equidistant", ""):
+        for scale in (1e-3, 1.0, None):
+            count = int(rng.choice([0, 4, 5, 8, 12, 14]))
+            d = numbers(count) if scale is None else scale * rng.normal(size=count)
+            k = K.ravel() + (numbers(9) if scale is None and seed % 2 else 0)
+            try:
+                camera = Camera.from_calibration(640, 480, k, d, model)
+            except InputError:
+                continue
+            pixels = rng.uniform([0, 0], [640, 480], (9, 2))
+            rays = camera.rays(pixels)
+            assert np.isfinite(rays).all() and camera.sees(rays).dtype == bool
+            assert camera.project(rays).shape == pixels.shape
+
+
 def test_skewed_and_unequal_focal_lengths_without_distortion():
     camera = Camera(640, 480, [[500, 3, 100], [0, 700, 400], [0, 0, 1]])
     points = np.random.default_rng(2).uniform([-1, -1, 0.5], [1, 1, 2], (20, 3))
@@ -138,6 +160,12 @@ def test_field_of_view_spans_the_width():
             "of 3.667e\\+04 x 2.75e\\+04 degrees",
         ),
         ({"distortion": [0.1, 0.2], "distortion_model": "plumb_bob"}, "coefficients"),
+        (
+            {"distortion": [-40, 0, 0, 0], "distortion_model": "plumb_bob"},
+            "as no lens does; check D",
+        ),
+        ({"distortion": [1e155] * 5, "distortion_model": "plumb_bob"}, "as no lens does; check D"),
+        ({"distortion": [-1e155] * 4, "distortion_model": "equidistant"}, "as no lens does"),
         ({"distortion": [np.nan] * 4, "distortion_model": "plumb_bob"}, "finite"),
         ({"distortion_model": "mystery"}, "known are"),
     ],

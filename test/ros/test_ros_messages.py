@@ -154,6 +154,13 @@ def test_camera_of_a_raw_picture_has_k_and_d():
     np.testing.assert_array_equal(found.distortion, [0.1, -0.05, 0.001, 0.002, 0.0])
 
 
+def test_a_calibration_that_is_repeated_is_one_camera():
+    found = to_camera(camera_info(), rectified=False)
+    assert to_camera(camera_info(), rectified=False) is found
+    moved = to_camera(camera_info(k=[500.0, 0, 321, 0, 510, 240, 0, 0, 1]), rectified=False)
+    assert moved.matrix[0, 2] == 321 and found.matrix[0, 2] == 320
+
+
 def test_camera_of_a_rectified_picture_has_p_and_no_distortion():
     found = to_camera(camera_info(), rectified=True)
     np.testing.assert_array_equal(found.matrix, [[450, 0, 310], [0, 450, 230], [0, 0, 1]])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
@@ -193,6 +193,25 @@ def test_odd_sizes_of_paired_chroma_never_end_in_another_error():
                 assert to_rgb(message).shape == (height, width, 3)
             except InputError as error:
                 assert f"{width}x{height} {encoding!r}" in str(error)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_message_ends_in_another_error(seed):
+    rng = np.random.default_rng(seed)
+    encodings = "rgb8 BGR8 bgra16 mono8 mono16 bayer_grbg16 yuyv nv12 nv24 YUV420 16UC1 32FC1 8UC1"
+    for encoding in [*encodings.split(), "no\nname", ""]:
+        for _ in range(20):
+            width, height, step = (int(n) for n in rng.integers(0, [9, 9, 40]))
+            if rng.random() < 0.2:
+                width, step = int(rng.integers(2**32)), int(rng.integers(2**32))
+            message = Image(encoding=encoding, width=width, height=height, step=step)
+            message.is_bigendian = int(rng.integers(2))
+            message.data.frombytes(rng.bytes(int(rng.integers(0, 400))))
+            for read in (to_rgb, to_depth):
+                try:
+                    assert read(message).shape[:2] == (height, width)
+                except InputError as error:
+                    assert "\n" not in str(error)
 
 
 RGB, BGR = scene(), scene()[..., ::-1]
