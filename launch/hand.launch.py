@@ -4,76 +4,160 @@ ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera
 For RGB-D cameras: depth:=/camera/aligned_depth_to_color/image_raw
 """
 
-import os
+import difflib
+import re
 from pathlib import Path
 
+import yaml
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 
-#: Name -> (default, description).  Empty strings leave the parameter file's value alone.
+#: Name -> (default, description).  A default that is not a value leaves the choice to others.
 ARGUMENTS = {
-    "image": ("image_raw", "image topic, without /compressed"),
+    "image": ("image_raw", "image topic; one that ends with /compressed implies the transport"),
     "camera_info": ("camera_info", "camera_info topic"),
     "depth": ("", "topic of the depth image registered to the colour image; empty: none"),
     "namespace": ("", "namespace of the node, one per camera"),
-    "transport": ("", "raw or compressed"),
-    "engine": ("", "onnxruntime or torch"),
-    "providers": ("", "onnxruntime execution providers in order of preference: tensorrt,cuda,cpu"),
-    "model": ("", "model folder"),
+    "frame_prefix": (
+        "that of params_file, or the namespace: left_ for namespace:=left",
+        "prefix of the TF frame names; none: no prefix",
+    ),
+    "transport": ("raw, unless params_file says otherwise", "raw or compressed"),
+    "engine": ("onnxruntime, unless params_file says otherwise", "onnxruntime or torch"),
+    "providers": (
+        "cuda,cpu, unless params_file says otherwise",
+        "onnxruntime execution providers in order of preference: tensorrt,cuda,cpu",
+    ),
+    "model": ("the shipped one, unless params_file says otherwise", "model folder"),
     "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
     "rviz": ("false", "true: also start RViz"),
     "fixed_frame": ("camera_optical_frame", "fixed frame of RViz: the frame_id of the images"),
 }
+#: Arguments that are parameters of the node.
+PARAMETERS = ("transport", "engine", "providers", "model")
+
+#: Who sets one of these has chosen how messages travel.
+TRANSPORT_CHOICES = (
+    "FASTDDS_BUILTIN_TRANSPORTS",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "ROS_LOCALHOST_ONLY",
+)
+#: Fast DDS reads these in the working directory.
+PROFILE_FILES = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
 
 
 def start(context):
     """Return the processes to start, now that the arguments are known."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {name: given[name] for name in ("transport", "engine", "model") if given[name]}
-    if given["providers"]:
-        overrides["providers"] = [name.strip() for name in given["providers"].split(",")]
-    remappings = [("image_raw", given["image"]), ("camera_info", given["camera_info"])]
-    if given["depth"]:
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = {name for name in ARGUMENTS if value[name] != ARGUMENTS[name][0]}
+    namespace = full_namespace(value["namespace"], context)
+    overrides = {name: value[name] for name in PARAMETERS if name in given and value[name]}
+    file_parameters = read_parameters(value["params_file"], f"{namespace}/hand_node")
+    if "frame_prefix" in given:
+        overrides["frame_prefix"] = value["frame_prefix"].replace("none", "")
+    elif namespace and not file_parameters.get("frame_prefix"):
+        overrides["frame_prefix"] = namespace.strip("/").replace("/", "_") + "_"
+    remappings = [("image_raw", value["image"]), ("camera_info", value["camera_info"])]
+    if value["depth"]:
         overrides["use_depth"] = True
-        remappings.append(("depth", given["depth"]))
+        remappings.append(("depth", value["depth"]))
     node = Node(
         package="cmr_ros",
         executable="hand_node",
-        namespace=given["namespace"],
-        parameters=[given["params_file"], overrides],
+        namespace=value["namespace"],
+        parameters=[value["params_file"], overrides],
         remappings=remappings,
+        additional_env=room_for_images(context.environment),
         output="screen",
     )
-    if given["rviz"].lower() not in ("true", "1"):
+    if value["rviz"].lower() not in ("true", "1"):
         return [node]
     rviz = Node(
         package="rviz2",
         executable="rviz2",
-        namespace=given["namespace"],
-        arguments=["-d", str(CONFIG / "hand.rviz"), "-f", given["fixed_frame"]],
+        namespace=value["namespace"],
+        arguments=["-d", str(CONFIG / "hand.rviz"), "-f", value["fixed_frame"]],
     )
-    return [node, rviz]
+    # RViz first: where it is not installed launch ends here, and would leave the node behind.
+    return [rviz, node]
 
 
-def profiles():
-    """Return what gives Fast DDS shared memory that holds images, unless the user has done so."""
+def full_namespace(namespace, context):
+    """Return the node's namespace with the one that another launch file has pushed, or nothing."""
+    if not namespace.startswith("/"):
+        namespace = f"{context.launch_configurations.get('ros_namespace', '')}/{namespace}"
+    names = [name for name in namespace.split("/") if name]
+    return "".join(f"/{name}" for name in names)
+
+
+def warn_of_unknown(context):
+    """Return warnings of arguments that launch takes in silence, though nobody knows them."""
+    unknown = sorted(set(context.launch_configurations) - set(ARGUMENTS))
+    near = {name: difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.75) for name in unknown}
+    return [
+        LogInfo(msg=f"[WARN] there is no argument {name}; did you mean {found[0]}?")
+        for name, found in near.items()
+        if found
+    ]
+
+
+def read_parameters(path, node):
+    """Return the parameters that a file has for a node; RuntimeError where it has none."""
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RuntimeError(f"params_file {path!r} cannot be read: {error}") from error
+    sections = dict(sections_of(content))
+    matching = [section for section in sections if re.fullmatch(pattern_of(section), node)]
+    if not matching:
+        raise RuntimeError(
+            f"params_file {path!r} has no parameters for {node}: it needs a section "
+            f"`/**: ros__parameters:` or `{node}: ros__parameters:`; its sections are "
+            f"{', '.join(sections) or 'none'}"
+        )
+    return {key: value for section in matching for key, value in sections[section].items()}
+
+
+def sections_of(content, name=""):
+    """Yield the full names of a parameter file's sections, with what they hold."""
+    if not isinstance(content, dict):
+        return
+    for key, inner in content.items():
+        if key == "ros__parameters" and isinstance(inner, dict):
+            yield name or "/", inner
+        else:
+            yield from sections_of(inner, f"{name}/{str(key).strip('/')}")
+
+
+def pattern_of(section):
+    """Return what a section's name matches: ** stands for any names, * for one."""
+    parts = re.split(r"(/\*\*|\*)", section)
+    meaning = {"/**": r"(/\w+)*", "*": r"\w+"}
+    return "".join(meaning.get(part, re.escape(part)) for part in parts)
+
+
+def room_for_images(environment):
+    """Return the variable that gives Fast DDS room for images, if the user has chosen nothing."""
+    other = not environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps")
+    chosen = any(environment.get(name, "0") not in ("", "0") for name in TRANSPORT_CHOICES)
+    if other or chosen or any(Path(name).exists() for name in PROFILE_FILES):
+        return {}
     # Before Fast DDS 3 the variable had another name; the new version warns of the old name.
-    old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
+    old = environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     name = f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
-    if name in os.environ:
-        return []
-    return [SetEnvironmentVariable(name, str(CONFIG / "fastdds.xml"))]
+    return {name: str(CONFIG / "fastdds.xml")}
 
 
 def generate_launch_description():
     """Return the launch description `ros2 launch` asks for."""
     return LaunchDescription(
         [
-            *profiles(),
+            OpaqueFunction(function=warn_of_unknown),
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()

@@ -31,13 +31,12 @@ def launch_file(monkeypatch):
     """Run the launch file against stand-ins for launch, for machines that have none."""
 
     def configuration(name):
-        return SimpleNamespace(perform=lambda context: context[name])
+        return SimpleNamespace(perform=lambda context: context.launch_configurations[name])
 
     modules = {
         "launch": {"LaunchDescription": lambda actions: actions},
         "launch.actions": {
-            name: recorded(name)
-            for name in ("DeclareLaunchArgument", "OpaqueFunction", "SetEnvironmentVariable")
+            name: recorded(name) for name in ("DeclareLaunchArgument", "LogInfo", "OpaqueFunction")
         },
         "launch.substitutions": {"LaunchConfiguration": configuration},
         "launch_ros": {},
@@ -45,32 +44,58 @@ def launch_file(monkeypatch):
     }
     for name, contents in modules.items():
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**contents))
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
-        monkeypatch.delenv(name, raising=False)
     return runpy.run_path(str(FILE))
 
 
-def started(launch_file, **given):
+def started(launch_file, environment=None, pushed="", **given):
     """Return the nodes that these arguments start."""
     defaults = {name: default for name, (default, _) in launch_file["ARGUMENTS"].items()}
-    return launch_file["start"]({**defaults, **given})
+    configurations = {**defaults, **given, "ros_namespace": pushed}
+    return launch_file["start"](
+        SimpleNamespace(launch_configurations=configurations, environment=environment or {})
+    )
 
 
-def test_arguments_and_environment_are_declared(launch_file):
+def test_arguments_are_declared_with_defaults_that_say_something(launch_file):
     actions = launch_file["generate_launch_description"]()
     arguments = [action for action in actions if action.kind == "DeclareLaunchArgument"]
     assert {action.args[0] for action in arguments} == set(launch_file["ARGUMENTS"])
     assert all(action.description for action in arguments)
+    defaults = yaml.safe_load((ROOT / "config/hand.yaml").read_text())["/**"]["ros__parameters"]
+    shown = {action.args[0]: action.default_value.partition(", ")[0] for action in arguments}
+    assert (shown["transport"], shown["engine"]) == (defaults["transport"], defaults["engine"])
+    (providers,) = (a.default_value for a in arguments if a.args[0] == "providers")
+    assert providers.startswith(",".join(defaults["providers"]))
 
 
-def test_fastdds_gets_its_profile_by_the_name_it_knows(launch_file, monkeypatch):
-    for distro, name in (("jazzy", "FASTRTPS"), ("kilted", "FASTDDS")):
-        monkeypatch.setenv("ROS_DISTRO", distro)
-        (action,) = launch_file["profiles"]()
-        assert action.args[0] == f"{name}_DEFAULT_PROFILES_FILE"
-        assert Path(action.args[1]).is_file()
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "mine.xml")
-    assert launch_file["profiles"]() == [], "a profile of the user's own goes first"
+@pytest.mark.parametrize(
+    "environment, variable",
+    [
+        ({}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"ROS_DISTRO": "kilted"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"ROS_DISTRO": "jazzy"}, "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"ROS_LOCALHOST_ONLY": "0"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, None),
+        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}, None),
+        ({"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, None),
+        ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, None),
+        ({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}, None),
+        ({"RMW_IMPLEMENTATION": "rmw_zenoh_cpp"}, None),
+        ({"ROS_LOCALHOST_ONLY": "1"}, None),
+    ],
+)
+def test_fastdds_gets_room_unless_the_user_has_chosen(launch_file, environment, variable):
+    (node,) = started(launch_file, environment)
+    assert list(node.additional_env) == ([variable] if variable else [])
+    assert all(Path(file).is_file() for file in node.additional_env.values())
+
+
+def test_a_profile_in_the_working_directory_is_a_choice_too(launch_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "DEFAULT_FASTDDS_PROFILES.xml").touch()
+    assert started(launch_file)[0].additional_env == {}
 
 
 def test_topics_and_parameters_reach_the_node(launch_file):
@@ -82,7 +107,67 @@ def test_topics_and_parameters_reach_the_node(launch_file):
     assert dict(node.remappings) == {"image_raw": "/cam/image_raw", "camera_info": "/cam/info"}
     file, overrides = node.parameters
     assert Path(file).is_file()
-    assert overrides == {"engine": "torch", "providers": ["cuda", "cpu"]}
+    assert overrides == {"engine": "torch", "providers": "cuda, cpu", "frame_prefix": "left_"}
+
+
+def test_what_is_not_given_is_left_to_the_parameter_file(launch_file):
+    (node,) = started(launch_file, transport="", model="")
+    assert node.parameters[1] == {}
+    (node,) = started(launch_file, transport="raw")
+    assert node.parameters[1] == {"transport": "raw"}
+
+
+@pytest.mark.parametrize(
+    "given, prefix",
+    [
+        ({}, None),
+        ({"namespace": "left"}, "left_"),
+        ({"namespace": "/robot/left/"}, "robot_left_"),
+        ({"namespace": "left", "pushed": "/robot"}, "robot_left_"),
+        ({"namespace": "/left", "pushed": "/robot"}, "left_"),
+        ({"pushed": "/robot"}, "robot_"),
+        ({"namespace": "left", "frame_prefix": "l/"}, "l/"),
+        ({"namespace": "left", "frame_prefix": "none"}, ""),
+        ({"frame_prefix": "a_"}, "a_"),
+    ],
+)
+def test_each_camera_has_a_frame_prefix(launch_file, given, prefix):
+    assert started(launch_file, **given)[0].parameters[1].get("frame_prefix") == prefix
+
+
+@pytest.mark.parametrize(
+    "section", ["/**", "/robot/hand_node", "robot/hand_node", "/robot/**", "/*/hand_node"]
+)
+def test_a_prefix_of_the_parameter_file_is_kept(launch_file, section, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f'"{section}":\n  ros__parameters:\n    frame_prefix: mine_\n')
+    (node,) = started(launch_file, namespace="robot", params_file=str(file))
+    assert node.parameters == [str(file), {}]
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "cannot be read.*No such file"),
+        ("a: [", "cannot be read"),
+        ("", "no parameters for /robot/hand_node.*sections are none"),
+        ("min_score: 0.3", "no parameters.*ros__parameters"),
+        ("/other:\n  ros__parameters:\n    min_score: 0.3", "sections are /other"),
+        ("hand_node:\n  ros__parameters:\n    min_score: 0.3", "sections are /hand_node"),
+    ],
+)
+def test_a_wrong_parameter_file_is_an_error(launch_file, content, words, tmp_path):
+    file = tmp_path / "wrong.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(RuntimeError, match=f"params_file .*wrong.yaml.*{words}"):
+        started(launch_file, namespace="robot", params_file=str(file))
+
+
+def test_arguments_nobody_knows_are_warned_of(launch_file):
+    given = SimpleNamespace(launch_configurations={"imgae": "/a", "use_robot": "1", "image": "/b"})
+    (warning,) = launch_file["warn_of_unknown"](given)
+    assert "imgae; did you mean image?" in warning.msg
 
 
 def test_a_depth_topic_switches_depth_on(launch_file):
@@ -91,10 +176,11 @@ def test_a_depth_topic_switches_depth_on(launch_file):
     assert node.parameters[1] == {"use_depth": True}
 
 
-def test_rviz_is_started_on_demand(launch_file):
+def test_rviz_is_started_on_demand_and_first(launch_file):
     assert len(started(launch_file)) == 1
-    _, rviz = started(launch_file, rviz="true", fixed_frame="cam")
-    assert rviz.executable == "rviz2"
+    rviz, node = started(launch_file, rviz="true", fixed_frame="cam")
+    assert rviz.executable == "rviz2", "else the node outlives a launch that fails for want of it"
+    assert node.executable == "hand_node"
     assert Path(rviz.arguments[1]).is_file() and rviz.arguments[2:] == ["-f", "cam"]
 
 
