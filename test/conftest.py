@@ -6,6 +6,7 @@ Fixtures import what they need when they are first asked for: many tests do with
 import os
 
 import pytest
+from hypothesis import settings
 
 from support.shared import ROOT
 
@@ -19,6 +20,10 @@ os.environ["LP_NUM_THREADS"] = "0"  # Mesa's rasteriser, none but the caller's
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config/fastdds.xml")
+
+# The same examples on every machine and in every run.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

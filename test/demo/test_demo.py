@@ -28,7 +28,7 @@ def cmr(folder, *arguments) -> subprocess.CompletedProcess:
     """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "cmr_ros", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, cwd=folder, env=environment(),
+        capture_output=True, text=True, timeout=250, cwd=folder, env=environment(),
     )  # fmt: skip
 
 
@@ -74,10 +74,9 @@ def test_demo_with_a_model_that_cannot_run_says_why(tmp_path):
 
 @pytest.mark.skipif(not find_spec("rerun"), reason="rerun-sdk is not installed")
 def test_viewer_writes_what_it_would_show(tmp_path):
-    from made_up_hands import camera, hand
-
     from cmr_ros.geometry.skeleton import Handedness
     from cmr_ros.viewing.viewer import RerunViewer
+    from support.made_up_hands import camera, hand
 
     file = tmp_path / "shown.rrd"
     viewer = RerunViewer(camera(), file)
@@ -113,5 +112,5 @@ def test_benchmark_of_the_pipeline(tmp_path, capsys):
     figures = json.loads(file.read_text())
     some = figures[max(figures)]
     assert some["network"]["pictures"] > 0
-    parts = ("cut crops", "network", "read cues", "register")
-    assert sum(some[part]["median_ms"] for part in parts) < 2 * some["all but JPEG"]["median_ms"]
+    for part in ("cut crops", "network", "read cues", "register"):
+        assert 0 < some[part]["median_ms"] < some["all but JPEG"]["median_ms"]

@@ -15,7 +15,7 @@ def cloud(seed=0, count=21):
 
 
 @given(st.integers(0, 2**31), st.floats(0.1, 5), st.floats(-2, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_procrustes_undoes_similarity(seed, scale, shift):
     points = cloud(seed)
     turn = Rotation.random(random_state=seed).as_matrix()

@@ -164,11 +164,18 @@ def test_picture_edges_bound_what_the_picture_shows(crop):
     assert distance[0, 1] == pytest.approx(0, abs=2) and distance[1, 2] == pytest.approx(0, abs=2)
 
 
+@pytest.fixture(scope="module")
+def rays():
+    """Rays of all pixels of a camera, computed once: undistortion takes its time."""
+    grid = np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1)
+    every = {id(camera): camera.rays(grid) for camera in CAMERAS.values()}
+    return lambda camera: every[id(camera)]
+
+
 @pytest.mark.parametrize("crop", list(crops()))
-def test_cut_depth_is_z_in_the_crops_frame(crop):
+def test_cut_depth_is_z_in_the_crops_frame(crop, rays):
     normal, offset = np.array([0.2, -0.1, 1.0]), 0.7  # a plane: normal . X = offset
-    rays = crop.source.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
-    depth = offset / (rays @ normal)
+    depth = offset / (rays(crop.source) @ normal)
     cut = crop.cut_depth(depth)
     pixels = np.array([[20, 30], [112, 112], [200, 150]])
     z = cut[pixels[:, 1], pixels[:, 0]]

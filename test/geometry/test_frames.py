@@ -63,7 +63,7 @@ def test_palm_origin_is_amid_wrist_and_middle_base():
     np.testing.assert_allclose(palm_pose(joints, Handedness.RIGHT)[0], [0.045, 0.0, 0])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_frames_turn_with_the_hand_and_follow_the_bones(seed):
     rng = np.random.default_rng(seed)

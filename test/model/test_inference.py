@@ -35,6 +35,11 @@ def exported(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def network(exported):
+    return load_network(exported)
+
+
 @pytest.fixture
 def folder(exported, tmp_path):
     """A copy of the model folder, to be spoilt."""
@@ -53,8 +58,7 @@ def change_card(folder, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
-def test_prediction(exported, crops):
-    network = load_network(exported)
+def test_prediction(network, crops):
     prediction = network(crops)
     assert network.input_size == SIZE
     assert prediction.vertices_m.shape == (3, 1026, 3)
@@ -65,19 +69,18 @@ def test_prediction(exported, crops):
     assert 0 <= prediction.heatmaps.min() and prediction.heatmaps.max() <= 1
 
 
-def test_a_batch_is_its_crops(exported, crops):
-    network = load_network(exported)
+def test_a_batch_is_its_crops(network, crops):
     together = network(crops)
     for index in range(3):
         alone = network(crops[index : index + 1])
-        np.testing.assert_allclose(together.vertices_m[index], alone.vertices_m[0], atol=1e-6)
+        np.testing.assert_allclose(together.vertices_m[index], alone.vertices_m[0], atol=1e-5)
         np.testing.assert_allclose(together.heatmaps[index], alone.heatmaps[0], atol=1e-5)
 
 
-def test_engines_agree(exported, crops):
-    first = load_network(exported)(crops)
+def test_engines_agree(exported, network, crops):
+    first = network(crops)
     second = load_network(exported, "torch")(crops)
-    np.testing.assert_allclose(first.vertices_m, second.vertices_m, atol=1e-6)
+    np.testing.assert_allclose(first.vertices_m, second.vertices_m, atol=1e-5)
     np.testing.assert_allclose(first.heatmaps, second.heatmaps, atol=1e-5)
     np.testing.assert_allclose(first.silhouettes, second.silhouettes, atol=1e-5)
     np.testing.assert_allclose(first.landmarks_px, second.landmarks_px, atol=1e-3)
@@ -149,9 +152,9 @@ def test_run_time_does_not_need_torch(exported):
         np.zeros((1, SIZE, SIZE, 3), np.float32),
     ],
 )
-def test_wrong_crops(exported, wrong):
+def test_wrong_crops(network, wrong):
     with pytest.raises(InputError, match="this network takes"):
-        load_network(exported)(wrong)
+        network(wrong)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "torch"])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import onnx
@@ -60,13 +61,25 @@ def tiny_card(template) -> ModelCard:
     return ModelCard(name="tiny", variant="tiny", template_name=template.name, input_size=SIZE)
 
 
+@pytest.fixture(scope="module")
+def exported(template, pictures, tmp_path_factory):
+    """Give the folder and the card of the tiny network in a precision; each is written once."""
+
+    @cache
+    def written(precision):
+        folder = tmp_path_factory.mktemp(precision)
+        return folder, export(Tiny(), template, tiny_card(template), folder, precision, pictures)
+
+    return written
+
+
 @pytest.mark.parametrize(
     ("precision", "least_mm", "most_mm"),
     [("fp32", 0, 1e-3), ("compact", 1e-4, 1), ("fp16", 1e-4, 1), ("int8", 0.01, 4)],
 )
-def test_precisions(template, pictures, tmp_path, precision, least_mm, most_mm):
-    card = export(Tiny(), template, tiny_card(template), tmp_path, precision, pictures)
-    assert card == ModelCard.load(tmp_path / "model.json")
+def test_precisions(exported, pictures, precision, least_mm, most_mm):
+    folder, card = exported(precision)
+    assert card == ModelCard.load(folder / "model.json")
     assert card.precision == precision
     deviation = card.measured["deviation"]
     assert deviation["pictures"] == 6
@@ -75,7 +88,7 @@ def test_precisions(template, pictures, tmp_path, precision, least_mm, most_mm):
     # What the card says is what run time computes.
     with torch.inference_mode():
         expected = Tiny().eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
-    apart = load_network(tmp_path)(pictures).vertices_m - 0.2 * expected.meshes[0].numpy()
+    apart = load_network(folder)(pictures).vertices_m - 0.2 * expected.meshes[0].numpy()
     worst_mm = 1000 * np.linalg.norm(apart, axis=2).max()
     assert worst_mm == pytest.approx(deviation["vertices_mm_max"], rel=0.05, abs=1e-4)
 
@@ -105,28 +118,28 @@ def test_int8_computes_the_same_on_every_processor(template, pictures, tmp_path)
     np.testing.assert_allclose(vertices, exact, atol=np.ptp(exact) / 100)
 
 
-def test_files_shrink_with_precision(template, pictures, tmp_path):
-    sizes = []
-    for precision in ("fp32", "fp16", "int8"):
-        export(Tiny(), template, tiny_card(template), tmp_path, precision, pictures)
-        sizes.append((tmp_path / "model.onnx").stat().st_size)
+def test_files_shrink_with_precision(exported):
+    sizes = [
+        (exported(precision)[0] / "model.onnx").stat().st_size
+        for precision in ("fp32", "fp16", "int8")
+    ]
     assert sizes[1] < 0.6 * sizes[0] and sizes[2] < sizes[1]
 
 
-def test_nothing_that_run_time_does_not_need(template, tmp_path):
-    export(Tiny(), template, tiny_card(template), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+def test_nothing_that_run_time_does_not_need(exported):
+    folder, _ = exported("fp32")
+    assert sorted(path.name for path in folder.iterdir()) == [
         "model.json",
         "model.onnx",
         "template.npz",
     ]
-    graph = onnx.load(tmp_path / "model.onnx").graph
+    graph = onnx.load(folder / "model.onnx").graph
     names = {tensor.name for tensor in graph.initializer}
     assert "network.mesh.weight" in names and "network.unused.weight" not in names
     assert [value.name for value in graph.input] == ["image"]
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param
     # The exporter notes the lines of code that each node came from, with the machine's paths.
-    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in (folder / "model.onnx").read_bytes()
 
 
 def test_what_is_written_is_checked(template, tmp_path):

@@ -21,7 +21,7 @@ from support.registration_hands import (
 
 UNKNOWN = HandSize(deviation=np.inf)
 SEEDS = st.integers(0, 2**31)
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 
 
 def place(vertices, joints, seen, matrix, size=UNKNOWN, **kwargs):

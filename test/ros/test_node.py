@@ -269,7 +269,7 @@ def test_sigterm_ends_the_node_cleanly(node, camera):
 def test_what_cannot_work_is_one_line_and_a_status(argument, words, tmp_path):
     command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-p", argument]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment()
+        command, capture_output=True, text=True, timeout=250, cwd=tmp_path, env=environment()
     )
     assert done.returncode == 1
     assert words in done.stderr and "Traceback" not in done.stderr
