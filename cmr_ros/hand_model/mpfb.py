@@ -35,7 +35,6 @@ class ArmMesh:
     uvs: np.ndarray  # (F, 4, 2) of the corners, v up
     modes: Mapping[str, np.ndarray]  # displacements (V, 3) by the name of their trait
     membership: np.ndarray  # (V, 6) share in the five fingers and, last, in palm and arm
-    bone_heads: np.ndarray  # (5, 4, 3) MPFB2's own joints of each finger, base to tip
 
 
 def read_arm(source: Path | str) -> ArmMesh:
@@ -54,16 +53,12 @@ def read_arm(source: Path | str) -> ArmMesh:
     for name, offset in body.mode_offsets().items():
         moved = _rigidly_onto((rest + offset @ frame.T), rest, palm)
         modes[name] = (moved - rest)[used]
-    heads = np.array(
-        [[body.cube(mean, f"r-finger-{f}-{j}") for j in range(1, 5)] for f in range(1, 6)]
-    )
     return ArmMesh(
         vertices=rest[used],
         quads=renumber[body.arm_quads],
         uvs=body.arm_uvs,
         modes=modes,
         membership=body.membership[used],
-        bone_heads=(heads - origin) @ frame.T,
     )
 
 
