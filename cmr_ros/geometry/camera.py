@@ -130,7 +130,10 @@ class Camera:
         size = size // bins
         matrix[:2, 2] -= offset
         matrix[:2] /= bins[:, None]
-        return cls(int(size[0]), int(size[1]), matrix, np.asarray(d), distortion_model)
+        width, height = size.tolist()
+        if rectified:
+            _check_intrinsics(matrix, (width, height), "", "projection matrix P")
+        return cls(width, height, matrix, np.asarray(d), distortion_model)
 
     @property
     def focal_px(self) -> float:
@@ -236,21 +239,23 @@ class Camera:
         return flat
 
 
-def _check_intrinsics(matrix: np.ndarray, size: tuple[int, int], model: str) -> None:
+def _check_intrinsics(
+    matrix: np.ndarray, size: tuple[int, int], model: str, what: str = "camera matrix K"
+) -> None:
     """Raise InputError for a K that no camera with images of this (width, height) has."""
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise InputError("camera matrix K: expected 3x3 finite numbers")
+        raise InputError(f"{what}: expected 3x3 finite numbers")
     focal = matrix[[0, 1], [0, 1]]
     if (focal <= 0).any():
         raise InputError(
-            f"camera matrix K: focal lengths {focal[0]:g}, {focal[1]:g} must be positive; "
+            f"{what}: focal lengths {focal[0]:g}, {focal[1]:g} must be positive; "
             "the camera is not calibrated"
         )
     if np.any(np.tril(matrix, -1)) or matrix[2, 2] != 1:
-        raise InputError("camera matrix K: its rows must be [fx s cx], [0 fy cy], [0 0 1]")
+        raise InputError(f"{what}: its rows must be [fx s cx], [0 fy cy], [0 0 1]")
     if focal.max() > _MOST_STRETCHED * focal.min() or abs(matrix[0, 1]) > focal[0]:
         raise InputError(
-            f"camera matrix K: fx {focal[0]:g}, fy {focal[1]:g} and skew {matrix[0, 1]:g} mean "
+            f"{what}: fx {focal[0]:g}, fy {focal[1]:g} and skew {matrix[0, 1]:g} mean "
             "pixels that are far from square, as in no camera"
         )
     fisheye = model == "equidistant"
@@ -259,12 +264,12 @@ def _check_intrinsics(matrix: np.ndarray, size: tuple[int, int], model: str) -> 
     if span.min() > widest * (1 + 1e-9) or span.max() < _NARROWEST_SPAN:
         fov_deg = np.degrees(span if fisheye else 2 * np.arctan(span / 2))
         raise InputError(
-            f"camera matrix K: focal lengths {focal[0]:g}, {focal[1]:g} in images of "
+            f"{what}: focal lengths {focal[0]:g}, {focal[1]:g} in images of "
             f"{size[0]}x{size[1]} pixels mean a field of view of {fov_deg[0]:.4g} x "
             f"{fov_deg[1]:.4g} degrees, which no lens has; the camera is not calibrated"
         )
     if (np.abs(matrix[:2, 2] - (np.array(size) - 1) / 2) > widest / 2 * focal).any():
         raise InputError(
-            f"camera matrix K: principal point {matrix[0, 2]:g}, {matrix[1, 2]:g} lies farther "
+            f"{what}: principal point {matrix[0, 2]:g}, {matrix[1, 2]:g} lies farther "
             f"from images of {size[0]}x{size[1]} pixels than any lens reaches"
         )

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.pictures import BitsInUse
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.ros import messages, pictures
 from cmr_ros.ros.depth import DepthInput
@@ -57,7 +58,7 @@ class Inputs:
         self._images = NewestSubscription(node, self._kind, topic, self._on_image)
         self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
         self._info: CameraInfo | None = None
-        self._bits = pictures.BitsInUse()
+        self._bits = BitsInUse()
         self._depths = DepthInput(node, answer) if parameters.use_depth else None
         self.topics = [self._images.topic, self._infos.topic]
         if self._depths:

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.pictures import LONGEST_SIDE_PX
+from cmr_ros.files.pictures import LONGEST_SIDE_PX, BitsInUse
 
 
 class _Encoding(NamedTuple):
@@ -60,22 +60,6 @@ _ENCODINGS = {
 }
 #: REP 118: the type of a pixel, and its unit in metres.  Some drivers call millimetres mono16.
 _DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
-
-
-class BitsInUse:
-    """How many bits the 16-bit images of one topic use, which the messages leave out.
-
-    Cameras with 10 or 12 bits would look black at full scale.  The number only grows, or brightness
-    would flicker.
-    """
-
-    def __init__(self) -> None:
-        self._bits = 8
-
-    def to_8_bits(self, image: np.ndarray) -> np.ndarray:
-        """Return the highest 8 of the bits in use as uint8 of an image of uint16, any shape."""
-        self._bits = max(self._bits, int(image.max(initial=0)).bit_length())
-        return (image >> (self._bits - 8)).astype(np.uint8)
 
 
 def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:

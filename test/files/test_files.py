@@ -18,6 +18,19 @@ def test_pictures_come_back_in_their_colours(tmp_path, ending):
     assert np.abs(back[:, 5:25] - picture[:, 5:25]).max() < 8
 
 
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_pictures_of_16_bits_are_scaled_by_the_bits_in_use(tmp_path, bits):
+    grey = np.linspace(0, 255, 1200).astype(np.uint8).reshape(30, 40)
+    cv2.imwrite(str(tmp_path / "a.png"), grey.astype(np.uint16) << (bits - 8))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), np.dstack([grey] * 3))
+
+
+def test_pictures_of_real_numbers_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "depth.tiff"), np.ones((4, 4), np.float32))
+    with pytest.raises(InputError, match="not an image"):
+        read_picture(tmp_path / "depth.tiff")
+
+
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_files_that_are_no_pictures(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)

@@ -211,7 +211,8 @@ def test_every_field_of_view_that_may_be_assumed_is_accepted():
         ({"roi_offset": (600, 0), "roi_size": (100, 100)}, "leaves the"),
         ({"roi_offset": (-8, 0), "roi_size": (640, 480)}, "leaves the"),
         ({"roi_offset": (8, 0), "roi_size": (800, 480)}, "leaves the"),
-        ({"k": [0.0] * 9}, "not calibrated"),
+        ({"k": [0.0] * 9}, "camera matrix K.*not calibrated"),
+        ({"p": [0.0] * 12, "rectified": True}, "projection matrix P.*not calibrated"),
     ],
 )
 def test_calibrations_that_cannot_be_are_refused(arguments, words):

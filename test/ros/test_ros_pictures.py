@@ -9,8 +9,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.pictures import BitsInUse
 from cmr_ros.ros.pictures import (
-    BitsInUse,
     decompress,
     to_depth,
     to_image,
