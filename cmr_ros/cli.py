@@ -21,6 +21,7 @@ COMMANDS = {
     "synth": "render training images",
     "table": "print the paper's tables beside this project's measurements",
     "train": "train a network according to a plan",
+    "train-detector": "train the detector that proposes where hands are",
 }
 
 

@@ -23,6 +23,7 @@ from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import HandFinder
+from cmr_ros.tracking.hand_detector import HandDetector
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
 
@@ -75,7 +76,10 @@ class HandPipeline:
             model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
         )
         self._noise = Noise(**self.network.card.noise)
-        self._finder = HandFinder(PalmDetector(weights.find(weights.PALM_DETECTION), threads))
+        self._finder = HandFinder(
+            PalmDetector(weights.find(weights.PALM_DETECTION), threads),
+            HandDetector(weights.find(weights.HAND_DETECTION), threads),
+        )
         self._tracker = Tracker()
         self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
@@ -126,6 +130,7 @@ class HandPipeline:
         _check(picture, camera, depth_m)
         if not self._clock.advance(stamp_s):
             self._tracker.reset()
+            self._finder.reset()
         targets = self._tracker.targets(self._detect(picture), self._settings.max_hands)
         crops = [Crop(track, region, self._side(track)) for track, region in targets]
         predictions = predict(self.network, picture, camera, crops)

@@ -48,7 +48,8 @@ NETWORKS = {
 def import_networks(source: Path, folder: Path) -> list[Path]:
     """Write each of NETWORKS from a wheel, or the folder it was unpacked to, as folder/NAME.onnx.
 
-    The networks take `image` (N, S, S, 3), RGB in [0, 1].  Raises InputError when the source lacks
+    The networks take `image` (N, S, S, 3), RGB in [0, 1], the palm detector of any size S that 32
+    divides.  Raises InputError when the source lacks
     a network or the converters are not installed.
     """
     with tempfile.TemporaryDirectory() as scratch:
@@ -161,6 +162,14 @@ def split_prelu(graph: onnx.GraphProto) -> None:
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(kept)
+
+
+def _free_size(graph: onnx.GraphProto) -> None:
+    """Let the palm detector take pictures of any size that 32 divides, in place."""
+    _, height, width, _ = graph.input[0].type.tensor_type.shape.dim
+    height.dim_param, width.dim_param = "H", "W"
+    for value in graph.output:
+        value.type.tensor_type.shape.dim[1].dim_param = "anchors"
 
 
 def _free_batch(constant: onnx.TensorProto) -> None:

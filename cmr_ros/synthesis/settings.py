@@ -271,3 +271,25 @@ class PictureSettings:
     other_hand: SecondHandSettings = SecondHandSettings()
     things: ThingSettings = ThingSettings()
     skin: SkinSettings = SkinSettings()
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """Scenes that a hand detector learns from (`hand_scenes`)."""
+
+    size_px: int = 160
+    extent_px: Pair = (
+        14,
+        120,
+    )  # longer side of a hand's joints' box, drawn evenly in its logarithm
+    empty: float = 0.12  # scenes without hands
+    more_hands: float = 1.6  # mean number of hands beyond the first
+    photographed: float = 0.45  # hands from photographs, where there are some
+    touching: float = 0.08  # hands that may touch or cover others
+    whole_arm: float = 0.7  # cut-outs whose arm goes on
+    bystanders: float = 0.5  # scenes with faces, and limbs without hands
+    clouds: float = 0.15  # grounds of clouds in a picture's colours
+    shapes: float = 0.35
+    grey: float = 0.12
+    dark: float = 0.1
+    dark_log: Pair = (-1.8, -0.5)

@@ -6,6 +6,7 @@ Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv 2006.1
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,10 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.crop import Region
 from cmr_ros.model.sessions import open_session
 
-_INPUT_SIZE = 192
-#: Cells per side and anchors per cell of the detector's two maps.
-_MAPS = ((24, 2), (12, 6))
+#: Side of the square that the detector was trained for.
+FULL_SIZE = 192
+#: Pixels per cell and anchors per cell of the detector's two maps.
+_MAPS = ((8, 2), (16, 6))
 #: Boxes that overlap more than this show the same palm.
 _SAME_PALM_IOU = 0.3
 _WRIST, _MIDDLE_MCP = 0, 2
@@ -61,61 +63,69 @@ class PalmDetector:
 
     def __init__(self, path: Path | str, threads: int = 1, min_score: float = 0.5):
         self._session = open_session(path, threads)
-        inputs = self._session.get_inputs()[0]
-        if inputs.name != "image" or inputs.shape[1:] != [_INPUT_SIZE, _INPUT_SIZE, 3]:
-            raise InputError(f"{path}: not the palm detector; `cmr import-mediapipe` makes it")
-        self._anchors = anchor_centers()
+        (image,), outputs = self._session.get_inputs(), self._session.get_outputs()
+        names = [image.name, *(output.name for output in outputs)]
+        if names != ["image", "boxes", "scores"] or isinstance(image.shape[1], int):
+            raise InputError(
+                f"{path}: not the palm detector for squares of any size; `cmr import-mediapipe` "
+                "makes it"
+            )
         self._min_score = min_score
 
-    def __call__(self, picture: np.ndarray, window: Window | None = None) -> list[Detection]:
+    def __call__(
+        self, picture: np.ndarray, window: Window | None = None, size_px: int = FULL_SIZE
+    ) -> list[Detection]:
         """Return the palms in a window of an RGB picture (height, width, 3) uint8, the best first.
 
-        window: by default the whole picture; it must share pixels with the picture.
+        window: by default the whole picture; it must share pixels with the picture.  size_px: side
+        of the square that the window is scaled to, a multiple of 32; hands must fill 40 pixels.
         """
-        image, to_picture = letterbox(
-            picture, window or Window.around(picture.shape[1], picture.shape[0])
-        )
+        window = window or Window.around(picture.shape[1], picture.shape[0])
+        image, to_picture = letterbox(picture, window, size_px)
         boxes, scores = self._session.run(
             ["boxes", "scores"], {"image": image[None] / np.float32(255)}
         )
         scores = 1 / (1 + np.exp(-np.clip(scores[0, :, 0], -100, 100)))
         likely = scores >= self._min_score
-        points = decode_palms(boxes[0, likely], self._anchors[likely])
+        points = decode_palms(boxes[0, likely], anchor_centers(size_px)[likely])
         palms = suppress(points, scores[likely])
         scale, offset = to_picture
         return [Detection(hand_region(palm * scale + offset), score) for palm, score in palms]
 
 
-def anchor_centers() -> np.ndarray:
-    """Return the anchors (2016, 2) in input pixels: the centres of all cells, row by row."""
+@cache
+def anchor_centers(size_px: int) -> np.ndarray:
+    """Return the anchors (A, 2) of a square in its pixels: the centres of all cells, row by row."""
     anchors = []
-    for side, per_cell in _MAPS:
-        centers = (np.arange(side) + 0.5) * (_INPUT_SIZE / side)
+    for cell, per_cell in _MAPS:
+        centers = (np.arange(size_px // cell) + 0.5) * cell
         grid = np.stack(np.meshgrid(centers, centers), axis=-1).reshape(-1, 2)
         anchors.append(np.repeat(grid, per_cell, axis=0))
     return np.concatenate(anchors)
 
 
-def letterbox(picture: np.ndarray, window: Window) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
+def letterbox(
+    picture: np.ndarray, window: Window, size_px: int
+) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
     """Return the window as the detector's square, black beyond the picture, and the way back.
 
     The way back is a scale and an offset (2,) from the square's continuous coordinates, in which
     its left edge is 0, to picture pixels, whose centres lie at integers.
     """
     height, width = picture.shape[:2]
-    scale = _INPUT_SIZE / window.side
+    scale = size_px / window.side
     corner = np.array([window.left, window.top])
     low = np.maximum(np.floor(corner), 0).astype(int)
     high = np.minimum(np.ceil(corner + window.side), [width, height]).astype(int)
-    at = np.clip(np.rint((low - corner) * scale).astype(int), 0, _INPUT_SIZE - 1)
-    size = np.clip(np.rint((high - low) * scale).astype(int), 1, _INPUT_SIZE - at)
+    at = np.clip(np.rint((low - corner) * scale).astype(int), 0, size_px - 1)
+    size = np.clip(np.rint((high - low) * scale).astype(int), 1, size_px - at)
     # Averaging all source pixels keeps far hands readable where a plain bilinear sample aliases.
     small = cv2.resize(
         np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]),
         size.tolist(),
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
     )
-    square = np.zeros((_INPUT_SIZE, _INPUT_SIZE, 3), np.uint8)
+    square = np.zeros((size_px, size_px, 3), np.uint8)
     square[at[1] : at[1] + size[1], at[0] : at[0] + size[0]] = small
     return square, (1 / scale, low - at / scale - 0.5)
 

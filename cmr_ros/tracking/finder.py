@@ -1,8 +1,9 @@
 """Decides where to look for hands next, so that hands of any size are found at little cost.
 
-The palm detector knows hands that fill a fifth of its square or more.  So it is shown the whole
-image each time, and besides one place more: the likeliest one that a detector for small hands
-proposes, enlarged, or else in turn the image with a border (for hands that fill it) and tiles.
+The palm detector knows hands that fill a fifth of its square or more.  So a second, small detector
+goes over the image part by part and proposes places, many of them wrong; each time the palm
+detector looks at the likeliest of them enlarged.  Every other time it is shown a larger part as
+well: the whole image or, in between, the image with a border, for hands that fill it, and tiles.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ _BORDER = 0.25
 _TILE, _SHARED = 0.5, 0.33
 #: Sides of the image's four parts, which overlap, as shares of its own.
 _PART = 0.56
-#: Side of the window around a proposal by the side of its region: the palm detector is at its
-#: best when the hand fills a third of the window.
-_CLOSE = 1.75
+#: Side of the window around a proposal by the side of its region, and of the square it is shown
+#: in: as sure as the full square, at half the cost, where the hand fills a third of it.
+_CLOSE, _CLOSE_PX = 1.5, 128
 #: Proposals nearer to a region's palm than this share of its side are about the same hand.
 _SAME = 0.35
 #: How many times a place is passed over after it has been looked at.
-_PAUSE = 12
+_PAUSE = 30
 #: A proposal of that score is handed on even where the palm detector sees nothing.
 _CLEAR = 0.6
 
@@ -55,12 +56,12 @@ class _Tried:
 
 
 class HandFinder:
-    """Looks for hands; each time costs two runs of the palm detector.
+    """Looks for hands; each time costs at most two runs of the palm detector and one proposal.
 
-    palms: the palm detector.  proposer: of small hands' places, if there is one.
+    palms: the palm detector.  proposer: of places to look at enlarged.
     """
 
-    def __init__(self, palms: PalmDetector, proposer: Proposer | None = None):
+    def __init__(self, palms: PalmDetector, proposer: Proposer):
         self._palms, self._proposer = palms, proposer
         self._shape: tuple[int, ...] | None = None
         self.reset()
@@ -68,7 +69,8 @@ class HandFinder:
     def reset(self) -> None:
         """Forget what was looked at, as before an image that has nothing to do with the last."""
         self._tried: list[_Tried] = []
-        self._proposals: list[Detection] = []
+        self._proposals: dict[tuple[int, int, int, int], list[Detection]] = {}
+        self._looks = 0
         if self._shape:
             self._plan(*self._shape[:2])
 
@@ -81,39 +83,40 @@ class HandFinder:
             self._shape = picture.shape
             self.reset()
         self._tried = [_Tried(t.region, t.age + 1) for t in self._tried if t.age < _PAUSE]
-        found = self._palms(picture)
-        if self._proposer:
-            self._proposals = self._proposer(picture, next(self._parts))
-        proposal = self._next_proposal(picture, known)
-        if proposal is None:
+        part = next(self._parts)
+        self._proposals[part] = self._proposer(picture, part)
+        found = []
+        if self._looks % 2 == 0:
             found += self._palms(picture, next(self._windows))
-        else:
+        self._looks += 1
+        proposal = self._likeliest(picture, known)
+        if proposal is not None:
             found += self._look_closely(picture, proposal)
         return _without_doubles(found)
 
     def _plan(self, height: int, width: int) -> None:
         """Lay out the windows and parts of images of this size, to be visited in turn."""
         longer = max(width, height)
-        bordered = Window.around(width, height, _BORDER)
+        whole, bordered = (Window.around(width, height, border) for border in (0.0, _BORDER))
         side = _TILE * longer
         tiles = [
             Window(left, top, side)
             for top in _starts(height, side, _SHARED)
             for left in _starts(width, side, _SHARED)
         ]
-        self._windows = cycle([bordered, *tiles])
+        self._windows = cycle([window for other in (bordered, *tiles) for window in (whole, other)])
         parts = [(0, 0, width, height)]
-        if self._proposer and longer > 1.3 * self._proposer.longer_side:
+        if longer > 1.3 * self._proposer.longer_side:
             part = round(_PART * width), round(_PART * height)
             corners = [(x, y) for y in (0, height - part[1]) for x in (0, width - part[0])]
             parts += [(*corner, *part) for corner in corners]
         self._parts = cycle(parts)
 
-    def _next_proposal(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
+    def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
         """Return the likeliest proposal that is not about a hand followed or looked at lately."""
         taken = [*known, *(tried.region for tried in self._tried)]
-        while self._proposals:
-            proposal = self._proposals.pop(0)
+        proposals = (proposal for part in self._proposals.values() for proposal in part)
+        for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
             inside = palm_in_picture(proposal.region, picture.shape[1], picture.shape[0])
             if inside and not any(_same(proposal.region, region) for region in taken):
                 return proposal
@@ -124,7 +127,8 @@ class HandFinder:
         region = proposal.region
         side = _CLOSE * region.size_px
         x, y = region.center_px
-        found = self._palms(picture, Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side))
+        window = Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side)
+        found = self._palms(picture, window, _CLOSE_PX)
         return found or ([proposal] if proposal.score >= _CLEAR else [])
 
 

@@ -39,7 +39,7 @@ def palm(center, side, up=(0.0, -1.0)):
 
 
 def test_anchors_are_the_cells_of_both_maps():
-    anchors = anchor_centers()
+    anchors = anchor_centers(192)
     assert anchors.shape == (2016, 2)
     np.testing.assert_array_equal(anchors[:4], [[4, 4], [4, 4], [12, 4], [12, 4]])
     np.testing.assert_array_equal(anchors[2 * 24 * 24 : 2 * 24 * 24 + 7], [[8, 8]] * 6 + [[24, 8]])
@@ -71,7 +71,7 @@ def test_letterboxed_places_lead_back_into_the_picture(size):
     picture = np.zeros((*size, 3), np.uint8)
     block = max(size) // 64
     picture[y - block : y + block + 1, x - block : x + block + 1] = 255
-    square, (scale, offset) = letterbox(picture, Window.around(*picture.shape[1::-1]))
+    square, (scale, offset) = letterbox(picture, Window.around(*picture.shape[1::-1]), 192)
     assert square.shape == (192, 192, 3)
     weight = square[..., 0].astype(float)
     grid = np.arange(192) + 0.5  # the centre of the first input pixel lies at 0.5

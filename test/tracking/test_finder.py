@@ -16,8 +16,7 @@ class Palms:
     def __init__(self, *hands):
         self.hands, self.windows = hands, []
 
-    def __call__(self, picture, window=None):
-        window = window or Window.around(*picture.shape[1::-1])
+    def __call__(self, picture, window, size_px=192):
         self.windows.append(window)
         return [Detection(hand, 0.9) for hand in self.hands if _seen(hand, window)]
 
@@ -52,23 +51,32 @@ def test_hands_of_every_size_are_met_by_some_window(size, place):
     center = np.clip(np.multiply(place, (640, 480)), size / 2, np.array([640, 480]) - size / 2)
     if size > 480:
         center = np.array([320, 240])
-    finder = HandFinder(Palms(Region(tuple(center), size)))
-    assert any(looks(finder, image, 20))
+    finder = HandFinder(Palms(Region(tuple(center), size)), Proposals())
+    assert any(looks(finder, image, 28))
 
 
-def test_each_look_runs_the_palm_detector_twice_on_the_whole_image_and_elsewhere():
-    palms = Palms()
-    finder = HandFinder(palms, Proposals(Detection(Region((100, 100), 40), 0.4)))
+def test_the_costs_of_a_look_are_bounded_and_every_second_one_shows_a_larger_part():
+    palms, proposals = Palms(), Proposals(Detection(Region((100, 100), 40), 0.4))
+    finder = HandFinder(palms, proposals)
     for count in range(1, 30):
+        before = len(palms.windows)
         finder(IMAGE, [])
-        assert len(palms.windows) == 2 * count
-        assert palms.windows[-2] == Window.around(640, 480) != palms.windows[-1]
+        assert len(proposals.parts) == count
+        new = palms.windows[before:]
+        assert len(new) <= 2
+        assert sum(window.side >= 320 for window in new) == count % 2
+
+
+def test_the_whole_image_is_looked_at_every_fourth_time():
+    palms = Palms()
+    looks(HandFinder(palms, Proposals()), IMAGE, 12)
+    assert [window == Window.around(640, 480) for window in palms.windows] == [True, False] * 3
 
 
 def test_a_hand_seen_twice_is_handed_on_once():
     better, worse = Region((320.0, 240.0), 250.0), Region((325.0, 240.0), 260.0)
     palms = Palms(better, worse)
-    assert [hand.region for hand in HandFinder(palms)(IMAGE, [])] == [better]
+    assert [hand.region for hand in HandFinder(palms, Proposals())(IMAGE, [])] == [better]
 
 
 def test_a_proposal_is_looked_at_enlarged_and_what_palms_say_of_it_is_handed_on():
@@ -81,11 +89,19 @@ def test_a_proposal_is_looked_at_enlarged_and_what_palms_say_of_it_is_handed_on(
 def test_the_same_place_is_not_looked_at_again_at_once():
     palms = Palms()
     finder = HandFinder(palms, Proposals(Detection(Region((200, 150), 50), 0.4)))
-    looks(finder, IMAGE, 10)
-    close = [window for window in palms.windows if window.side < 100]
-    assert len(close) == 1
-    looks(finder, IMAGE, 20)
-    assert sum(window.side < 100 for window in palms.windows) in (2, 3)
+    looks(finder, IMAGE, 30)
+    assert sum(window.side < 100 for window in palms.windows) == 1
+    looks(finder, IMAGE, 30)
+    assert sum(window.side < 100 for window in palms.windows) == 2
+
+
+def test_the_likeliest_of_all_parts_comes_first():
+    likely = Detection(Region((100, 100), 40), 0.5)
+    less, least = Detection(Region((400, 300), 60), 0.3), Detection(Region((500, 100), 50), 0.2)
+    palms = Palms()
+    looks(HandFinder(palms, Proposals(least, less, likely)), IMAGE, 5)
+    sides = [window.side for window in palms.windows if window.side < 200]
+    assert sides == [1.5 * side for side in (40, 60, 50)]
 
 
 def test_nothing_is_proposed_where_a_hand_is_followed():
@@ -119,4 +135,4 @@ def test_a_new_image_size_starts_from_the_beginning():
     finder = HandFinder(palms, Proposals())
     looks(finder, IMAGE, 7)
     finder(np.zeros((240, 320, 3), np.uint8), [])
-    assert [window.side for window in palms.windows[-2:]] == [320, 480]
+    assert palms.windows[-1] == Window.around(320, 240)

@@ -1,0 +1,142 @@
+"""The hand detector's targets are what its maps are read as; scenes keep their truth."""
+
+import math
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from cmr_ros.cli import main
+from cmr_ros.geometry.crop import Region
+from cmr_ros.geometry.regions import palm_center
+from cmr_ros.network.detector import CHANNELS, STRIDE, HandDetector
+from cmr_ros.synthesis.cutouts import Cutout
+from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
+from cmr_ros.tracking.hand_detector import HandDetector as Runtime
+from cmr_ros.tracking.hand_detector import decode
+from cmr_ros.training.detector import detection_loss, export, flipped, mosaic, targets
+
+HANDS = np.array(
+    [[40.0, 60.0, 50.0, 0.0, -1.0, 1.0], [121.0, 90.0, 90.0, 0.6, -0.8, 0.0]], np.float32
+)
+
+
+def perfect_map(hands):
+    """Return the map (7, h, w) that the targets ask for."""
+    heat, _, goals = targets(hands, 160)
+    score = np.log(np.clip(heat, 1e-6, 1 - 1e-6) / (1 - np.clip(heat, 1e-6, 1 - 1e-6)))
+    return np.concatenate([score[None], goals]).astype(np.float32)
+
+
+def test_a_map_that_meets_the_targets_is_read_as_the_hands():
+    found = sorted(decode(perfect_map(HANDS), 0.9), key=lambda hand: hand.region.center_px[0])
+    assert len(found) == 2
+    for hand, (x, y, side, up_x, up_y, _) in zip(found, HANDS, strict=True):
+        np.testing.assert_allclose(palm_center(hand.region), [x, y], atol=0.01)
+        assert hand.region.size_px == pytest.approx(side, rel=1e-3)
+        assert hand.region.rotation_rad == pytest.approx(math.atan2(up_x, -up_y), abs=1e-3)
+
+
+def test_the_loss_is_least_where_the_targets_are_met():
+    truth = [torch.from_numpy(part)[None] for part in targets(HANDS, 160)]
+    right = torch.from_numpy(perfect_map(HANDS))[None]
+    right[:, 6] = 20 * (right[:, 6] - 0.5)
+    least = detection_loss(right, *truth)
+    for channel in range(len(CHANNELS)):
+        wrong = right.clone()
+        wrong[:, channel] = wrong[:, channel].flip(-1) if channel == 0 else -wrong[:, channel] + 1
+        assert detection_loss(wrong, *truth) > least + 0.01
+
+
+def test_the_loss_trains_the_network():
+    torch.manual_seed(0)
+    network = HandDetector()
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    picture = torch.rand(1, 3, 160, 160)
+    truth = [torch.from_numpy(part)[None] for part in targets(HANDS, 160)]
+    losses = []
+    for _ in range(40):
+        loss = detection_loss(network(picture), *truth)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def dotted(hands):
+    """Return a scene with a bright dot on each palm."""
+    picture = np.zeros((160, 160, 3), np.uint8)
+    for x, y, *_ in hands:
+        picture[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = 255
+    return Scene(picture, hands)
+
+
+def test_mirrored_and_joined_scenes_keep_their_hands_in_place():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        for scene in (
+            flipped(dotted(HANDS), rng),
+            mosaic([dotted(HANDS) for _ in range(4)], rng),
+        ):
+            for x, y, *_ in scene.hands:
+                assert scene.picture[round(float(y)), round(float(x))].min() > 60
+    assert len(scene.hands) == 8 and set(scene.hands[:, 2]) == {25.0, 45.0}
+
+
+def test_mirroring_makes_left_hands_of_right_ones():
+    class Always:
+        def random(self):
+            return 0.1
+
+    both = flipped(dotted(HANDS), Always())
+    # Mirrored and upside down is turned by half a turn: the hand is what it was.
+    np.testing.assert_allclose(both.hands[:, 5], HANDS[:, 5])
+    np.testing.assert_allclose(both.hands[:, 3:5], -HANDS[:, 3:5])
+
+
+def test_composed_scenes_show_their_hands():
+    color = np.zeros((320, 320, 4), np.uint8)
+    color[100:220, 100:220] = (255, 0, 0, 255)
+    joints = np.random.default_rng(0).uniform(110, 210, (21, 2))
+    joints[0], joints[9] = (160, 215), (160, 150)
+    photograph = Photograph(
+        np.full((200, 200, 3), (255, 0, 0), np.uint8), (Region((100.0, 100.0), 120.0),)
+    )
+    grounds = [np.full((320, 320, 3), 90, np.uint8)]
+    composer = SceneComposer([Cutout(color, joints, np.zeros(2))], grounds, [photograph])
+    rng = np.random.default_rng(1)
+    seen, red = 0, 0
+    for _ in range(30):
+        scene = composer.scene(rng)
+        assert scene.picture.shape == (160, 160, 3) and scene.picture.dtype == np.uint8
+        for x, y, *_ in scene.hands:
+            if 2 < x < 157 and 2 < y < 157:
+                seen += 1
+                r, g, b = scene.picture[int(y), int(x)].astype(int)
+                red += r > g + 20 and r > b + 20
+    assert seen > 30 and red > 0.6 * seen  # the rest is grey, dark or covered
+
+
+def test_what_is_exported_computes_what_torch_computes(tmp_path):
+    torch.manual_seed(1)
+    network = HandDetector().eval()
+    path = export(network, tmp_path)
+    image = np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), np.uint8)
+    (told,) = onnxruntime.InferenceSession(str(path)).run(None, {"image": image})
+    with torch.no_grad():
+        true = network(torch.from_numpy(image).permute(0, 3, 1, 2).float() / 255).numpy()
+    assert told.shape == (1, len(CHANNELS), 96 // STRIDE, 160 // STRIDE)
+    np.testing.assert_allclose(told, true, atol=1e-4)
+    Runtime(path)(image[0])
+
+
+def test_the_command_trains_and_writes(tmp_path, capsys):
+    pytest.importorskip("moderngl")
+    arguments = ["--steps", "2", "--cutouts", "2", "--surroundings", "2"]
+    status = main(["train-detector", "-o", str(tmp_path), *arguments])
+    if status == 2 and "EGL" in capsys.readouterr().err:
+        pytest.skip("rendering needs EGL")
+    assert status == 0
+    Runtime(tmp_path / "hand_detection.onnx")
