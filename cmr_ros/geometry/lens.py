@@ -21,13 +21,16 @@ _COEFFICIENTS = {
 #: Conrady and Kannala Brandt4, OpenCV's fisheye.
 _NAMES = {
     "plumb_bob": "plumbbob radtan radialtangential brownconrady brown opencv opencvpinhole",
-    "rational_polynomial": "rationalpolynomial rational",
-    "equidistant": "equidistant equi fisheye opencvfisheye kannalabrandt kannalabrandt4",
+    "rational_polynomial": "rationalpolynomial rational radtan8 brownconradyk6",
+    "equidistant": "equidistant equi fisheye opencvfisheye kannalabrandt kannalabrandt4 kb4",
 }
 _MODELS = {alias: model for model, aliases in _NAMES.items() for alias in aliases.split()}
 #: Without distortion.  librealsense's variants of Brown and Conrady compute something else than
 #: OpenCV does, except where all coefficients are 0, as they mostly are.
-_WITHOUT = "none pinhole perspective inversebrownconrady modifiedbrownconrady".split()
+_WITHOUT = (
+    "none nodistortion undistorted rectified pinhole perspective rectilinear "
+    "inversebrownconrady modifiedbrownconrady"
+).split()
 
 
 def lens(name: str, coefficients: np.ndarray) -> tuple[str, np.ndarray]:

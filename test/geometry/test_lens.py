@@ -48,6 +48,7 @@ def test_orbbec_puts_a_fisheye_into_eight_numbers():
         ("PLUMB_BOB", 5, "plumb_bob"),
         ("plumb bob", 5, "plumb_bob"),
         ("rational", 8, "rational_polynomial"),
+        ("Brown Conrady K6", 8, "rational_polynomial"),
         ("fisheye", 4, "equidistant"),
         ("equi", 4, "equidistant"),
         ("Kannala Brandt4", 4, "equidistant"),
