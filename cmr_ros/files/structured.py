@@ -30,11 +30,12 @@ def read_structured(path: Path, remedy: str) -> Any:
     InputError, which ends with the remedy, for a file that is missing, damaged or over 1 MB.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: over 1 MB; {remedy}")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; {remedy}") from None
+    if len(data) > _LARGEST_FILE:
+        raise InputError(f"{path}: over 1 MB; {remedy}")
     if data.startswith(b"PK"):
         return read_npz(path, remedy)
     try:
@@ -79,7 +80,7 @@ def _of_lines(text: str) -> Any:
     for line in text.splitlines():
         words = re.sub(r"[\[\](),;]", " ", line.partition("#")[0]).split()
         try:
-            found.setdefault(heading, []).extend(float(word) for word in words)
+            found.setdefault(heading, []).extend([float(word) for word in words])
         except ValueError:
             heading = " ".join(words)
     if list(found) == [""]:

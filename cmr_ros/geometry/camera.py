@@ -191,9 +191,9 @@ class Camera:
 
     def _distort(self, points: np.ndarray, distortion: np.ndarray) -> np.ndarray:
         """Return distorted normalised coordinates (..., 2) of points (..., 3)."""
-        lens = cv2.fisheye if self.distortion_model == "equidistant" else cv2
+        module = cv2.fisheye if self.distortion_model == "equidistant" else cv2
         zero = np.zeros(3)
-        flat, _ = lens.projectPoints(points.reshape(-1, 1, 3), zero, zero, np.eye(3), distortion)
+        flat, _ = module.projectPoints(points.reshape(-1, 1, 3), zero, zero, np.eye(3), distortion)
         return flat.reshape(*points.shape[:-1], 2)
 
     @cached_property
