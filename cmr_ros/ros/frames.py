@@ -28,9 +28,9 @@ _REMEMBERED = 100
 class FrameOutput:
     """Publishes 21 frames a hand on /tf."""
 
-    def __init__(self, node: Node):
-        """Advertise /tf for `node`."""
-        self._publisher = node.create_publisher(TFMessage, "/tf", 100)
+    def __init__(self, node: Node, events=None):
+        """Advertise /tf for `node`; events: callbacks of the publisher's."""
+        self._publisher = node.create_publisher(TFMessage, "/tf", 100, event_callbacks=events)
         self._node, self.topic = node, self._publisher.topic_name
         self._own: deque[tuple] = deque(maxlen=_REMEMBERED)
         self._watcher = rclpy.create_node(

@@ -18,8 +18,8 @@ from cmr_ros.ros.inputs import Inputs
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameters import Parameters, declare
 
-#: How often listeners are looked for: a first one waits no longer.
-_LOOK_S = 0.05
+#: How often listeners are looked for, where ROS does not tell that they have come.
+_LOOK_S = 0.2
 #: Images are received for so long after the last listener has gone.
 _LINGER_S = 2.0
 #: Hands that cannot be placed, and images that show nothing, are reported after so long, and no
@@ -53,7 +53,9 @@ class HandNode(Node):
         self.health = Health(self)
         self.health.serving = self._pipeline.network.serving
         self.health.look = self._look
-        self._outputs = Outputs(self, self._pipeline.template, self.health)
+        self._outputs = Outputs(
+            self, self._pipeline.template, self.health, self._look_for_listeners
+        )
         self._inputs = Inputs(self, p, self.health, self._answer)
         self.create_service(Empty, "~/reset", self._on_reset)
         # Not simulated time: listeners may come while a simulation is paused.

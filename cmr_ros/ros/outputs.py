@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -24,14 +24,30 @@ from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.parameters import Parameters
 from cmr_ros.viewing.drawing import hand_mask, overlay
 
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ModuleNotFoundError:  # ROS 2 Humble
+    from rclpy.qos_event import PublisherEventCallbacks
+
 
 class Outputs:
     """Advertises the node's topics; publishes what somebody listens to."""
 
-    def __init__(self, node: Node, template: HandTemplate, health: Health):
-        """Advertise, and publish the topology, which late listeners get as well."""
+    def __init__(
+        self, node: Node, template: HandTemplate, health: Health, on_listeners: Callable[[], None]
+    ):
+        """Advertise, and publish the topology, which late listeners get as well.
+
+        Args:
+            node: to publish for.
+            template: the hands'.
+            health: where to report what is wrong.
+            on_listeners: called when listeners come or go, if this ROS distribution tells.
+        """
+        events = _matched_events(lambda _: on_listeners())
         advertise = partial(
             node.create_publisher,
+            event_callbacks=events,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._template, self._health = template, health
@@ -39,7 +55,7 @@ class Outputs:
         self._markers = advertise(MarkerArray, topics.MARKERS, 10)
         self._mask = advertise(Image, topics.MASK, 10)
         self._debug_image = advertise(Image, topics.DEBUG_IMAGE, 10)
-        self._frames = FrameOutput(node)
+        self._frames = FrameOutput(node, events)
         kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._topology = node.create_publisher(HandTopology, topics.TOPOLOGY, kept)
         self._topology.publish(messages.to_topology(template))
@@ -103,3 +119,10 @@ class Outputs:
 
 def _is_heard(publisher) -> bool:
     return publisher.get_subscription_count() > 0
+
+
+def _matched_events(callback: Callable) -> PublisherEventCallbacks | None:
+    try:
+        return PublisherEventCallbacks(matched=callback)
+    except TypeError:  # ROS 2 Humble
+        return None

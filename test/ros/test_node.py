@@ -1,9 +1,11 @@
 """The node as a process of its own, spoken to over DDS."""
 
 import copy
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.msg import HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
-from support.peer import Camera, NodeProcess, environment
+from support.peer import PATIENCE_S, Camera, NodeProcess, environment
 
 
 @pytest.fixture(scope="module")
@@ -251,10 +253,31 @@ def test_compressed_pictures_and_sigint(start, recorded_messages):
     assert "Traceback" not in node.log, node.log
 
 
-def test_sigterm_ends_the_node_cleanly(node, camera):
-    assert camera.ask()
-    assert node.stop(signal.SIGTERM) == 0
-    assert "Traceback" not in node.log, node.log
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["numpy", "rclpy", "onnxruntime"])
+def test_a_signal_while_the_node_starts_ends_it_quietly(module, number, tmp_path):
+    # A module that is being imported when the signal comes.
+    shim = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(60)"
+    (tmp_path / f"{module}.py").write_text(shim)
+    surroundings = environment()
+    surroundings["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{surroundings['PYTHONPATH']}"
+    command = [sys.executable, "-m", "cmr_ros.ros"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=surroundings)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_more_signals_than_one_end_a_running_node_quietly(start, number):
+    node = start(f"often{int(number)}")
+    end_s = time.monotonic() + PATIENCE_S
+    while "waiting for" not in node.log and time.monotonic() < end_s:
+        time.sleep(0.05)
+    said = node.log
+    while node.process.poll() is None and time.monotonic() < end_s:
+        node.process.send_signal(number)
+        time.sleep(0.02)
+    assert node.process.returncode == 0
+    assert node.log == said
 
 
 @pytest.mark.parametrize(
@@ -264,6 +287,8 @@ def test_sigterm_ends_the_node_cleanly(node, camera):
         ("engine:=magic", "onnxruntime, torch"),
         ("threads:=1000", "threads"),
         ("max_hands:=two", "max_hands"),
+        ("frame_prefix:=bad name/", "letters, digits"),
+        ("malformed", "malformed"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_a_status(argument, words, tmp_path):
