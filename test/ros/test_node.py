@@ -227,7 +227,7 @@ def test_best_effort_pictures_without_camera_info(start, recorded_messages):
 
 
 def test_compressed_pictures_and_sigint(start, recorded_messages):
-    node = start("jpeg", "-p", "transport:=compressed", "-p", "frame_prefix:=jpeg_")
+    node = start("jpeg", "-r", "image_raw:=image_raw/compressed", "-p", "frame_prefix:=jpeg_")
     camera = Camera("jpeg", recorded_messages, CompressedImage)
     tf = camera.peer.listen(TFMessage, "/tf")
     try:
