@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.untrusted import Sparse, array, read_pickle
+from cmr_ros.files.pickles import Sparse, array, read_pickle
 from cmr_ros.hand_model.spirals import spirals
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.model.template import Sparse as Matrix

@@ -10,7 +10,7 @@ import trimesh
 
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
-from cmr_ros.files.untrusted import array, read_pickle
+from cmr_ros.files.pickles import array, read_pickle
 from cmr_ros.hand_model.published import closed, read_template
 from cmr_ros.hand_model.spirals import spirals
 from cmr_ros.model.inference import load_network

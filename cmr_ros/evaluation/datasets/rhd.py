@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_ros.evaluation.datasets.files import Source, points
 from cmr_ros.evaluation.sample import Sample
-from cmr_ros.files.untrusted import read_pickle
+from cmr_ros.files.pickles import read_pickle
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
 
