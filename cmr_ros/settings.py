@@ -15,7 +15,7 @@ from cmr_ros.registration import SCHEMES
 class PipelineSettings:
     """Settings of a `HandPipeline`; InputError for values that make no sense."""
 
-    #: Most hands to follow at once.
+    #: Most hands to follow at once; each number of hands is tried once at the start.
     max_hands: int = 2
     #: Probability in [0, 1]; what is less probably a hand is dropped.
     min_score: float = 0.5
@@ -34,7 +34,7 @@ class PipelineSettings:
 
     def __post_init__(self):
         ranges = {
-            "max_hands": (1, 100),
+            "max_hands": (1, 10),
             "min_score": (0, 1),
             "detection_interval": (1, np.inf),
             "smoothing_hz": (0, np.inf),

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import read_picture
+from cmr_ros.files.untrusted import read_json
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.pipeline import HandPipeline
 
@@ -80,13 +81,12 @@ def run(args) -> None:
 def manifest_cases(path: Path) -> Iterator[Case]:
     """Yield the images of a manifest, all of one kind: the name of its folder."""
     path = path / "manifest.json" if path.is_dir() else path
+    content = read_json(path, "expected a manifest.json")
     try:
-        entries = json.loads(path.read_text())["images"]
+        entries = content["images"]
         for entry in entries:
             picture = read_picture(path.parent / entry["image"])
             yield Case(path.parent.name, picture, tuple(_true_hands(entry)))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a manifest.json") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
             f"{path}: {error!r}; expected images with joints_m and K, joints_px or boxes_xywh"

@@ -17,8 +17,13 @@ from cmr_ros.evaluation.datasets.files import points
 from cmr_ros.evaluation.datasets.freihand import MANO_VERTICES
 from cmr_ros.evaluation.sample import Answer, Sample
 from cmr_ros.files.output import write_bytes
+from cmr_ros.files.untrusted import read_json
 
 _DIGITS = 6
+_REMEDY = (
+    "expected JSON of the form [joints, vertices], metres, an entry per image in the order of the "
+    "data set"
+)
 
 
 def write_submission(path: Path, answers: Sequence[Answer | None]) -> int:
@@ -53,8 +58,9 @@ def read_predictions(path: Path, samples: Sequence[Sample]) -> list[Answer]:
 
     The list of vertices may be empty, for methods without meshes.
     """
+    content = read_json(path, _REMEDY, max_memory=1 << 30)
     try:
-        joints, vertices = json.loads(path.read_text())
+        joints, vertices = content
         if len(joints) != len(samples) or len(vertices) not in (0, len(samples)):
             raise ValueError(f"{len(joints)} predictions for {len(samples)} images")
         meshes = [points(mesh) for mesh in vertices] or [None] * len(samples)
@@ -62,13 +68,8 @@ def read_predictions(path: Path, samples: Sequence[Sample]) -> list[Answer]:
             _answer(points(hand, len(sample.joints_m)), mesh, sample)
             for hand, mesh, sample in zip(joints, meshes, samples, strict=True)
         ]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected predictions") from None
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: {error}; expected JSON of the form [joints, vertices], metres, an entry per "
-            "image in the order of the data set"
-        ) from None
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise InputError(f"{path}: {error}; {_REMEDY}") from None
 
 
 def _answer(joints_m: np.ndarray, vertices_m: np.ndarray | None, sample: Sample) -> Answer:

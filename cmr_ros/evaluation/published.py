@@ -11,6 +11,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.report import Table
+from cmr_ros.files.untrusted import read_json
 
 NUMBERS = ("1", "2", "3")
 #: Figures of `cmr evaluate --json` in the order of each table's columns.
@@ -49,13 +50,11 @@ def _cell(value: str | float, digits: int = 1) -> str:
 
 
 def _measured(path: Path, keys: Sequence[str]) -> list[str]:
+    figures = read_json(path, "`cmr evaluate --json` writes it")
     try:
-        figures = json.loads(path.read_text())
         where = f"{figures['dataset']}, {figures['images']} images, {figures['misses']} missed"
         cells = [_cell(figures[key]) if key in figures else "-" for key in keys]
         return [f"measured: {where}", figures["method"], "-", *cells]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; `cmr evaluate --json` writes it") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a result of `cmr evaluate --json` ({error!r})") from None
 

@@ -24,7 +24,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.evaluation.measure import Columns, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
-from cmr_ros.files.untrusted import read_npz
+from cmr_ros.files.untrusted import read_json, read_npz
 
 #: Pictures in a part: what an interruption costs.
 PART = 16
@@ -123,7 +123,7 @@ def _finished(
     mark = folder / "run.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if mark.exists() and json.loads(mark.read_text()) != marks:
+        if mark.exists() and read_json(mark, "name another folder") != marks:
             raise InputError(
                 f"{folder}: holds the results of another data set or model; name another folder"
             )

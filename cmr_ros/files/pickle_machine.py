@@ -38,11 +38,13 @@ class Pieces(io.BytesIO):
     """A pickle, or several; it hands out no piece too large for a single value."""
 
     def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes; InputError if they are too many."""
         if size is None or not 0 <= size <= _MAX_PIECE:
             raise InputError(f"refused, it asks for a value of {size} bytes")
         return super().read(size)
 
     def readline(self, _: int | None = -1) -> bytes:
+        """Return the next line, or as much of it as a value may be long."""
         return super().readline(_MAX_PIECE)
 
 
@@ -76,7 +78,7 @@ class Machine:
         Raises InputError for what is refused, and any exception for what is damaged.
         """
         for count, (instruction, argument, position) in enumerate(pickletools.genops(stream)):
-            # An object and its place in a container take some 100 bytes, texts more than in the file.
+            # An object and its place take some 100 bytes, a text more than it does in the file.
             if count > _MAX_INSTRUCTIONS or 100 * count + 3 * position > self._left:
                 raise InputError(_TOO_MUCH)
             step = _STEPS.get(instruction.name)

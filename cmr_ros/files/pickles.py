@@ -27,6 +27,7 @@ _REMEDY = "expected the published file"
 _PLAIN_TYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,3}|O[48]?")
 _LAST_CHARACTER = 0x10FFFF
 
+
 class StandIn:
     """An object whose class is not loaded: it keeps its state and does nothing."""
 
@@ -110,7 +111,7 @@ def _set_array(array: np.ndarray, state: Any) -> None:
     _, shape, kind, columns_first, content = state
     dtype = kind.made()
     count = math.prod(_size(length) for length in shape)
-    if dtype == object:
+    if dtype.hasobject:
         fits = isinstance(content, list) and len(content) == count
     else:
         content = _raw(content)
@@ -149,7 +150,7 @@ def _array_of(buffer: Any, kind: _Type, shape: tuple[int, ...], order: str) -> n
 
 
 def _scalar(kind: _Type, content: Any) -> np.generic:
-    if kind.made() == object:
+    if kind.made().hasobject:
         raise InputError("refused, it asks for a number of an unknown type")
     return _array_of(content, kind, (), "C")[()]
 

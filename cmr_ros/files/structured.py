@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as xml
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from cmr_ros.errors import InputError, reason
-from cmr_ros.files.untrusted import read_npz
+from cmr_ros.files.untrusted import read_bytes, read_npy, read_npz, reading
 
 _LARGEST_FILE = 1 << 20
+#: YAML is read at some 60 KiB a second; of more than this the first messages of a dump are.
+_LARGEST_YAML = 1 << 17
 #: OpenCV's YAML starts with a directive that YAML does not know.
 _OPENCV_DIRECTIVE = re.compile(r"\A%YAML:1\.0[^\n]*\n")
 
@@ -29,23 +28,13 @@ def read_structured(path: Path, remedy: str) -> Any:
     Dictionaries, lists, numbers and texts, which may be numbers that are not parsed yet.  Raises
     InputError, which ends with the remedy, for a file that is missing, damaged or over 1 MB.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {remedy}") from None
-    if len(data) > _LARGEST_FILE:
-        raise InputError(f"{path}: over 1 MB; {remedy}")
+    data = read_bytes(path, remedy, _LARGEST_FILE)
     if data.startswith(b"PK"):
         return read_npz(path, remedy)
-    try:
-        if data.startswith(b"\x93NUMPY"):
-            return np.load(BytesIO(data), allow_pickle=False).tolist()
+    if data.startswith(b"\x93NUMPY"):
+        return read_npy(path, remedy).tolist()
+    with reading(path, "YAML, JSON, XML or text file", remedy):
         return _parsed(data.decode("utf-8-sig"))
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply; {remedy}") from None
-    except (yaml.YAMLError, xml.ParseError, ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{path}: not readable ({reason(error)}); {remedy}") from None
 
 
 def _parsed(text: str) -> Any:
@@ -62,6 +51,8 @@ def _parsed(text: str) -> Any:
     if ":" not in text:
         return _of_lines(text)
     # A dump of a topic ends in '---' and may hold several messages; the first one counts.
+    if len(text) > _LARGEST_YAML:
+        text = text[:_LARGEST_YAML].rpartition("\n---")[0]
     documents = yaml.load_all(_OPENCV_DIRECTIVE.sub("", text), Loader=yaml.BaseLoader)
     return next((document for document in documents if document), None)
 

@@ -44,15 +44,13 @@ def open_regular(path: Path | str, remedy: str, max_bytes: int = MAX_BYTES) -> B
     """
     try:
         # Without O_NONBLOCK the opening of a pipe waits for its other end.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open(path, "rb", opener=lambda name, mode: os.open(name, mode | os.O_NONBLOCK))
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise InputError(f"{path}: {_why(error)}; {remedy}") from None
-    file = os.fdopen(handle, "rb")
-    status = os.fstat(handle)
+    status = os.fstat(file.fileno())
     problem = None
     if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
-        problem = f"{kind}, not a file"
+        problem = "a pipe or device, not a file"
     elif status.st_size > max_bytes:
         problem = f"{status.st_size} bytes, more than the {max_bytes} that such a file may have"
     if problem:
@@ -68,9 +66,8 @@ def read_bytes(path: Path | str, remedy: str, max_bytes: int = MAX_BYTES) -> byt
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return (isinstance(error, OSError) and error.strerror) or reason(error)
+    known = {FileNotFoundError: "no such file", IsADirectoryError: "a folder, not a file"}
+    return known.get(type(error)) or getattr(error, "strerror", None) or reason(error)
 
 
 @contextmanager
@@ -84,6 +81,8 @@ def reading(path: Path | str, what: str, remedy: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}; {remedy}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; {remedy}") from None
     except MemoryError:
         raise InputError(f"{path}: asks for more memory than there is; {remedy}") from None
     except Exception as error:

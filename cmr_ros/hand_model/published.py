@@ -8,6 +8,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pickles import Sparse, array, read_pickle
+from cmr_ros.files.untrusted import open_regular, read_npy, reading
 from cmr_ros.hand_model.spirals import spirals
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.model.template import Sparse as Matrix
@@ -85,11 +86,23 @@ def _read_levels(
         raise InputError(f"{path}: entry {missing[0]!r} is missing; expected the published file")
     try:
         vertices = tuple(array(level).astype(np.float32) for level in content["vertices"])
-        faces = tuple(array(level).astype(np.int32) for level in content["face"])
+        faces = tuple(
+            _faces(array(level), len(points))
+            for level, points in zip(content["face"], vertices, strict=True)
+        )
         up, down = (tuple(map(_triplets, content[name])) for name in names[2:])
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: damaged ({error!r})") from None
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{path}: damaged ({error!r}); expected the published file") from None
     return vertices, faces, up, down
+
+
+def _faces(corners: np.ndarray, vertex_count: int) -> np.ndarray:
+    """Return faces (F, 3); ValueError for what is none, which the spirals could not walk."""
+    if corners.ndim != 2 or corners.shape[1] != 3 or not corners.size:
+        raise ValueError(f"faces {corners.shape}")
+    if not 0 <= corners.min() <= corners.max() < vertex_count:
+        raise ValueError(f"faces beyond {vertex_count} vertices")
+    return corners.astype(np.int32)
 
 
 def _triplets(matrix: Sparse) -> Matrix:
@@ -101,12 +114,9 @@ def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return vertices (V, 3) and faces (F, 3) in the order of the file."""
     import trimesh
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected the published template")
-    try:
-        mesh = trimesh.load(path, file_type="ply", force="mesh", process=False)
-    except Exception as error:  # trimesh names no errors of its own
-        raise InputError(f"{path}: not a readable PLY file ({error})") from None
+    remedy = "expected the published template"
+    with open_regular(path, remedy) as file, reading(path, "PLY file", remedy):
+        mesh = trimesh.load(file, file_type="ply", force="mesh", process=False)
     if len(mesh.faces) == 0:
         raise InputError(f"{path}: holds no mesh")
     return np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
@@ -117,12 +127,10 @@ def _joint_regressor(folder: Path, mano: Path | str | None, vertex_count: int) -
     if mano is not None:
         return _mano_joint_regressor(Path(mano), vertex_count)
     path = folder / "joint_regressor.npy"
-    try:
-        regressor = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give --mano MANO_RIGHT.pkl instead") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not a readable array ({error})") from None
+    remedy = "give --mano MANO_RIGHT.pkl instead"
+    regressor = read_npy(path, remedy)
+    if regressor.dtype.kind != "f" or regressor.shape != (*regressor.shape[:1], vertex_count):
+        raise InputError(f"{path}: {regressor.dtype} {regressor.shape} is no regressor; {remedy}")
     return regressor.astype(np.float32)
 
 
@@ -130,7 +138,7 @@ def _mano_joint_regressor(path: Path, vertex_count: int) -> np.ndarray:
     content = read_pickle(path)
     try:
         joints = array(content["J_regressor"]).astype(np.float32)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{path}: no readable J_regressor ({error!r}); is it MANO?") from None
     if joints.shape != (16, vertex_count):
         raise InputError(

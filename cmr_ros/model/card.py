@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ros.errors import InputError
-from cmr_ros.model.choices import CROPS, JOINT_CUES, CropKind, JointCue, Precision
+from cmr_ros.files.untrusted import read_json
+from cmr_ros.model.choices import CROPS, JOINT_CUES, PRECISIONS, CropKind, JointCue, Precision
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.registration import Noise
 
+_LARGEST_FILE = 1 << 20
 #: The outputs every network has, and those it may have besides.
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
 OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
+#: What registration can compute with: standard deviations, but for two entries.
+_SD_RANGE = (1e-6, 10.0)
+_NOISE_RANGES = {"length_log_mean": (-3.0, 3.0), "scale_log_sd": (0.0, 10.0)}
 #: Entries of `noise` by the names that cards up to version 0.1 gave them.
 _OLD_NOISE = {
     "size": "length_log_sd",
@@ -53,12 +58,7 @@ class ModelCard:
     @classmethod
     def load(cls, path: Path | str) -> ModelCard:
         """Return the card in a JSON file; raises InputError if an entry is missing or wrong."""
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; a model folder has a model.json") from None
-        except ValueError as error:
-            raise InputError(f"{path}: not a JSON file ({error})") from None
+        values = read_json(path, "a model folder has a model.json", _LARGEST_FILE)
         if not isinstance(values, dict):
             raise InputError(f"{path}: not the card of a model; `cmr export` writes one")
         known = {entry.name for entry in fields(cls)}
@@ -84,21 +84,30 @@ class ModelCard:
         Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def _check(self, path: Path | str) -> None:
-        wrong = {
-            "crop": self.crop not in CROPS,
-            "joint_cue": self.joint_cue not in JOINT_CUES
-            or (self.joint_cue != "heatmaps" and "landmarks" not in self.outputs),
-            "input_size": not _positive(self.input_size) or self.input_size % 1,
-            "scale_m": not _positive(self.scale_m),
-            "heatmap_sigma_px": not _positive(self.heatmap_sigma_px),
-            "mean": len(self.mean) != 3 or not all(map(_is_number, self.mean)),
-            "std": len(self.std) != 3 or not all(map(_positive, self.std)),
-            "noise": not _is_noise(self.noise),
-            "outputs": not set(REQUIRED_OUTPUTS) <= set(self.outputs),
+        types = dict.fromkeys(("name", "variant", "template_name", "license"), str)
+        types |= dict.fromkeys(("network", "measured"), dict)
+        is_right = {name: isinstance(getattr(self, name), kind) for name, kind in types.items()}
+        is_right |= {
+            "crop": self.crop in CROPS,
+            "joint_cue": self.joint_cue in JOINT_CUES
+            and (self.joint_cue == "heatmaps" or "landmarks" in self.outputs),
+            "precision": self.precision in PRECISIONS,
+            "input_size": isinstance(self.input_size, int) and _within(self.input_size, 16, 1024),
+            "root_joint": isinstance(self.root_joint, int) and _within(self.root_joint, 0, 1000),
+            "scale_m": _within(self.scale_m, 1e-3, 1e3),
+            "heatmap_sigma_px": _within(self.heatmap_sigma_px, 1e-2, 1e3),
+            "crop_margin": self.crop_margin is None or _within(self.crop_margin, 0.5, 10),
+            "mean": len(self.mean) == 3 and all(_within(one, -1e3, 1e3) for one in self.mean),
+            "std": len(self.std) == 3 and all(_within(one, 1e-3, 1e3) for one in self.std),
+            "noise": _is_noise(self.noise),
+            "outputs": all(isinstance(one, str) for one in self.outputs)
+            and set(REQUIRED_OUTPUTS) <= set(self.outputs),
         }
-        for name, is_wrong in wrong.items():
-            if is_wrong:
-                raise InputError(f"{path}: entry {name!r} is {getattr(self, name)!r}")
+        for name, right in is_right.items():
+            if not right:
+                raise InputError(
+                    f"{path}: entry {name!r} is {getattr(self, name)!r}; export the model again"
+                )
 
 
 def _by_new_names(noise: dict[str, Any], path: Path | str) -> dict[str, Any]:
@@ -112,14 +121,12 @@ def _by_new_names(noise: dict[str, Any], path: Path | str) -> dict[str, Any]:
 def _is_noise(values: Any) -> bool:
     known = {entry.name for entry in fields(Noise)}
     return isinstance(values, dict) and all(
-        name in known and _is_number(value) and (value >= 0 or name == "length_log_mean")
+        name in known
+        and (_within(value, *_NOISE_RANGES.get(name, _SD_RANGE)) or value is getattr(Noise, name))
         for name, value in values.items()
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and value == value and abs(value) != float("inf")
-
-
-def _positive(value: Any) -> bool:
-    return _is_number(value) and value > 0
+def _within(value: Any, low: float, high: float) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and low <= value <= high

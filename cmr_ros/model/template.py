@@ -40,9 +40,11 @@ class HandTemplate:
             raise InputError(f"template {self.name!r}: needs at least two levels with faces each")
         if not len(self.spirals) == len(self.up) == len(self.down) == levels - 1:
             raise InputError(f"template {self.name!r}: needs spirals and maps for {levels} levels")
+        if any(part.ndim == 0 for part in (*self.vertices, *self.faces, *self.spirals)):
+            raise InputError(f"template {self.name!r}: holds single numbers instead of arrays")
         counts = [len(vertices) for vertices in self.vertices]
         for level, (vertices, faces) in enumerate(zip(self.vertices, self.faces, strict=True)):
-            if vertices.shape != (counts[level], 3) or not np.isfinite(vertices).all():
+            if vertices.shape != (counts[level], 3) or not _finite(vertices):
                 raise InputError(f"template {self.name!r}: vertices{level} are not finite points")
             self._check_indices(f"faces{level}", faces, (len(faces), 3), counts[level])
         for level, spiral in enumerate(self.spirals):
@@ -52,7 +54,7 @@ class HandTemplate:
             self._check_sparse(f"up{level}", self.up[level], fine, coarse)
             self._check_sparse(f"down{level}", self.down[level], coarse, fine)
         regressor = self.joint_regressor
-        if regressor.ndim != 2 or regressor.shape[1] != counts[0]:
+        if regressor.shape != (*regressor.shape[:1], counts[0]) or not _finite(regressor):
             raise InputError(f"template {self.name!r}: joint_regressor is not (joints, vertices)")
         if not np.allclose(regressor.sum(axis=1), 1, atol=1e-3):
             raise InputError(f"template {self.name!r}: a row of joint_regressor does not sum to 1")
@@ -67,9 +69,9 @@ class HandTemplate:
 
     def _check_sparse(self, part: str, matrix: Sparse, rows: int, columns: int) -> None:
         row, column, value = matrix
-        self._check_indices(f"{part}_row", row, row.shape[:1], rows)
-        self._check_indices(f"{part}_col", column, row.shape[:1], columns)
-        if value.shape != row.shape or not np.isfinite(value).all():
+        self._check_indices(f"{part}_row", row, (row.size,), rows)
+        self._check_indices(f"{part}_col", column, (row.size,), columns)
+        if value.shape != row.shape or not _finite(value):
             raise InputError(f"template {self.name!r}: {part}_val does not fit {part}_row")
 
     @classmethod
@@ -91,6 +93,8 @@ class HandTemplate:
             raise InputError(
                 f"{path}: the array {error} is missing; rebuild the template"
             ) from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}; rebuild the template") from None
 
     def save(self, path: Path | str) -> None:
         """Write the template as a compressed .npz."""
@@ -115,6 +119,10 @@ class HandTemplate:
 
 
 _PARTS = ("row", "col", "val")
+
+
+def _finite(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" and bool(np.isfinite(array).all())
 
 
 def _sparse(arrays: dict[str, np.ndarray], name: str) -> Sparse:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-import yaml
-
 from cmr_ros.errors import InputError
+from cmr_ros.files.untrusted import read_yaml
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.losses import LossWeights
@@ -110,13 +109,7 @@ def load_plan(path: Path | str, **changes: Any) -> TrainingPlan:
 
 def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the entries of a YAML file and of the plans that it extends."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({error})") from None
+    values = read_yaml(path, "give a plan such as those in config/")
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected names and values")
     base = values.pop("extends", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,13 @@ from typing import Any
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.matlab import read_matlab
+from cmr_ros.files.untrusted import read_json
+
+#: Annotations of whole training sets, which are read into memory.
+_LARGEST_FILE, MAX_JSON_MEMORY = 2 << 30, 16 << 30
+#: What entries raise that are missing, misshapen or no numbers.
+_WRONG_ENTRY = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InputError)
 
 
 @dataclass(frozen=True)
@@ -31,42 +37,36 @@ class Source:
 
     def json(self, *parts: str) -> Any:
         """Return the content of a JSON file of the set."""
-        path = self.file(*parts)
-        try:
-            return json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise self.error(path, f"not a readable JSON file ({error})") from None
+        path = self.folder.joinpath(*parts)
+        return read_json(path, self._remedy, _LARGEST_FILE, MAX_JSON_MEMORY)
 
     def mat(self, *parts: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return the named arrays of a MATLAB file of the set."""
-        from scipy.io import loadmat
-
-        path = self.file(*parts)
-        try:
-            content = loadmat(path)
-        except Exception as error:  # scipy raises many kinds for damaged files
-            raise self.error(path, f"not a readable MATLAB file ({error})") from None
-        for name in names:
-            if name not in content:
-                raise self.error(path, f"entry {name!r} is missing")
-        return {name: content[name] for name in names}
+        return read_matlab(self.folder.joinpath(*parts), names, self._remedy)
 
     def error(self, path: Path, problem: str) -> InputError:
         """Return the error for a file of the set."""
-        return InputError(f"{path}: {problem}; expected {self.name}, from {self.origin}")
+        return InputError(f"{path}: {problem}; {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return f"expected {self.name}, from {self.origin}"
 
     @contextmanager
     def entry(self, what: str) -> Iterator[None]:
         """Turn missing or misshapen entries inside the block into one error that names `what`."""
         try:
             yield
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except _WRONG_ENTRY as error:
             raise self.error(self.folder / what, f"{error!r}") from error
 
 
 def points(values: Any, count: int | None = None, unit_m: float = 1.0) -> np.ndarray:
     """Return finite points (N, 3) in metres; ValueError when they are not `count` such points."""
-    array = np.array(values, dtype=np.float64)
+    array = np.array(values)
+    if array.dtype.kind not in "iuf":
+        raise ValueError("points that are no numbers")
+    array = array.astype(np.float64)
     if array.ndim != 2 or array.shape[1] != 3 or count not in (None, len(array)):
         raise ValueError(f"points {array.shape}, expected ({count or 'N'}, 3)")
     if not np.isfinite(array).all():

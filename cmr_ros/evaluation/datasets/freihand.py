@@ -30,9 +30,13 @@ def read(folder: Path, split: str) -> list[Sample]:
     matrices, joints, vertices = (
         source.json(f"{split}_{name}.json") for name in ("K", "xyz", "verts")
     )
+    if not all(isinstance(part, list) for part in (matrices, joints, vertices)):
+        raise source.error(folder, f"{split}_K, _xyz and _verts are not all lists")
     if not len(matrices) == len(joints) == len(vertices):
         raise source.error(folder, f"{split}_K, _xyz and _verts differ in length")
     count = len(matrices)
+    if not count:
+        raise source.error(folder, f"{split}_K.json has no entries")
     pictures = source.file(split, "rgb")
     versions = 1
     while split == "training" and (pictures / f"{versions * count:08d}.jpg").exists():

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.evaluation.datasets.files import points
+from cmr_ros.evaluation.datasets.files import MAX_JSON_MEMORY, points
 from cmr_ros.evaluation.sample import Sample
+from cmr_ros.files.untrusted import read_json
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import JOINT_NAMES, Handedness
 
@@ -23,13 +23,11 @@ FOUND_BY = "manifest.json"
 def read(path: Path, split: str = "all") -> list[Sample]:
     """Return the samples of a manifest.json, or of the folder that holds one."""
     path = path / FOUND_BY if path.is_dir() else path
-    try:
-        entries = list(enumerate(json.loads(path.read_text())["images"]))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a manifest.json") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f'{path}: expected JSON of the form {{"images": [...]}}') from None
-    return [_sample(path, index, entry) for index, entry in entries]
+    content = read_json(path, "expected a manifest.json", max_memory=MAX_JSON_MEMORY)
+    entries = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f'{path}: expected JSON of the form {{"images": [...]}}')
+    return [_sample(path, index, entry) for index, entry in enumerate(entries)]
 
 
 def _sample(path: Path, index: int, entry: dict) -> Sample:
