@@ -52,7 +52,7 @@ def open_regular(path: Path | str, remedy: str, max_bytes: int = MAX_BYTES) -> B
     if not stat.S_ISREG(status.st_mode):
         problem = "a pipe or device, not a file"
     elif status.st_size > max_bytes:
-        problem = f"{status.st_size} bytes, more than the {max_bytes} that such a file may have"
+        problem = f"over {max_bytes / (1 << 20):g} MiB, more than such a file holds"
     if problem:
         file.close()
         raise InputError(f"{path}: {problem}; {remedy}")
@@ -95,9 +95,17 @@ def read_json(
     max_bytes: int = MAX_BYTES,
     max_memory: int = _MAX_JSON_MEMORY,
 ) -> Any:
-    """Return the value in a JSON file; raises InputError.
+    """Return the value in a JSON file.
 
-    max_memory bounds what the values take, which is up to 40 times the file.
+    Args:
+        path: of the file.
+        remedy: what errors end with.
+        max_bytes: of the file.
+        max_memory: of its values in bytes, which may be 40 times the file.
+
+    Raises:
+        InputError: for a file that is missing, damaged or holds too much.
+
     """
     data = read_bytes(path, remedy, max_bytes)
     # What Python's objects take, estimated by what begins or follows one.

@@ -338,7 +338,7 @@ def test_missing_and_huge_calibrations(tmp_path):
         read_calibration(tmp_path / "none.yaml", SIZE)
     with pytest.raises(InputError, match="a folder, not a file"):
         read_calibration(tmp_path, SIZE)
-    with pytest.raises(InputError, match="over 1 MB"):
+    with pytest.raises(InputError, match="over 1 MiB"):
         read_calibration(written(tmp_path, "#" * (1 << 21)), SIZE)
     with pytest.raises(InputError, match="over 1 MB"):
         read_calibration("/dev/zero", SIZE)
