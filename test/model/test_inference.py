@@ -223,7 +223,7 @@ def test_network_without_an_output(folder):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a JSON file"),
+        ("{", "not a readable JSON file"),
         ("[]", "not the card of a model"),
         ("{}", "missing entry 'name'"),
         ('{"name": 1, "variant": 2, "template_name": 3, "colour": 4}', "unknown entry 'colour'"),
