@@ -48,7 +48,8 @@ class HandPath:
 def random_paths(model: HandModel, rng: np.random.Generator) -> list[HandPath]:
     """Return the ways of the right and of the left hand; palms mostly face the camera."""
     opened = np.tile(np.eye(3), (21, 1, 1))
-    pose = [sample_pose(model, rng) for _ in range(6)]
+    pose = [sample_pose(model, rng) for _ in range(7)]
+    del pose[1]  # the shipped recording's would be a lone middle finger
     right = HandPath(
         times=(0.0, 0.4, 0.8, 1.2, 1.9, 2.6, 3.3, 4.1, 5.0, 6.0),
         wrists=np.array([
@@ -61,7 +62,7 @@ def random_paths(model: HandModel, rng: np.random.Generator) -> list[HandPath]:
             [0.0, 0.4, 0.1], [0.2, -0.5, -0.1], [0.1, 0.2, 0.1], [0.3, 0.5, 0.0],
             [-0.1, -0.2, 0.3], [0.2, 0.3, 0.1],
         ]),
-        poses=[opened, opened, opened, opened, pose[0], pose[1], opened, pose[2], pose[3], opened],
+        poses=[opened, opened, opened, opened, pose[0], pose[5], opened, pose[1], pose[2], opened],
         left=False,
     )  # fmt: skip
     left = HandPath(
@@ -74,7 +75,7 @@ def random_paths(model: HandModel, rng: np.random.Generator) -> list[HandPath]:
             [-0.2, 0.0, 0.0], [-0.1, -0.1, 0.1], [0.1, -0.4, 0.2], [-0.3, 0.3, 0.0],
             [0.0, -0.2, 0.1],
         ]),
-        poses=[opened, opened, pose[4], opened, pose[5]],
+        poses=[opened, opened, pose[3], opened, pose[4]],
         left=True,
     )  # fmt: skip
     return [right, left]
