@@ -147,8 +147,8 @@ class Machine:
         self._push(self._find_outside(*self._last(1)))
 
     def _integer(self, value: int) -> None:
-        if value.bit_length() > 64:
-            raise InputError("refused, it holds a number of more than 64 bits")
+        if value.bit_length() > 128:
+            raise InputError("refused, it holds a number of more than 128 bits")
         self._push(value)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 
 import torch
 
-from cmr_ros.errors import InputError, reason
+from cmr_ros.errors import InputError
+from cmr_ros.network.torch_files import read_torch_file
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
@@ -24,14 +24,7 @@ def load_checkpoint(path: Path | str, keys: tuple[str, ...] = ()) -> dict:
 
     Raises InputError if the file is missing, damaged, holds code, or lacks one of the keys.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint") from None
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"{path}: not a readable checkpoint ({reason(error)}); delete it to start over"
-        ) from None
+    state = read_torch_file(path, "name a checkpoint of `cmr train`, or delete it to start over")
     missing = [key for key in keys if not isinstance(state, dict) or key not in state]
     if missing:
         raise InputError(f"{path}: not a training checkpoint, {missing[0]!r} is missing")

@@ -11,6 +11,8 @@ from cmr_ros.network.aggregation import BODY_GROUPS, Groups, hand_groups
 from cmr_ros.network.decoder import DecoderConfig
 
 T = TypeVar("T")
+#: Of a layer's channels: the published networks have 2048.
+_LARGEST = 8192
 Variant = Literal["SG", "PG", "G", "P"]
 Encoder = Literal["resnet18", "resnet50", "mobile"]
 
@@ -43,6 +45,15 @@ class NetworkConfig:
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
             if getattr(self, name) not in choices:
                 raise InputError(f"no {name} {getattr(self, name)!r}; choose from {list(choices)}")
+        sizes = {"joint_count": self.joint_count, "latent": self.decoder.latent} | {
+            f"widths[{level}]": width for level, width in enumerate(self.decoder.widths)
+        }
+        sizes |= {"start": self.decoder.start + 1, "nudge": self.nudge + 1}  # may be 0
+        for name, size in sizes.items():
+            if not 0 < size <= _LARGEST:
+                raise InputError(f"{name} is {size}; no network has more than {_LARGEST}")
+        if not 0 < self.input_size <= 1024:
+            raise InputError(f"input_size {self.input_size} is not within 32 and 1024")
         if self.input_size % 32:
             raise InputError(f"input_size {self.input_size} is no multiple of 32")
         if any(not 0 <= joint < self.joint_count for group in self.groups for joint in group):
@@ -59,7 +70,7 @@ class NetworkConfig:
             values = _tuples(values)
             decoder = _known(DecoderConfig, values.get("decoder", {}))
             return _known(cls, values | {"decoder": decoder})
-        except (TypeError, AttributeError) as error:
+        except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise InputError(f"not a network configuration ({error})") from None
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from cmr_ros.errors import InputError, reason
+from cmr_ros.errors import InputError
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig
-
-#: Parameters that lie at the top of the published networks and in `decoder` of ours.
-_DECODER = ("attention", "de_layers", "heads")
+from cmr_ros.network.torch_files import read_torch_file
 
 
 def published_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return a network's parameters by the names that released checkpoints give them."""
-    return {key.removeprefix("decoder."): value for key, value in network.state_dict().items()}
+    return {_published_name(own): value for own, value in network.state_dict().items()}
+
+
+def _published_name(own: str) -> str:
+    """Return the released name of a parameter: the parts of our `decoder` lie at the top there."""
+    return own.removeprefix("decoder.")
 
 
 def load_published(path: Path | str, config: NetworkConfig, template: HandTemplate) -> nn.Module:
@@ -40,32 +42,21 @@ def load_published(path: Path | str, config: NetworkConfig, template: HandTempla
             )
         if not torch.isfinite(state[key]).all():
             raise InputError(f"{path}: {key} is not finite; the checkpoint is damaged")
-    own_names = {
-        f"decoder.{key}" if key.split(".")[0] in _DECODER else key: value
-        for key, value in state.items()
-    }
-    network.load_state_dict(own_names)
+    network.load_state_dict({own: state[_published_name(own)] for own in network.state_dict()})
     return network
 
 
 def _read_state(path: Path | str) -> dict[str, torch.Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path}: refused, it holds more than weights, and loading it could run code"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: not a whole checkpoint ({reason(error)}); fetch it again"
-        ) from None
+    content = read_torch_file(path, "fetch the released checkpoint again")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds no model_state_dict")
+    if not isinstance(state, dict) or not state or not all(map(_is_parameter, state.items())):
+        raise InputError(f"{path}: holds no model_state_dict; fetch the released checkpoint again")
     # Training on several devices leaves its mark on every name.
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _is_parameter(entry: tuple) -> bool:
+    return isinstance(entry[0], str) and isinstance(entry[1], torch.Tensor)
 
 
 def _check_names(

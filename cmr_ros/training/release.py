@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
@@ -24,13 +24,19 @@ def trained_network(
     Raises InputError for a file that is none, or that was trained with another template.
     """
     state = load_checkpoint(path, ("average", "config", "metrics"))
-    config = NetworkConfig.from_dict(json.loads(state["config"]))
+    try:
+        values = json.loads(state["config"])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its entry 'config' is none ({reason(error)})") from None
+    config = NetworkConfig.from_dict(values)
     network = build(config, template)
+    if not isinstance(state["average"], dict) or not isinstance(state["metrics"], dict):
+        raise InputError(f"{path}: its entries 'average' and 'metrics' are none of `cmr train`")
     try:
         network.load_state_dict(state["average"])
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise InputError(f"{path}: trained with another template? ({reason})") from None
+        what = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path}: trained with another template? ({what})") from None
     return config, network, state["metrics"]
 
 

@@ -63,5 +63,5 @@ def test_ablations_are_means_over_seeds(tmp_path):
     assert (full["ISM"], full["PA-MPJPE"]) == ("x", "7.50 +- 0.71")
     assert plain["source"] == "measured: renders, 1 runs"
     assert full["source"] == "measured: renders, 2 runs, from a start"
-    with pytest.raises(InputError, match="no such checkpoint"):
+    with pytest.raises(InputError, match="no such file"):
         table("1", runs=[tmp_path / "none"])

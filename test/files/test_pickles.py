@@ -107,7 +107,7 @@ ALIASED = b"]q\0" + b"".join(b"0]q%c(h%ch%ce" % (n + 1, n, n) for n in range(40)
         (b"c__builtin__\nobject\n)\x81", "calls what is no function"),
         (b"(" + text(b"a") + b"ios\nsystem\n", "instruction INST"),
         (b"}" + b")" + b"\x85" * 9 + b"Ns", "keys that are neither"),
-        (b"\x8b" + struct.pack("<i", 40) + b"\x01" * 40, "more than 64 bits"),
+        (b"\x8b" + struct.pack("<i", 40) + b"\x01" * 40, "more than 128 bits"),
         (b"B" + struct.pack("<i", 0x7FFFFFFF), "asks for a value"),
         (b"]" + b"\x85" * 100, "nested too deep"),
         (ALIASED, "unfolds to too much"),

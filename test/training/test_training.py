@@ -253,7 +253,7 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
         ({"network": {"depth": 1}}, "unknown entry 'depth'"),
         ({"train": "/nowhere"}, "/nowhere"),
-        ({"init": "/nowhere.pt"}, "no such checkpoint"),
+        ({"init": "/nowhere.pt"}, "no such file"),
         ({"batch_size": 1000}, "do not fill a batch"),
     ],
 )
