@@ -274,5 +274,21 @@ def test_hands_that_all_are_refused_are_told_with_the_reason(node, recorded_mess
     assert "too few cues" in node.reports[-1].status[0].message
 
 
+def test_unexpected_exceptions_of_depth_cost_no_hand(node, recorded_messages, monkeypatch):
+    moment = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    node._inputs._depths = SimpleNamespace(read=lambda *_: raised(IndexError("out of bounds")))
+    compressed = recorded_messages[0][0]
+    message = to_image(decompress(compressed), compressed.header)
+    for _ in range(2):
+        node._answer(message, Image())
+        moment[0] += 3
+    node.health._publish()
+    status = node.reports[-1].status[0]
+    assert status.level == WARN
+    assert "without depth: IndexError: out of bounds" in status.message
+    assert "hands" in {pair.key for pair in status.values if pair.value == "1"}
+
+
 def raised(error):
     raise error
