@@ -42,8 +42,8 @@ class Sample:
         """Return where the hand is seen, (height, width) bool, or None if nobody knows."""
         if self.mask is None:
             return None
-        mask = cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
-        if mask is None or mask.shape != (self.camera.height, self.camera.width):
+        mask = read_picture(self.mask, cv2.IMREAD_GRAYSCALE)
+        if mask.shape != (self.camera.height, self.camera.width):
             raise InputError(f"{self.mask}: expected a mask as large as {self.image.name}")
         low, high = self.mask_values
         return (mask >= low) & (mask <= high)

@@ -8,7 +8,12 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.image_header import check_header
 from cmr_ros.files.output import write_bytes
+from cmr_ros.files.untrusted import read_bytes
+
+# What it says of damaged images, errors here say with the image's name.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 #: OpenCV's warps address source pixels with 16 bits.
 LONGEST_SIDE_PX = (1 << 15) - 2
@@ -30,29 +35,43 @@ class BitsInUse:
         return (image >> (self._bits - 8)).astype(np.uint8)
 
 
-def read_picture(path: Path | str) -> np.ndarray:
+def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Return what OpenCV's imdecode makes of an image's bytes, with its size checked before.
+
+    Raises InputError, without the name of the image, for data that are none or that are too large.
+    """
+    data = bytes(data)
+    check_header(data)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise InputError("not an image that can be read; give a JPEG or PNG")
+    height, width = picture.shape[:2]
+    if max(height, width) > LONGEST_SIDE_PX:
+        raise InputError(
+            f"{width}x{height} is too large; no side may be longer than {LONGEST_SIDE_PX} pixels"
+        )
+    return picture
+
+
+def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Return a picture as RGB (height, width, 3) uint8, turned upright as its EXIF data say.
 
-    Pictures of 16 bits are scaled by the bits in use.
+    Pictures of 16 bits are scaled by the bits in use.  With cv2.IMREAD_GRAYSCALE (height, width).
     Raises InputError for a file that is missing, no picture of 8 or 16 bits, or too large.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an image")
+    data = read_bytes(path, "expected an image")
     try:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:  # more pixels than OpenCV allows
-        picture = None
-    if picture is not None and picture.dtype == np.uint16:
+        picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if picture.dtype == np.uint16:
         picture = BitsInUse().to_8_bits(picture)
-    if picture is None or picture.dtype != np.uint8:
-        raise InputError(f"{path}: not an image that OpenCV can read; give a JPEG or PNG")
-    if max(picture.shape[:2]) > LONGEST_SIDE_PX:
-        raise InputError(
-            f"{path}: {picture.shape[1]}x{picture.shape[0]} is too large; "
-            f"no side may be longer than {LONGEST_SIDE_PX} pixels"
-        )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    if picture.dtype != np.uint8:
+        raise InputError(f"{path}: not an image of 8 or 16 bits; give a JPEG or PNG")
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def write_picture(path: Path | str, picture: np.ndarray) -> None:

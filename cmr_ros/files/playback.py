@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.pictures import decode
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
@@ -34,10 +35,10 @@ class Frame:
 
     def picture(self) -> np.ndarray:
         """Return the picture (height, width, 3) uint8 RGB; InputError if it is none."""
-        picture = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError(f"recording: the image at {self.stamp_ns} ns cannot be decoded")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        try:
+            return cv2.cvtColor(decode(self.jpeg), cv2.COLOR_BGR2RGB)
+        except InputError as error:
+            raise InputError(f"recording: the image at {self.stamp_ns} ns: {error}") from None
 
 
 def read(path: Path) -> tuple[Camera, list[Frame]]:

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.pictures import LONGEST_SIDE_PX, BitsInUse
+from cmr_ros.files.pictures import LONGEST_SIDE_PX, BitsInUse, decode
 
 
 class _Encoding(NamedTuple):
@@ -169,13 +169,10 @@ def decompress(message: CompressedImage, bits: BitsInUse | None = None) -> np.nd
     target = codec.rpartition("compressed")[2].strip()
     # A camera's image is as its calibration says, whatever an orientation tag claims.
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    data = np.frombuffer(message.data, np.uint8)
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:  # a header that claims more pixels than OpenCV allows
-        image = None
-    if image is None or max(image.shape) > LONGEST_SIDE_PX:
-        raise InputError(f"{_what(message)} cannot be decoded; {_REMEDY}")
+        image = decode(message.data, flags)
+    except InputError as error:
+        raise InputError(f"{_what(message)} cannot be decoded: {error}; {_REMEDY}") from None
     if image.dtype not in (np.uint8, np.uint16) or name in ("16uc1", "32fc1"):
         raise InputError(f"{_what(message)} is no colour or grey image; {_REMEDY}")
     if image.dtype == np.uint8 and name.endswith("16"):
