@@ -29,10 +29,8 @@ class ImageHeader:
 def check_header(data: bytes) -> None:
     """Raise InputError for data that are no image of a known format, or take too much to decode."""
     try:
-        header = next(
-            (read(data) for start, read in _READERS.items() if data[: len(start)] == start)
-        )
-    except (StopIteration, struct.error, IndexError, ValueError, LookupError):
+        header = next(read for start, read in _READERS.items() if data.startswith(start))(data)
+    except (StopIteration, struct.error, ValueError, LookupError):
         raise InputError(f"not an image that can be read; {_FORMATS}") from None
     pixels = header.width * header.height
     size = f"{header.width}x{header.height}"

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.pictures import read_picture
 from cmr_ros.synthesis.settings import SkinSettings
 from cmr_ros.synthesis.surfaces import Material, Texture, vertex_normals
 
@@ -79,7 +80,7 @@ class Skin:
         files = sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png"))
         if not files:
             raise InputError(f"{folder}: no .jpg or .png skin texture in this folder")
-        return [Texture(self._extend(_read(file))) for file in files]
+        return [Texture(self._extend(read_picture(file))) for file in files]
 
     def _extend(self, photo: np.ndarray) -> np.ndarray:
         """Return the atlas of a photographed skin, its forearm in the wrist's colours."""
@@ -182,10 +183,3 @@ def _noise(rng: np.random.Generator, cells: tuple[int, ...]) -> np.ndarray:
         for n in cells
     ]
     return sum(octaves) / len(cells) ** 0.5
-
-
-def _read(file: Path) -> np.ndarray:
-    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"{file}: not a readable image")
-    return picture[..., ::-1]
