@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from cmr_ros.errors import CmrError
+from cmr_ros.errors import CmrError, InputError
 
 #: Command -> one-line help.  A command's module has `add_arguments(parser)` and `run(args)`.
 COMMANDS = {
@@ -41,6 +41,12 @@ def main(argv: list[str] | None = None) -> int:
         return module.run(args) or 0
     except CmrError as error:
         print(f"cmr {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a folder that is a file, a full disk, a name too long
+        print(f"cmr {args.command}: {InputError(str(error))}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"cmr {args.command}: not enough memory for these inputs", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "cmr_ros":

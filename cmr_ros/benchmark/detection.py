@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 from cmr_ros.files.pictures import read_picture
 from cmr_ros.files.untrusted import read_json
 from cmr_ros.geometry.camera import Camera
@@ -75,7 +76,7 @@ def run(args) -> None:
         print(f"{figures['false per 1000']:.1f} false hands per 1000 hand-free images")
     print(f"{figures['look ms']:.1f} ms per look for hands")
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
 
 
 def manifest_cases(path: Path) -> Iterator[Case]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.files import playback
+from cmr_ros.files.output import write_bytes
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
@@ -43,7 +44,7 @@ def run(args: Namespace) -> None:
         for stage, row in stages.items():
             print(f"{stage:14s}{row['pictures']:9d}{row['median_ms']:8.1f}{row['p90_ms']:8.1f}")
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
 
 
 def measure(

@@ -36,7 +36,8 @@ def run(args) -> int:
     if args.viewer not in ("none", "rerun"):
         raise InputError(f"viewer {args.viewer!r}: there is only rerun")
     try:
-        from cmr_ros.demo.output import write_all
+        from cmr_ros.demo.bag import check_bag
+        from cmr_ros.demo.output import RECORDING, write_all
         from cmr_ros.demo.play import Demo
     except ModuleNotFoundError as error:
         raise InputError(
@@ -44,6 +45,10 @@ def run(args) -> int:
             "pip install 'cmr_ros[ros,demo]'"
         ) from error
 
+    bag = args.output / RECORDING
+    check_bag(bag)
+    if args.recording and bag.resolve() in args.recording.resolve().parents:
+        raise InputError(f"{args.recording}: would be replaced; name another --output")
     camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
     viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" or args.save else None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []

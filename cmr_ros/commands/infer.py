@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.errors import InputError
 from cmr_ros.files.calibration import read_calibration
 from cmr_ros.files.output import write_bytes, write_ply
 from cmr_ros.files.pictures import read_picture, write_picture
@@ -45,6 +46,9 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Print a line per hand and write what was asked for."""
+    for output in filter(None, (args.output, args.json)):
+        if output.resolve() == args.picture.resolve():
+            raise InputError(f"{output}: is the image itself; name another file to write")
     picture = read_picture(args.picture)
     height, width = picture.shape[:2]
     if args.camera_info:

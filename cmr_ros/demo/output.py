@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 
 from cmr_ros.demo.bag import Sent, write_bag
 from cmr_ros.demo.play import DEBUG_IMAGE, HANDS
-from cmr_ros.files.output import write_ply
+from cmr_ros.files.output import check_replaceable, write_ply
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.files.playback import IMAGE_TOPIC
 from cmr_ros.files.stamps import nanoseconds
@@ -20,6 +20,8 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
 from cmr_ros.ros.pictures import to_rgb
 
+#: Name of the bag in the output folder.
+RECORDING = "recording"
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH_PX = 4, 3, 1920
 
 
@@ -29,7 +31,7 @@ def write_all(folder: Path, sent: Sequence[Sent], faces: np.ndarray) -> list[Pat
     sent: all messages of camera and node, in the order of time.  faces: (F, 3) of the template.
     """
     start_ns = next(message.time_ns for message in sent if message.topic == IMAGE_TOPIC)
-    made = [write_bag(folder / "recording", sent)]
+    made = [write_bag(folder / RECORDING, sent)]
     drawn = [message for message in sent if message.topic == DEBUG_IMAGE]
     if drawn:
         made.append(_write_sheet(folder / "contact_sheet.png", drawn, start_ns))
@@ -67,6 +69,7 @@ def _write_video(path: Path, drawn: Sequence[Sent]) -> list[Path]:
     duration_s = max((drawn[-1].time_ns - drawn[0].time_ns) * 1e-9, 0.1)
     rate_hz = max((len(drawn) - 1) / duration_s, 1.0)  # that of the camera, less pictures skipped
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_replaceable(path, b"ftyp", offset=4)
     writer = cv2.VideoWriter(
         str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate_hz, (first.width, first.height)
     )
@@ -82,7 +85,8 @@ def _write_meshes(
     folder: Path, sent: Sequence[Sent], faces: np.ndarray, start_ns: int
 ) -> list[Path]:
     """Write the meshes of one picture per second as PLY."""
-    for old in folder.glob("*.ply"):
+    for old in folder.glob("second_*_*_*.ply"):
+        check_replaceable(old, b"ply\n")
         old.unlink()
     seconds = {}
     for message in sent:

@@ -1,12 +1,17 @@
-"""Writes files: bytes and meshes."""
+"""Writes files in one piece, and over none that is something else."""
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.untrusted import open_regular
 
 
 def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> None:
@@ -24,10 +29,40 @@ def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> No
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file, making its folder; raises InputError where that is not possible."""
+    """Write a file in one piece, making its folder.
+
+    A file that exists is replaced if it begins as this one does, so that a photograph, a note or a
+    network named by mistake is not lost.  Raises InputError where writing is not possible.
+    """
     path = Path(path)
+    check_replaceable(path, data[:1] if data[:1] in (b"{", b"[") else data[:4])
+    partial = path.with_name(f".{path.name[:100]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        partial.write_bytes(data)
+        os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another") from None
+
+
+def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a compressed .npz, as `write_bytes` does."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(path, content.getvalue())
+
+
+def check_replaceable(path: Path, start: bytes, offset: int = 0) -> None:
+    """Raise InputError for a file that exists, but not as one with these bytes at its start."""
+    try:
+        if not os.path.lexists(path):
+            return
+        with open_regular(path, "remove it or name another", max_bytes=sys.maxsize) as file:
+            found = file.read(offset + len(start))[offset:]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another") from None
+    if found and found != start:
+        raise InputError(
+            f"{path}: exists and is of another kind than what is to be written; remove it or name "
+            "another"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,13 +13,24 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import decode
 from cmr_ros.files.stamps import nanoseconds
+from cmr_ros.files.untrusted import open_regular, reading
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.geometry.skeleton import JOINT_NAMES, Handedness
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 INFO_TOPIC = "/camera/camera_info"
 #: `/truth/...`: geometry_msgs/PoseArray, the 21 joints of one hand in the frame of the pictures.
 TRUTH_PREFIX = "/truth/"
+_TYPES = tuple(
+    f"{package}/msg/{name}"
+    for package, name in (
+        ("sensor_msgs", "CompressedImage"),
+        ("sensor_msgs", "CameraInfo"),
+        ("geometry_msgs", "PoseArray"),
+    )
+)
+_REMEDY = f"expected a bag with {IMAGE_TOPIC} and {INFO_TOPIC}, as `cmr synth recording` writes"
+_LARGEST_FILE = 2 << 30
 #: A found hand farther than this from a true one, on average over its joints, is another hand.
 _SAME_HAND_M = 0.25
 
@@ -48,48 +60,56 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
     """
     frames: dict[int, Frame] = {}
     camera = None
-    for topic, kind, message, raw in _messages(path):
-        stamp_ns = nanoseconds(message.header.stamp)
-        frame = frames.setdefault(stamp_ns, Frame(stamp_ns))
-        if topic.startswith(TRUTH_PREFIX):
-            joints = [[p.position.x, p.position.y, p.position.z] for p in message.poses]
-            frame.truth.append(np.array(joints))
-            continue
-        frame.messages.append((topic, kind, raw))
-        if topic == IMAGE_TOPIC:
-            frame.jpeg = message.data
-        elif camera is None:
-            camera = Camera.from_calibration(
-                message.width, message.height, message.k, message.d, message.distortion_model
-            )
+    open_regular(path, _REMEDY, _LARGEST_FILE).close()
+    with reading(path, "recording in MCAP", _REMEDY):
+        for topic, kind, message, raw in _messages(path):
+            stamp_ns = nanoseconds(message.header.stamp)
+            frame = frames.setdefault(stamp_ns, Frame(stamp_ns))
+            if topic.startswith(TRUTH_PREFIX):
+                frame.truth.append(_joints(message))
+                continue
+            frame.messages.append((topic, kind, raw))
+            if topic == IMAGE_TOPIC:
+                frame.jpeg = message.data
+            elif camera is None:
+                camera = Camera.from_calibration(
+                    message.width, message.height, message.k, message.d, message.distortion_model
+                )
     whole = [frames[stamp] for stamp in sorted(frames) if frames[stamp].jpeg is not None]
     if camera is None or not whole:
-        raise InputError(f"{path}: expected images on {IMAGE_TOPIC} and {INFO_TOPIC}")
+        raise InputError(f"{path}: no image or no camera; {_REMEDY}")
     return camera, whole
+
+
+def _joints(message: Any) -> np.ndarray:
+    joints = np.array([[p.position.x, p.position.y, p.position.z] for p in message.poses])
+    if joints.shape != (len(JOINT_NAMES), 3) or not np.isfinite(joints).all():
+        raise InputError(f"a true hand of shape {joints.shape}, expected {len(JOINT_NAMES)} joints")
+    return joints
 
 
 def _messages(path: Path) -> Iterator[tuple]:
     """Yield topic, type, message and its bytes of all that belongs to the recording."""
     try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
+        from rosbags.highlevel import AnyReader
     except ModuleNotFoundError as error:
         raise InputError(
             "recordings need the Python package 'rosbags': pip install 'cmr_ros[demo]'"
         ) from error
 
-    try:
-        with AnyReader([path]) as reader:
-            wanted = [
-                connection
-                for connection in reader.connections
-                if connection.topic in (IMAGE_TOPIC, INFO_TOPIC)
-                or connection.topic.startswith(TRUTH_PREFIX)
-            ]
-            for connection, _, raw in reader.messages(wanted):
-                message = reader.deserialize(raw, connection.msgtype)
-                yield connection.topic, connection.msgtype, message, bytes(raw)
-    except (AnyReaderError, OSError) as error:
-        raise InputError(f"{path}: not a recording in MCAP ({error})") from error
+    kinds = {IMAGE_TOPIC: _TYPES[0], INFO_TOPIC: _TYPES[1]}
+    with AnyReader([path]) as reader:
+        wanted = []
+        for connection in reader.connections:
+            is_truth = connection.topic.startswith(TRUTH_PREFIX)
+            if not is_truth and connection.topic not in kinds:
+                continue
+            if connection.msgtype != kinds.get(connection.topic, _TYPES[2]):
+                raise InputError(f"{connection.topic} is of type {connection.msgtype}")
+            wanted.append(connection)
+        for connection, _, raw in reader.messages(wanted):
+            message = reader.deserialize(raw, connection.msgtype)
+            yield connection.topic, connection.msgtype, message, bytes(raw)
 
 
 @dataclass(frozen=True, eq=False)

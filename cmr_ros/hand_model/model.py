@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.files.output import write_npz
 from cmr_ros.files.untrusted import read_npz
 from cmr_ros.geometry.skeleton import JOINT_PARENTS, TIPS
 from cmr_ros.hand_model.mpfb import ANCESTRIES
@@ -75,8 +76,7 @@ class HandModel:
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("modes", "skin_weights"):
             arrays[name] = arrays[name].astype(np.float16)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+        write_npz(path, arrays)
 
     def sample_shape(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random person's shape (1 + M,): hand length in metres, then the traits."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 from cmr_ros.files.untrusted import read_json
 from cmr_ros.model.choices import CROPS, JOINT_CUES, PRECISIONS, CropKind, JointCue, Precision
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
@@ -81,7 +82,7 @@ class ModelCard:
 
     def save(self, path: Path | str) -> None:
         """Write the card as JSON."""
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_bytes(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     def _check(self, path: Path | str) -> None:
         types = dict.fromkeys(("name", "variant", "template_name", "license"), str)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_npz
 from cmr_ros.files.untrusted import read_npz
 
 #: A sparse matrix as row indices, column indices and values, each (nonzeros,).
@@ -110,8 +111,7 @@ class HandTemplate:
                 arrays |= dict(
                     zip((f"{name}{level}_{part}" for part in _PARTS), matrix, strict=True)
                 )
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+        write_npz(path, arrays)
 
     def joints(self, vertices: np.ndarray) -> np.ndarray:
         """Return the joints (..., J, 3) of meshes (..., V_0, 3), in the meshes' frame and unit."""

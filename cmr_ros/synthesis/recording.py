@@ -19,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.hand_model.model import HandModel
@@ -129,13 +130,12 @@ def write_recording(studio: Studio, file: Path) -> None:
     if file.suffix != ".mcap":
         raise InputError(f"{file}: recordings are .mcap files")
     store = get_typestore(Stores.ROS2_HUMBLE)
-    file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
         with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
             _write(writer, store, record_frames(studio))
         (written,) = bag.glob("*.mcap")
-        file.write_bytes(written.read_bytes())
+        write_bytes(file, written.read_bytes())
 
 
 def _write(writer: Writer, store: Typestore, frames: Iterable[Frame]) -> None:

@@ -17,6 +17,7 @@ from rosbags.highlevel import AnyReader
 from cmr_ros.cli import main
 from cmr_ros.demo.bag import Sent, write_bag
 from cmr_ros.demo.play import NODE
+from cmr_ros.errors import InputError
 from cmr_ros.files import playback
 from cmr_ros.model import weights
 from cmr_ros.msg import HandMeshArray
@@ -114,3 +115,19 @@ def test_benchmark_of_the_pipeline(tmp_path, capsys):
     assert some["network"]["pictures"] > 0
     for part in ("cut crops", "network", "read cues", "register"):
         assert 0 < some[part]["median_ms"] < some["all but JPEG"]["median_ms"]
+
+
+def test_demo_removes_no_bag_but_its_own(tmp_path):
+    grey = [np.full((240, 320, 3), 90, np.uint8)] * 2
+    path = write_recording(tmp_path / "out/recording", grey, [[]] * 2, rate_hz=10)
+    before = path.read_bytes()
+    done = cmr(tmp_path, "demo", "--recording", path, "--output", "out")
+    assert done.returncode == 2 and "was not made by `cmr demo`" in done.stderr
+    assert path.read_bytes() == before
+    for _ in range(2):
+        made = write_bag(tmp_path / "bag", [])
+    assert sorted(file.name for file in made.parent.iterdir()) == ["bag.mcap", "metadata.yaml"]
+    (made.parent / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="was not made"):
+        write_bag(tmp_path / "bag", [])
+    assert (made.parent / "notes.txt").read_text() == "mine"

@@ -36,7 +36,7 @@ def test_what_is_no_recording_is_named(tmp_path):
     for path in (rubbish, tmp_path / "missing.mcap"):
         with pytest.raises(InputError, match=path.name):
             playback.read(path)
-    with pytest.raises(InputError, match="expected images"):
+    with pytest.raises(InputError, match="no image or no camera"):
         playback.read(write_recording(tmp_path / "bag", [], [], rate_hz=10))
 
 
