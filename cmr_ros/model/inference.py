@@ -6,6 +6,7 @@ onnxruntime serves by default; torch is imported only for the engine of that nam
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+#: An answer later than that is none: a graph may hold loops.
+_LONGEST_RUN_S = 8.0
+#: Vertices are in hands' sizes, landmarks in crops' sizes, the rest are shares.
+_LARGEST_OUTPUT = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +72,23 @@ class OnnxruntimeEngine:
         """
         self.session, self.serving = _open_first(path, providers, threads, half)
         self.outputs = [output.name for output in self.session.get_outputs()]
+        # On a GPU the first run may build an engine for minutes.
+        self._is_limited = self.session.get_providers()[0] == PROVIDERS["cpu"]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of normalised pictures (N, 3, S, S)."""
-        return dict(zip(self.outputs, self.session.run(None, {"image": images}), strict=True))
+        from onnxruntime import RunOptions
+
+        options = RunOptions()
+        limit = threading.Timer(_LONGEST_RUN_S, setattr, (options, "terminate", True))
+        limit.daemon = True
+        if self._is_limited:
+            limit.start()
+        try:
+            answer = self.session.run(None, {"image": images}, options)
+        finally:
+            limit.cancel()
+        return dict(zip(self.outputs, answer, strict=True))
 
 
 def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) -> tuple[Any, str]:
@@ -150,10 +168,12 @@ class HandNetwork:
     def warm_up(self, batch_sizes: Iterable[int]) -> None:
         """Run batches of these sizes once, so that no image waits for what a first run takes.
 
-        Raises InputError if an answer does not fit the template or is not finite.
+        Raises InputError if an answer is not what card and template promise.
         """
+        rng = np.random.default_rng(0)
+        size = self.input_size
         for count in sorted(set(batch_sizes) - self._warm):
-            _check(self.engine, count, self.template, self.card, self._source)
+            self(rng.integers(0, 256, (count, size, size, 3), np.uint8))
             self._warm.add(count)
 
     def normalised(self, crops: np.ndarray) -> np.ndarray:
@@ -162,7 +182,10 @@ class HandNetwork:
         return np.ascontiguousarray(images)
 
     def __call__(self, crops: np.ndarray) -> Prediction:
-        """Return the prediction of crops (N, S, S, 3), uint8 RGB."""
+        """Return the prediction of crops (N, S, S, 3), uint8 RGB.
+
+        Raises InputError if the network does not run, or its answer is not what was promised.
+        """
         size = self.input_size
         fits = crops.ndim == 4 and len(crops) > 0 and crops.shape[1:] == (size, size, 3)
         if not fits or crops.dtype != np.uint8:
@@ -170,7 +193,7 @@ class HandNetwork:
                 f"crops of shape {crops.shape} and type {crops.dtype}; "
                 f"this network takes (N, {size}, {size}, 3) of uint8"
             )
-        outputs = self.engine(self.normalised(crops))
+        outputs = self._answer(self.normalised(crops))
         landmarks, presence, handedness = map(outputs.get, OPTIONAL_OUTPUTS)
         return Prediction(
             vertices_m=outputs["vertices"] * np.float32(self.card.scale_m),
@@ -181,6 +204,43 @@ class HandNetwork:
             handedness=None if handedness is None else handedness[:, 0],
             heatmap_sigma_px=self.card.heatmap_sigma_px,
         )
+
+    def _answer(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for normalised crops; InputError unless they are as promised."""
+        try:
+            outputs = self.engine(images)
+        except Exception as error:  # engines share no base of their exceptions
+            raise InputError(
+                f"{self._source}: the network does not run on {images.shape} ({reason(error)})"
+            ) from error
+        missing = sorted({*REQUIRED_OUTPUTS, *self.card.outputs} - set(outputs))
+        if missing:
+            raise InputError(f"{self._source}: has no output {missing[0]!r}; export it again")
+        count, (joint_count, vertex_count) = len(images), self.template.joint_regressor.shape
+        maps = outputs["heatmaps"].shape[2:]
+        expected = {
+            "vertices": (count, vertex_count, 3),
+            "heatmaps": (count, joint_count, *maps[:2]),
+            "silhouette": (count, 1, *maps[:2]),
+            "landmarks": (count, joint_count, 2),
+            "presence": (count, 1),
+            "handedness": (count, 1),
+        }
+        for name, shape in expected.items():
+            if name not in outputs:
+                continue
+            values = outputs[name]
+            if values.shape != shape or values.size == 0 or len(maps) != 2:
+                raise InputError(
+                    f"{self._source}: output {name!r} has the shape {values.shape}, its template "
+                    f"asks for {shape}; take all three files of a model folder from one export"
+                )
+            if values.dtype.kind != "f" or not (np.abs(values) < _LARGEST_OUTPUT).all():
+                raise InputError(
+                    f"{self._source}: output {name!r} is not finite or far too large; the weights "
+                    "are damaged"
+                )
+        return outputs
 
 
 def load_network(
@@ -238,38 +298,3 @@ def _torch_engine(
             "pip install 'cmr_ros[train]' brings it"
         ) from None
     return TorchEngine.load(path, card, template, threads, half)
-
-
-def _check(
-    runner: Engine, count: int, template: HandTemplate, card: ModelCard, folder: Path | str
-) -> None:
-    """Run a batch of noise; raise InputError unless the answers fit the template and are finite."""
-    shape = (count, 3, card.input_size, card.input_size)
-    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
-    try:
-        outputs = runner(noise)
-    except Exception as error:  # engines share no base of their exceptions
-        raise InputError(
-            f"{folder}: the network does not run on {shape} ({reason(error)})"
-        ) from error
-    missing = sorted(set(REQUIRED_OUTPUTS) - set(outputs))
-    if missing:
-        raise InputError(f"{folder}/model.onnx has no output {missing[0]!r}; export it again")
-    joint_count, vertex_count = template.joint_regressor.shape
-    maps = outputs["heatmaps"].shape[2:]
-    expected = {
-        "vertices": (count, vertex_count, 3),
-        "heatmaps": (count, joint_count, *maps),
-        "silhouette": (count, 1, *maps),
-        "landmarks": (count, joint_count, 2),
-        "presence": (count, 1),
-        "handedness": (count, 1),
-    }
-    for name, values in outputs.items():
-        if values.shape != expected.get(name, values.shape):
-            raise InputError(
-                f"{folder}: output {name!r} has the shape {values.shape}, its template asks for "
-                f"{expected[name]}; take all three files of a model folder from the same export"
-            )
-        if not np.isfinite(values).all():
-            raise InputError(f"{folder}: output {name!r} is not finite; the weights are damaged")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cmr_ros.errors import InputError
-from cmr_ros.model.inference import load_network
+from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.decoder import DecoderConfig
@@ -167,7 +167,7 @@ def test_weights_that_are_not_finite(folder, engine):
     values[0] = np.nan
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     onnx.save(model, folder / "model.onnx")
-    with pytest.raises(InputError, match="'vertices' is not finite; the weights are damaged"):
+    with pytest.raises(InputError, match="'vertices' is not finite or far too large"):
         load_network(folder, engine)
 
 
@@ -185,7 +185,7 @@ def test_network_of_another_template(folder, engine):
         joint_regressor=np.eye(21, len(vertices[0]), dtype=np.float32),
     )
     other.save(folder / "template.npz")
-    with pytest.raises(InputError, match="same export|one width a matrix"):
+    with pytest.raises(InputError, match="one export|one width a matrix"):
         load_network(folder, engine)
 
 
@@ -257,3 +257,79 @@ def test_unknown_engine_and_provider(exported):
         load_network(exported, "caffe")
     with pytest.raises(InputError, match="no provider 'tpu'"):
         load_network(exported, providers=("tpu",))
+
+
+class Answering:
+    """An engine that answers as told, from the given call on."""
+
+    serving = "a test"
+
+    def __init__(self, network, change, first_call=0):
+        self._engine, self._change, self._left = network.engine, change, first_call
+
+    def __call__(self, images):
+        outputs = self._engine(images)
+        self._left -= 1
+        return self._change(outputs) if self._left < 0 else outputs
+
+
+def fail(outputs):
+    raise RuntimeError("out of order")
+
+
+@pytest.mark.parametrize("first_call", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        fail,
+        lambda outputs: {name: one for name, one in outputs.items() if name != "heatmaps"},
+        lambda outputs: {name: one for name, one in outputs.items() if name != "presence"},
+        lambda outputs: outputs | {"vertices": outputs["vertices"][:, :5]},
+        lambda outputs: outputs | {"heatmaps": outputs["heatmaps"][..., 0]},
+        lambda outputs: outputs | {"heatmaps": outputs["heatmaps"][..., :0, :0]},
+        lambda outputs: outputs | {"silhouette": outputs["silhouette"][..., :3]},
+        lambda outputs: outputs | {"landmarks": outputs["landmarks"] * np.nan},
+        lambda outputs: outputs | {"vertices": outputs["vertices"] + np.float32(1e30)},
+        lambda outputs: outputs | {"vertices": outputs["vertices"].astype(str)},
+    ],
+)
+def test_what_was_not_promised_is_one_error_at_the_start_and_later(
+    network, crops, change, first_call
+):
+    engine = Answering(network, change, first_call)
+    other = HandNetwork(engine, network.template, network.card, "the model")
+    if first_call:
+        other.warm_up([1])
+    with pytest.raises(InputError, match="the model: "):
+        other(crops)
+
+
+def test_a_graph_that_loops_for_ever_is_stopped(folder, monkeypatch):
+    monkeypatch.setattr("cmr_ros.model.inference._LONGEST_RUN_S", 1.0)
+    path = folder / "model.onnx"
+    model = onnx.load(path)
+    kind, helper = onnx.TensorProto, onnx.helper
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go_on"], ["go_on_2"]),
+         helper.make_node("Add", ["sum", "one"], ["sum_2"])],
+        "body",
+        [helper.make_tensor_value_info("trip", kind.INT64, []),
+         helper.make_tensor_value_info("go_on", kind.BOOL, []),
+         helper.make_tensor_value_info("sum", kind.FLOAT, [])],
+        [helper.make_tensor_value_info("go_on_2", kind.BOOL, []),
+         helper.make_tensor_value_info("sum_2", kind.FLOAT, [])],
+        [helper.make_tensor("one", kind.FLOAT, [], [1.0])],
+    )  # fmt: skip
+    graph = model.graph
+    graph.initializer.extend([
+        helper.make_tensor("trips", kind.INT64, [], [1 << 62]),
+        helper.make_tensor("always", kind.BOOL, [], [True]),
+    ])  # fmt: skip
+    graph.node.extend([
+        helper.make_node("ReduceMax", ["image"], ["start"], keepdims=0),
+        helper.make_node("Loop", ["trips", "always", "start"], ["endless"], body=body),
+    ])  # fmt: skip
+    graph.output.append(helper.make_tensor_value_info("endless", kind.FLOAT, []))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="does not run"):
+        load_network(folder, providers=("cpu",))
