@@ -17,7 +17,7 @@ import numpy as np
 
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_center, palm_in_picture
-from cmr_ros.tracking.detection import Detection, PalmDetector, Window
+from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
 
 #: Width of the border by the image's longer side.
 _BORDER = 0.25
@@ -26,9 +26,11 @@ _BORDER = 0.25
 _TILE, _SHARED = 0.5, 0.33
 #: Sides of the image's four parts, which overlap, as shares of its own.
 _PART = 0.56
-#: Side of the window around a proposal by the side of its region, and of the square it is shown
-#: in: as sure as the full square, at half the cost, where the hand fills a third of it.
-_CLOSE, _CLOSE_PX = 1.5, 128
+#: Side of the square in which the palm detector is shown all but the whole image: as sure as the
+#: full one, at half the cost, where a hand fills a third of it.
+_SMALL_SIZE = 128
+#: Side of the window around a proposal by the side of its region.
+_CLOSE = 1.5
 #: Proposals nearer to a region's palm than this share of its side are about the same hand.
 _SAME = 0.35
 #: How many times a place is passed over after it has been looked at.
@@ -87,7 +89,7 @@ class HandFinder:
         self._proposals[part] = self._proposer(picture, part)
         found = []
         if self._looks % 2 == 0:
-            found += self._palms(picture, next(self._windows))
+            found += self._palms(picture, *next(self._windows))
         self._looks += 1
         proposal = self._likeliest(picture, known)
         if proposal is not None:
@@ -104,7 +106,11 @@ class HandFinder:
             for top in _starts(height, side, _SHARED)
             for left in _starts(width, side, _SHARED)
         ]
-        self._windows = cycle([window for other in (bordered, *tiles) for window in (whole, other)])
+        self._windows = cycle(
+            look
+            for other in (bordered, *tiles)
+            for look in ((whole, FULL_SIZE), (other, _SMALL_SIZE))
+        )
         parts = [(0, 0, width, height)]
         if longer > 1.3 * self._proposer.longer_side:
             part = round(_PART * width), round(_PART * height)
@@ -114,11 +120,12 @@ class HandFinder:
 
     def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
         """Return the likeliest proposal that is not about a hand followed or looked at lately."""
+        proposals = [proposal for part in self._proposals.values() for proposal in part]
+        proposals.sort(key=lambda proposal: -proposal.score)
         taken = [*known, *(tried.region for tried in self._tried)]
-        proposals = (proposal for part in self._proposals.values() for proposal in part)
-        for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
-            inside = palm_in_picture(proposal.region, picture.shape[1], picture.shape[0])
-            if inside and not any(_same(proposal.region, region) for region in taken):
+        same = _same([proposal.region for proposal in proposals], taken)
+        for proposal, taken_by in zip(proposals, same, strict=True):
+            if not taken_by.any() and palm_in_picture(proposal.region, *picture.shape[1::-1]):
                 return proposal
         return None
 
@@ -128,7 +135,7 @@ class HandFinder:
         side = _CLOSE * region.size_px
         x, y = region.center_px
         window = Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side)
-        found = self._palms(picture, window, _CLOSE_PX)
+        found = self._palms(picture, window, _SMALL_SIZE)
         return found or ([proposal] if proposal.score >= _CLEAR else [])
 
 
@@ -142,12 +149,20 @@ def _without_doubles(found: Sequence[Detection]) -> list[Detection]:
     """Return the detections, the best first, without worse ones of the same hands."""
     kept: list[Detection] = []
     for detection in sorted(found, key=lambda detection: -detection.score):
-        if not any(_same(detection.region, other.region) for other in kept):
+        if not _same([detection.region], [other.region for other in kept]).any():
             kept.append(detection)
     return kept
 
 
-def _same(a: Region, b: Region) -> bool:
-    """Return whether two regions show the same hand."""
-    apart = np.subtract(palm_center(a), palm_center(b))
-    return float(np.hypot(*apart)) < _SAME * max(min(a.size_px, b.size_px), 1e-9)
+def _same(some: Sequence[Region], others: Sequence[Region]) -> np.ndarray:
+    """Return which of some regions (A) show the same hand as which of others (B): (A, B) bool."""
+    palms, other_palms = (
+        np.array([palm_center(region) for region in regions]).reshape(-1, 2)
+        for regions in (some, others)
+    )
+    sides, other_sides = (
+        np.array([region.size_px for region in regions]) for regions in (some, others)
+    )
+    apart = np.linalg.norm(palms[:, None] - other_palms, axis=-1)
+    same: np.ndarray = apart < _SAME * np.minimum(sides[:, None], other_sides)
+    return same
