@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -56,6 +59,19 @@ def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarra
     return picture
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what libraries write to the standard error output: libpng's errors know no file."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Return a picture as RGB (height, width, 3) uint8, turned upright as its EXIF data say.
 
@@ -64,7 +80,8 @@ def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """
     data = read_bytes(path, "expected an image")
     try:
-        picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
+        with _quiet():
+            picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if picture.dtype == np.uint16:
