@@ -182,8 +182,8 @@ def main() -> int:
         peer.close()
         failed |= not alive or next_s > LIMIT_S
         print(
-            f"{name:16s} first answer {started_s:5.1f} s; after {COUNT} malformed messages the next "
-            f"good image was answered in {next_s:.2f} s; peak {peak_mb:.0f} MB"
+            f"{name:16s} first answer {started_s:5.1f} s; after {COUNT} malformed messages the "
+            f"next good image was answered in {next_s:.2f} s; peak {peak_mb:.0f} MB"
             + ("" if alive else "; THE NODE ENDED"),
             flush=True,
         )

@@ -20,8 +20,9 @@ from cmr_ros.errors import InputError
 
 #: What all values together may take, and a single number or text in the file.
 _MAX_MEMORY, _MAX_PIECE = 1 << 30, 64 << 20
-#: RHD's training set has 3.2 million; each takes two or three microseconds.
-_MAX_INSTRUCTIONS = 4_000_000
+#: Each takes two or three microseconds; a template has some thousand, a checkpoint ten for each
+#: entry.
+_MAX_INSTRUCTIONS = 500_000
 _TOO_MUCH = "refused, it holds or unpacks to more than any such file"
 #: What may be a key: values whose hash cannot run deep, as that of nested tuples does.
 _KEYS = (str, int, float, bytes, type(None), np.generic)
@@ -56,6 +57,7 @@ class Machine:
         find: Callable[[str, str], Any],
         set_state: Callable[[Any, Any], None],
         find_outside: Callable[[Any], Any] | None = None,
+        max_instructions: int = _MAX_INSTRUCTIONS,
     ):
         """Take what decides on all that is more than a plain value.
 
@@ -64,10 +66,11 @@ class Machine:
                 which is then not called; raises InputError for what is not needed.
             set_state: gives an object its state; raises InputError where it has none.
             find_outside: returns a value that is kept outside the pickle, by its key.
+            max_instructions: which take the time.
 
         """
         self._find, self._set_state, self._find_outside = find, set_state, find_outside
-        self._left = _MAX_MEMORY
+        self._left, self._max_instructions = _MAX_MEMORY, max_instructions
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -79,7 +82,7 @@ class Machine:
         """
         for count, (instruction, argument, position) in enumerate(pickletools.genops(stream)):
             # An object and its place take some 100 bytes, a text more than it does in the file.
-            if count > _MAX_INSTRUCTIONS or 100 * count + 3 * position > self._left:
+            if count > self._max_instructions or 100 * count + 3 * position > self._left:
                 raise InputError(_TOO_MUCH)
             step = _STEPS.get(instruction.name)
             if step is None:

@@ -206,7 +206,9 @@ def _set_state(target: Any, state: Any) -> None:
         raise InputError("refused, it sets the state of what has none")
 
 
-def read_pickle(path: Path | str, remedy: str = _REMEDY) -> dict[str, Any]:
+def read_pickle(
+    path: Path | str, remedy: str = _REMEDY, max_instructions: int = 500_000
+) -> dict[str, Any]:
     """Return the dictionary in a pickle, its arrays real and everything else a stand-in.
 
     Raises InputError, which ends with the remedy, for a file that is missing, damaged, too large,
@@ -214,7 +216,7 @@ def read_pickle(path: Path | str, remedy: str = _REMEDY) -> dict[str, Any]:
     """
     data = read_bytes(path, remedy, _MAX_BYTES)
     with reading(path, "pickle", remedy):
-        content = Machine(_find, _set_state).run(Pieces(data))
+        content = Machine(_find, _set_state, max_instructions=max_instructions).run(Pieces(data))
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no dictionary; {remedy}")
     check_extent(content, path, remedy)

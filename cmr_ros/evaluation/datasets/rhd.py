@@ -19,6 +19,8 @@ from cmr_ros.geometry.skeleton import Handedness
 FOUND_BY = "evaluation/anno_evaluation.pickle"
 _ORIGIN = "https://lmb.informatik.uni-freiburg.de/resources/datasets/RenderedHandposeDataset"
 _SIDE_PX = 320
+#: Of the training set's pickle, which has 3.2 million.
+_MAX_INSTRUCTIONS = 4_000_000
 #: Wrist, then each finger turned round to run from base to tip.
 _ORDER = [0, *(first + step for first in range(1, 21, 4) for step in (3, 2, 1, 0))]
 #: Values of the segmentation mask: 2 to 17 are the left hand's, 18 to 33 the right hand's.
@@ -28,7 +30,8 @@ _MASK_VALUES = {Handedness.LEFT: (2, 17), Handedness.RIGHT: (18, 33)}
 def read(folder: Path, split: str) -> list[Sample]:
     """Return the samples of `evaluation` or `training`, a hand each."""
     source = Source(folder, f"RHD's {split} set", _ORIGIN)
-    annotations = read_pickle(source.file(split, f"anno_{split}.pickle"))
+    path = source.file(split, f"anno_{split}.pickle")
+    annotations = read_pickle(path, f"fetch it from {_ORIGIN}", _MAX_INSTRUCTIONS)
     samples = []
     for index in sorted(annotations):
         with source.entry(f"{split}/anno_{split}.pickle[{index}]"):
