@@ -100,14 +100,27 @@ class Health:
         if subject in self._troubles:
             self._troubles[subject].lasts = False
 
+    def forget(self):
+        """Take note that all troubles are over."""
+        for trouble in self._troubles.values():
+            trouble.lasts = False
+
     @contextmanager
-    def guard(self, subject: str, text: str = "", grace_s: float = 0.0, degraded: bool = False):
+    def guard(
+        self,
+        subject: str,
+        text: str = "",
+        grace_s: float = 0.0,
+        lapse_s: float = math.inf,
+        degraded: bool = False,
+    ):
         """Turn whatever is raised inside into a trouble; where nothing is, the trouble is over.
 
         Args:
             subject: what is in trouble.
             text: what goes in front of the error's own.
             grace_s: as in `trouble`.
+            lapse_s: as in `trouble`.
             degraded: as in `trouble`.
         """
         try:
@@ -119,7 +132,7 @@ class Health:
             if not isinstance(error, InputError):
                 words = f"{type(error).__name__}: {words.partition(chr(10))[0]}"
                 self._node.get_logger().debug(traceback.format_exc())
-            self.trouble(subject, text + words, grace_s, degraded=degraded)
+            self.trouble(subject, text + words, grace_s, lapse_s, degraded)
         else:
             self.clear(subject)
 

@@ -83,7 +83,6 @@ class Inputs:
         self._images.close()
         if self._depths:
             self._depths.close()
-        self._health.clear("silence")
 
     def look(self) -> None:
         """See to what publishers offer, and report images that do not come; once a second."""
@@ -144,7 +143,9 @@ class Inputs:
         """Return z of each pixel of an image; None, and a warning, where it is not known."""
         if self._depths is None:
             return None
-        with self._health.guard("depth", "hands are placed without depth: ", _GRACE_S, True):
+        with self._health.guard(
+            "depth", "hands are placed without depth: ", _GRACE_S, degraded=True
+        ):
             return self._depths.read(message, camera, header.frame_id)
         return None
 

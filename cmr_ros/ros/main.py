@@ -52,7 +52,7 @@ def _start_ros(args: list[str] | None) -> None:
 def _spin(node: HandNode) -> None:
     """Spin until rclpy is shut down; what escapes all callbacks' own guards does not end it."""
     while rclpy.ok():
-        with node.health.guard("node"):
+        with node.health.guard("node", lapse_s=10.0):
             try:
                 rclpy.spin(node)
             except ExternalShutdownException:

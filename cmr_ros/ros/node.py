@@ -83,6 +83,7 @@ class HandNode(Node):
                     self._inputs.open()
             elif self._inputs.is_open and now_s - self._wanted_s > _LINGER_S:
                 self._inputs.close()
+                self.health.forget()
             self.health.is_idle = not self._inputs.is_open
 
     def _look(self):

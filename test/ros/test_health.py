@@ -132,6 +132,8 @@ def test_skipped_images_make_the_difference_between_received_and_processed(node,
     assert status.message == "1 hand"
 
 
-def test_idle_is_told(node, health):
+def test_idle_is_told_and_troubles_of_images_are_forgotten(node, health):
+    health.trouble("image", "cannot be read")
+    health.forget()
     health.is_idle = True
     assert node.report().message.startswith("idle") and node.report().level == DiagnosticStatus.OK

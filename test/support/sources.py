@@ -8,7 +8,7 @@ from support.shared import ROOT
 
 SOURCES = sorted((ROOT / "cmr_ros").rglob("*.py"))
 ROS_MODULES = re.compile(
-    r"(rclpy|rosidl\w*|cv_bridge|tf2_\w+|launch\w*|\w+_(msgs|interfaces))(\.|$)"
+    r"(rclpy|rosidl\w*|cv_bridge|tf2_\w+|launch\w*|\w+_(msgs|srvs|interfaces))(\.|$)"
 )
 
 
