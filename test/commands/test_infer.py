@@ -26,7 +26,7 @@ def gray(tmp_path, name="gray.png", size=(48, 64, 3)):
         (["empty.png", "--hfov", "60"], "empty.png: not an image"),
         (["gray.png", "--hfov", "0"], "field of view 0"),
         (["gray.png", "--hfov", "nan"], "field of view nan"),
-        (["gray.png", "--camera-info", "none.yaml"], "none.yaml: No such file"),
+        (["gray.png", "--camera-info", "none.yaml"], "none.yaml: no such file"),
         (["gray.png", "--camera-info", "empty.png"], "empty.png: holds no camera matrix"),
         (["gray.png", "--camera-info", "wide.json"], "calibrated for 1280x720"),
         (["gray.png", "--hfov", "60", "--max-hands", "0"], "max_hands"),

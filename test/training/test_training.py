@@ -274,7 +274,7 @@ def test_a_plan_extends_another(plan_file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("extends: nowhere.yaml", "nowhere.yaml: cannot be read"),
+        ("extends: nowhere.yaml", "nowhere.yaml: no such file"),
         ("extends: circle.yaml", "extends"),
         ("extends: other.yaml", "circle.yaml, which extends it"),
         ("- train", "expected names and values"),
