@@ -54,7 +54,7 @@ demo: setup $(if $(filter rerun,$(VIEWER)),$(VENV)/.rerun)
 	$(BIN)/cmr demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx

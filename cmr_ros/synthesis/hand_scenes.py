@@ -24,32 +24,29 @@ from cmr_ros.synthesis.settings import PictureSettings, SceneSettings
 EXTENT = 0.55
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photograph:
-    """A picture of hands, RGB, and all their regions in it; their handedness is not known."""
+    """A photograph of hands whose handedness is not known."""
 
+    #: (height, width, 3) uint8 RGB.
     picture: np.ndarray
+    #: Of all its hands.
     regions: tuple[Region, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture (s, s, 3) uint8 and its hands.
+    """A made-up picture and its hands."""
 
-    hands: (N, 6) float32: middle of the palm (x, y) and side of the region in pixels, up of the
-    region (x, y), right hand (1, 0, or -1 if not known).
-    """
-
+    #: (s, s, 3) uint8 RGB.
     picture: np.ndarray
+    #: (N, 6) float32: middle of the palm (x, y) and side of the region in pixels, up of the region
+    #: (x, y), right hand (1, 0, or -1 if not known).
     hands: np.ndarray
 
 
 class SceneComposer:
-    """Draws scenes.
-
-    cutouts, photographs: of hands; the latter may be none.  surroundings: pictures (n, n, 3)
-    without hands.
-    """
+    """Draws scenes."""
 
     def __init__(
         self,
@@ -58,6 +55,14 @@ class SceneComposer:
         photographs: Sequence[Photograph] = (),
         settings: SceneSettings | None = None,
     ):
+        """Take what scenes are made of.
+
+        Args:
+            cutouts: rendered hands to paste.
+            surroundings: pictures (n, n, 3) without hands.
+            photographs: of hands; there may be none.
+            settings: how often what comes, and how large.
+        """
         self._settings = settings or SceneSettings()
         self._cutouts, self._surroundings = cutouts, surroundings
         self._photographs = photographs

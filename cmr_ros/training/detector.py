@@ -78,10 +78,16 @@ def train(plan: DetectorPlan) -> Path:
     return export(average.network, plan.output)
 
 
-def detection_loss(cells, heat, share, goals) -> torch.Tensor:
-    """Return the loss of maps (N, 7, h, w).
+def detection_loss(
+    cells: torch.Tensor, heat: torch.Tensor, share: torch.Tensor, goals: torch.Tensor
+) -> torch.Tensor:
+    """Return the loss of a batch of maps.
 
-    heat, share: (N, h, w), see `targets`.  goals: (N, 6, h, w).
+    Args:
+        cells: (N, 7, h, w), the network's answer.
+        heat: (N, h, w), see `targets`.
+        share: (N, h, w), likewise.
+        goals: (N, 6, h, w), likewise.
     """
     likely = torch.sigmoid(cells[:, 0]).clamp(1e-5, 1 - 1e-5)
     peaks = heat > 0.999

@@ -33,7 +33,7 @@ def test_measured_rows_say_what_was_measured(tmp_path, capsys):
     path.write_text(json.dumps(figures))
     own = rows_of("2", results=[path])[-1]
     assert own["Method"] == "mine" and own["PA-MPJPE"] == "8.2" and own["F@5 mm"] == "-"
-    assert own["source"] == "measured: freihand, truth crops, 7 pictures, 1 missed"
+    assert own["source"] == "measured: freihand, truth crops, 7 images, 1 missed"
     assert main(["table", "3", "--results", str(path), "-o", str(tmp_path / "t.md")]) == 0
     assert "40.5" in capsys.readouterr().out
     assert "| paper | CMR-SG | ResNet50 | 48.8 |" in (tmp_path / "t.md").read_text()

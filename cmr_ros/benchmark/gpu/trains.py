@@ -110,12 +110,12 @@ class _Run:
 
     def train(self) -> dict:
         """Go on for as many epochs as the time that is left allows."""
+        if self.setting.rehearse:
+            return {"skipped": "the first epochs rehearse it"}
         seconds = [line["seconds"] for line in _validations(self.runs[0])]
         epoch_s = seconds[-1] - seconds[0] if len(seconds) > 1 else seconds[0]
         start_s = max(20.0, seconds[0] - epoch_s)
         epochs = int((self.setting.seconds_left - _END_S - start_s) / (1.1 * epoch_s))
-        if self.setting.rehearse:
-            epochs = 1
         if epochs < 1:
             return {"skipped": f"no time is left for another epoch of {epoch_s:.0f} s"}
         return self._train(self.runs[0] / "last.pt", self.runs[1], epochs)
