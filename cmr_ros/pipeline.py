@@ -137,6 +137,22 @@ class HandPipeline:
         predictions = refine(self.network, picture, camera, predictions, self._settings)
         return self._follow(camera, self._place(predictions, depth_m))
 
+    def search(self, picture: np.ndarray, camera: Camera) -> list[Hand]:
+        """Return the hands in a single image, looked at until the finder has been everywhere.
+
+        Takes many times as long as one image of a camera, and ends all tracks.  Raises InputError
+        for an image that is not the camera's.
+        """
+        self.reset()
+        settings, self._settings = self._settings, replace(self._settings, detection_interval=1)
+        try:
+            hands = self(picture, camera)
+            for _ in range(1, self._finder.round):
+                hands = self(picture, camera)
+        finally:
+            self._settings = settings
+        return hands
+
     def recover(
         self, picture: np.ndarray, camera: Camera, region: Region, handedness: Handedness
     ) -> Hand | None:

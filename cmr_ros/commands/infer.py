@@ -56,7 +56,7 @@ def run(args) -> None:
     else:
         camera = Camera.from_fov(width, height, args.hfov)
     pipeline = HandPipeline(args.model, max_hands=args.max_hands)
-    hands = pipeline(picture, camera)
+    hands = pipeline.search(picture, camera)
 
     print(_table(hands) if hands else "no hand found")
     if args.output:

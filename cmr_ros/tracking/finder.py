@@ -60,12 +60,14 @@ class _Tried:
 class HandFinder:
     """Looks for hands; each time costs at most two runs of the palm detector and one proposal.
 
-    palms: the palm detector.  proposer: of places to look at enlarged.
+    palms: the palm detector.  proposer: of places to look at enlarged.  `round`: after so many
+    looks at images of the last one's size it has been everywhere.
     """
 
     def __init__(self, palms: PalmDetector, proposer: Proposer):
         self._palms, self._proposer = palms, proposer
         self._shape: tuple[int, ...] | None = None
+        self.round = 1
         self.reset()
 
     def reset(self) -> None:
@@ -106,11 +108,13 @@ class HandFinder:
             for top in _starts(height, side, _SHARED)
             for left in _starts(width, side, _SHARED)
         ]
-        self._windows = cycle(
+        windows = [
             look
             for other in (bordered, *tiles)
             for look in ((whole, FULL_SIZE), (other, _SMALL_SIZE))
-        )
+        ]
+        self.round = 2 * len(windows)
+        self._windows = cycle(windows)
         parts = [(0, 0, width, height)]
         if longer > 1.3 * self._proposer.longer_side:
             part = round(_PART * width), round(_PART * height)
