@@ -266,12 +266,45 @@ def recordings() -> Iterator[Case]:
     whole = (ROOT / "weights/demo.mcap").read_bytes()
     contents = {"bare magic": whole[:8] * 2, "half": whole[: len(whole) // 2], "text": b"text"}
     rng = np.random.default_rng(3)
-    for number in range(6):
-        data = bytearray(whole)
-        data[rng.integers(len(data) // 2, len(data))] ^= 0xFF
+    (header,) = struct.unpack_from("<Q", whole, 9)
+    (chunk,) = struct.unpack_from("<Q", whole, 17 + header + 1)
+    few = whole[: 17 + header + 9 + chunk] + _record(2, bytes(20)) + whole[:8]
+    for number in range(8):
+        data = bytearray(few)
+        data[rng.integers(len(data) if number % 2 else 3000)] ^= 0xFF
         contents[f"a flipped byte {number}"] = bytes(data)
+    contents["4 GB in a chunk"] = _chunk(bytes(1 << 20), 4096, 4 << 30)
+    contents["4 GB in a chunk that claims 1 kB"] = _chunk(bytes(1 << 20), 4096, 1000)
+    types = _record(3, struct.pack("<H", 1) + _text("sensor_msgs/msg/CompressedImage") + bytes(8))
+    types += _record(4, struct.pack("<HH", 0, 1) + _text("/camera/image_raw/compressed")
+                     + _text("cdr") + bytes(4))  # fmt: skip
+    image = struct.pack("<HIQQ", 0, 0, 0, 0) + b"\0\1\0\0" + bytes(24)
+    alike = _record(5, image) * 10_000
+    for count in (19, 99, 400):
+        size = count * len(alike)
+        contents[f"{count}0000 messages"] = _chunk(alike, count, size, types)
+    contents["8 million empty records"] = _chunk(_record(7, b"") * 80_000, 100, 72_000_000, types)
     for name, data in contents.items():
         yield f"recording: {name}", data, ["benchmark", "pipeline", "--recording", "{}"]
+
+
+def _text(value: str) -> bytes:
+    return struct.pack("<I", len(value)) + value.encode()
+
+
+def _record(opcode: int, data: bytes) -> bytes:
+    return struct.pack("<BQ", opcode, len(data)) + data
+
+
+def _chunk(part: bytes, count: int, size: int, first: bytes = b"") -> bytes:
+    """Return a recording in MCAP: `first`, then a chunk that unpacks to equal parts."""
+    from backports.zstd import ZstdCompressor
+
+    packer = ZstdCompressor()
+    packed = b"".join(packer.compress(part) for _ in range(count)) + packer.flush()
+    head = struct.pack("<QQQI", 0, 0, size, 0) + _text("zstd") + struct.pack("<Q", len(packed))
+    magic = b"\x89MCAP0\r\n"
+    return magic + first + _record(6, head + packed) + _record(2, bytes(20)) + magic
 
 
 def places() -> Iterator[Case]:

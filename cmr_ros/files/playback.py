@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files import mcap
 from cmr_ros.files.pictures import decode
 from cmr_ros.files.stamps import nanoseconds
-from cmr_ros.files.untrusted import open_regular, reading
+from cmr_ros.files.untrusted import reading
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import JOINT_NAMES, Handedness
 
@@ -30,7 +31,8 @@ _TYPES = tuple(
     )
 )
 _REMEDY = f"expected a bag with {IMAGE_TOPIC} and {INFO_TOPIC}, as `cmr synth recording` writes"
-_LARGEST_FILE = 2 << 30
+#: Half an hour at 30 images a second, with the camera and two hands for each.
+_MAX_MESSAGES = 200_000
 #: A found hand farther than this from a true one, on average over its joints, is another hand.
 _SAME_HAND_M = 0.25
 
@@ -60,7 +62,6 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
     """
     frames: dict[int, Frame] = {}
     camera = None
-    open_regular(path, _REMEDY, _LARGEST_FILE).close()
     with reading(path, "recording in MCAP", _REMEDY):
         for topic, kind, message, raw in _messages(path):
             stamp_ns = nanoseconds(message.header.stamp)
@@ -91,25 +92,24 @@ def _joints(message: Any) -> np.ndarray:
 def _messages(path: Path) -> Iterator[tuple]:
     """Yield topic, type, message and its bytes of all that belongs to the recording."""
     try:
-        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
     except ModuleNotFoundError as error:
         raise InputError(
             "recordings need the Python package 'rosbags': pip install 'cmr_ros[demo]'"
         ) from error
 
+    store = get_typestore(Stores.ROS2_HUMBLE)
     kinds = {IMAGE_TOPIC: _TYPES[0], INFO_TOPIC: _TYPES[1]}
-    with AnyReader([path]) as reader:
-        wanted = []
-        for connection in reader.connections:
-            is_truth = connection.topic.startswith(TRUTH_PREFIX)
-            if not is_truth and connection.topic not in kinds:
-                continue
-            if connection.msgtype != kinds.get(connection.topic, _TYPES[2]):
-                raise InputError(f"{connection.topic} is of type {connection.msgtype}")
-            wanted.append(connection)
-        for connection, _, raw in reader.messages(wanted):
-            message = reader.deserialize(raw, connection.msgtype)
-            yield connection.topic, connection.msgtype, message, bytes(raw)
+    count = 0
+    for topic, kind, raw in mcap.messages(path, _REMEDY):
+        if not topic.startswith(TRUTH_PREFIX) and topic not in kinds:
+            continue
+        if kind != kinds.get(topic, _TYPES[2]):
+            raise InputError(f"{topic} is of type {kind}")
+        count += 1
+        if count > _MAX_MESSAGES:
+            raise InputError(f"it has over {_MAX_MESSAGES} images, cameras and poses")
+        yield topic, kind, store.deserialize_cdr(raw, kind), raw
 
 
 @dataclass(frozen=True, eq=False)
