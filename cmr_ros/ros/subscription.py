@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def fitting(wished: QoSProfile, offered: Sequence[QoSProfile], latched: bool) ->
     return qos
 
 
-class _Subscription:
+class _Subscription(ABC):
     """A subscription that takes the quality of service its publishers offer.
 
     Reliable where they are: best-effort images get lost in Fast DDS's default shared memory.
@@ -79,8 +80,9 @@ class _Subscription:
         offered = [publisher.qos_profile for publisher in publishers]
         return fitting(self._wished, offered, self._latched)
 
+    @abstractmethod
     def _subscribe(self, qos: QoSProfile, overrides: QoSOverridingOptions | None = None) -> Any:
-        raise NotImplementedError
+        """Return a new subscription of the node's."""
 
 
 class NewestSubscription(_Subscription):
