@@ -85,7 +85,7 @@ class ModelCard:
         write_bytes(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     def _check(self, path: Path | str) -> None:
-        types = dict.fromkeys(("name", "variant", "template_name", "license"), str)
+        types: dict[str, type] = dict.fromkeys(("name", "variant", "template_name", "license"), str)
         types |= dict.fromkeys(("network", "measured"), dict)
         is_right = {name: isinstance(getattr(self, name), kind) for name, kind in types.items()}
         is_right |= {
