@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Sends the node malformed messages of each input type, and times its next good answer."""
+"""Sends the node malformed messages of each input type, and times its next good answer.
+
+The node tells which messages its readers were given, so that every one of them counts.
+"""
 
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -13,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from hostile_files import claimed, images, jpeg
+from hostile_files import ROOT, claimed, images, jpeg
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -21,6 +25,8 @@ from cmr_ros.msg import HandMeshArray
 
 COUNT, LIMIT_S = 300, 1.0
 _PATIENCE_S = 60.0
+#: For each message; after that it counts as one that the node was not given.
+_READ_S = 2.0
 _WIDTH, _HEIGHT = 640, 480
 _SPACE = "/hostile"
 _ENCODINGS = "rgb8 bgr8 mono8 mono16 nv12 yuv422 bayer_rggb8 16UC1 32FC1 8UC3 x".split() + [
@@ -64,6 +70,17 @@ def bad_image(rng: np.random.Generator) -> Image:
     )  # fmt: skip
 
 
+def bad_depth(rng: np.random.Generator) -> Image:
+    """Return a depth image whose entries do not fit together, or of values that are no depths."""
+    image = bad_image(rng)
+    image.encoding = str(rng.choice(["16UC1", "mono16", "32FC1", "32FC1", "rgb8", ""]))
+    if rng.random() < 0.3:
+        values = np.float32([0, -1, 1e-38, 1e38, np.nan, np.inf, -np.inf, 0.5])
+        image.data = rng.choice(values, (_HEIGHT, _WIDTH)).tobytes()
+        image.height, image.width, image.step, image.encoding = _HEIGHT, _WIDTH, 4 * _WIDTH, "32FC1"
+    return image
+
+
 _HOSTILE = [data for _, data, _ in images() if isinstance(data, bytes)]
 
 
@@ -93,30 +110,48 @@ def bad_info(rng: np.random.Generator) -> CameraInfo:
     return info
 
 
+def run_node(told: int, arguments: list[str]) -> None:
+    """Run the node; write the name of a reader, and the stamp of what it gets, to a pipe."""
+    from cmr_ros.ros import messages, pictures
+    from cmr_ros.ros.main import main
+
+    def telling(code: int, read: Callable) -> Callable:
+        def tell(message, *others):
+            os.write(told, struct.pack("<BI", code, message.header.stamp.sec))
+            return read(message, *others)
+
+        return tell
+
+    modules = (pictures, pictures, messages, pictures)
+    for code, (module, name) in enumerate(zip(modules, _READERS, strict=True)):
+        setattr(module, name, telling(code, getattr(module, name)))
+    main(arguments)
+
+
+_READERS = ("to_rgb", "decompress", "to_camera", "to_depth")
+
+
 class Peer:
     """The node in a process of its own, and what talks to it."""
 
     def __init__(self, kind: type, topic: str, arguments: list[str]):
         self.log = tempfile.TemporaryFile()
+        self.told, told = os.pipe()
+        os.set_blocking(self.told, False)
+        command = [sys.executable, __file__, str(told), "--ros-args", "-r", f"__ns:={_SPACE}"]
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "cmr_ros.ros",
-                "--ros-args",
-                "-r",
-                f"__ns:={_SPACE}",
-                *arguments,
-            ],
-            stdout=self.log,
-            stderr=self.log,
-        )
+            [*command, *arguments], stdout=self.log, stderr=self.log, pass_fds=[told],
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
+        )  # fmt: skip
+        os.close(told)
         self.node = rclpy.create_node("hostile", namespace=_SPACE)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         self.images = self.node.create_publisher(kind, topic, 5)
         self.infos = self.node.create_publisher(CameraInfo, f"{_SPACE}/camera_info", 5)
+        self.depths = self.node.create_publisher(Image, f"{_SPACE}/depth", 5)
         self.answers: set[int] = set()
+        self.read: set[tuple[str, int]] = set()
         self.node.create_subscription(
             HandMeshArray, f"{_SPACE}/hand_node/hands", self._on_hands, 10
         )
@@ -125,13 +160,27 @@ class Peer:
     def _on_hands(self, hands: HandMeshArray) -> None:
         self.answers.add(hands.header.stamp.sec)
 
-    def send(self, image, info: CameraInfo) -> None:
-        """Publish both with the next stamp."""
+    def send(self, image, info: CameraInfo, depth: Image | None = None) -> None:
+        """Publish them with the next stamp."""
         self.stamp += 1
-        for message, publisher in ((info, self.infos), (image, self.images)):
-            message.header.stamp.sec, message.header.frame_id = self.stamp, "camera"
-            publisher.publish(message)
+        sent = ((info, self.infos), (depth, self.depths), (image, self.images))
+        for message, publisher in sent:
+            if message is not None:
+                message.header.stamp.sec, message.header.frame_id = self.stamp, "camera"
+                publisher.publish(message)
         self.executor.spin_once(timeout_sec=0.01)
+
+    def was_read(self, reader: str) -> bool:
+        """Wait until the node has given a reader the last message; tell whether it has."""
+        until_s = time.monotonic() + _READ_S
+        while time.monotonic() < until_s and (reader, self.stamp) not in self.read:
+            self.executor.spin_once(timeout_sec=0.002)
+            try:
+                told = os.read(self.told, 5 * 1000)
+            except BlockingIOError:
+                continue
+            self.read |= {(_READERS[code], at) for code, at in struct.iter_unpack("<BI", told)}
+        return (reader, self.stamp) in self.read
 
     def answer_s(self, make: Callable) -> float:
         """Send good images until one is answered; return how long that took."""
@@ -150,6 +199,7 @@ class Peer:
         """End the node."""
         self.process.terminate()
         self.process.wait(20)
+        os.close(self.told)
         self.node.destroy_node()
 
 
@@ -162,29 +212,40 @@ def main() -> int:
         CompressedImage, f"{_SPACE}/image_raw/compressed", ["-p", "transport:=compressed"],
         good_compressed,
     )  # fmt: skip
+    with_depth = (Image, f"{_SPACE}/image_raw", ["-p", "use_depth:=true"], good_image)
     runs = {
-        "Image": (*raw, bad_image, None),
-        "CompressedImage": (*coded, bad_compressed, None),
-        "CameraInfo": (*raw, None, bad_info),
+        "Image": (*raw, "to_rgb", bad_image),
+        "CompressedImage": (*coded, "decompress", bad_compressed),
+        "CameraInfo": (*raw, "to_camera", bad_info),
+        "depth Image": (*with_depth, "to_depth", bad_depth),
     }
     rclpy.init()
     failed = False
-    for name, (kind, topic, arguments, good, bad, info) in runs.items():
+    for name, (kind, topic, arguments, good, reader, bad) in runs.items():
         rng = np.random.default_rng(0)
         peer = Peer(kind, topic, arguments)
         started_s = peer.answer_s(good)
-        for _ in range(COUNT):
-            peer.send(bad(rng) if bad else good(), info(rng) if info else good_info())
+        read = 0
+        for _ in range(COUNT if started_s < _PATIENCE_S else 0):
+            image, info, depth = good(), good_info(), None
+            if reader == "to_camera":
+                info = bad(rng)
+            elif reader == "to_depth":
+                depth = bad(rng)
+            else:
+                image = bad(rng)
+            peer.send(image, info, depth)
+            read += peer.was_read(reader)
         next_s = peer.answer_s(good)
         alive = peer.process.poll() is None
         peak = Path(f"/proc/{peer.process.pid}/status").read_text() if alive else ""
         peak_mb = int(peak.partition("VmHWM:")[2].split()[0]) / 1024 if alive else float("nan")
         peer.close()
-        failed |= not alive or next_s > LIMIT_S
+        failed |= not alive or next_s > LIMIT_S or read < 0.95 * COUNT
         print(
-            f"{name:16s} first answer {started_s:5.1f} s; after {COUNT} malformed messages the "
-            f"next good image was answered in {next_s:.2f} s; peak {peak_mb:.0f} MB"
-            + ("" if alive else "; THE NODE ENDED"),
+            f"{name:16s} first answer {started_s:5.1f} s; after {COUNT} malformed messages, of "
+            f"which {read} were read, the next good image was answered in {next_s:.2f} s; "
+            f"peak {peak_mb:.0f} MB" + ("" if alive else "; THE NODE ENDED"),
             flush=True,
         )
         if not alive:
@@ -195,4 +256,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1].isdigit():
+        sys.exit(run_node(int(sys.argv[1]), sys.argv[1:]))
     sys.exit(main())

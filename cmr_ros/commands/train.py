@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-import yaml
-
 from cmr_ros.errors import InputError
+from cmr_ros.files.untrusted import parse_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _change(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
+    remedy = "expected NAME=VALUE, the value as in a plan"
     if not equals:
-        raise InputError(f"--set {text}: expected NAME=VALUE")
-    return name, yaml.safe_load(value)
+        raise InputError(f"--set {text}: {remedy}")
+    return name, parse_yaml(value, f"--set {text}", remedy)

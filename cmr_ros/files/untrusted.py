@@ -139,9 +139,13 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path | str, remedy: str, max_bytes: int = 1 << 16) -> Any:
     """Return the first document in a YAML or JSON file; raises InputError."""
-    data = read_bytes(path, remedy, max_bytes)
-    with reading(path, "YAML or JSON file", remedy):
-        return next(yaml.load_all(data, _Loader), None)
+    return parse_yaml(read_bytes(path, remedy, max_bytes), path, remedy)
+
+
+def parse_yaml(text: bytes | str, name: Path | str, remedy: str) -> Any:
+    """Return the first document in a text; raises InputError, which begins with the name."""
+    with reading(name, "YAML or JSON text", remedy):
+        return next(yaml.load_all(text, _Loader), None)
 
 
 def check_extent(value: Any, path: Path | str, remedy: str) -> None:

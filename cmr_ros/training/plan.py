@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.untrusted import read_yaml
+from cmr_ros.files.untrusted import read_yaml, reading
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.losses import LossWeights
@@ -16,6 +17,7 @@ from cmr_ros.network.losses import LossWeights
 T = TypeVar("T")
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _SCHEDULES = ("cosine", "step")
+_REMEDY = "give a plan such as those in config/"
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,13 @@ def load_plan(path: Path | str, **changes: Any) -> TrainingPlan:
     the file has its own.  Raises InputError for a file, name or value that cannot be used.
     """
     values = _read(Path(path)) | changes
-    try:
+    with reading(path, "plan", _REMEDY):
         return _build(TrainingPlan, values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the entries of a YAML file and of the plans that it extends."""
-    values = read_yaml(path, "give a plan such as those in config/")
+    values = read_yaml(path, _REMEDY)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected names and values")
     base = values.pop("extends", None)
@@ -125,7 +125,7 @@ def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
 def _build(kind: type[T], values: dict[str, Any]) -> T:
     """Return a dataclass of plain values, those nested in it included."""
     hints = get_type_hints(kind)
-    if unknown := sorted(set(values) - set(hints)):
+    if unknown := sorted(set(values) - set(hints), key=str):
         raise InputError(f"unknown entry {unknown[0]!r}; known are {', '.join(hints)}")
     needed = {
         entry.name
@@ -142,18 +142,22 @@ def _convert(name: str, hint: Any, value: Any) -> Any:
         if not isinstance(value, dict):
             raise InputError(f"{name}: expected names and values")
         return _build(hint, value)
-    if hint == Path or hint == Path | None:
-        return None if value is None else Path(str(value)).expanduser()
-    if hint == tuple[Path, ...]:
-        entries = value if isinstance(value, list) else [value]
-        return tuple(_convert(name, Path, entry) for entry in entries)
-    if isinstance(value, list):
-        return tuple(value)
-    try:
-        if hint is float and not isinstance(value, bool):
-            return float(value)  # YAML takes 1e-4 for a text
-    except (TypeError, ValueError):
-        raise InputError(f"{name}: {value!r} is not a number") from None
+    for kind in (Path, int, str):
+        if hint == kind | None:
+            return None if value is None else _convert(name, kind, value)
+        if hint == tuple[kind, ...]:
+            entries = value if isinstance(value, list) else [value]
+            return tuple(_convert(name, kind, entry) for entry in entries)
+    if hint is Path:
+        return Path(str(value)).expanduser()
+    if hint is float and not isinstance(value, bool):
+        try:
+            number = float(value)  # YAML takes 1e-4 for a text
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(f"{name}: {value!r} is not a number")
+        return number
     if hint in (int, float, bool, str) and type(value) is not hint:
         raise InputError(f"{name}: {value!r} is not of type {hint.__name__}")
     return value

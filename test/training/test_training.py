@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import sys
@@ -245,6 +246,10 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
     [
         ({"epoch": 3}, "unknown entry 'epoch'"),
         ({"epochs": "many"}, "'many' is not of type int"),
+        ({"limit": "all"}, "'all' is not of type int"),
+        ({"step_epochs": [3, "x"]}, "'x' is not of type int"),
+        ({"learning_rate": math.inf}, "inf is not a number"),
+        ({"network": {"decoder": 5}}, "not a readable plan"),
         ({"precision": "fp8"}, "precision"),
         ({"frozen": False}, "frozen"),
         ({"frozen": False, "cache": None}, "landmark_heads"),
@@ -260,6 +265,13 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
 def test_plans_that_cannot_be_followed(plan_file, changes, message):
     with pytest.raises(InputError, match=message):
         Training(load_plan(plan_file, **changes), ALONE)
+
+
+@pytest.mark.parametrize("value", ["[", "*name", "2026-13-45", "!!int ''", "[" * 5000, "&a [*a]"])
+def test_changes_on_the_command_line_are_read_as_plans_are(plan_file, value, capsys):
+    assert main(["train", str(plan_file), "--set", f"epochs={value}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("cmr train: --set epochs=") and "NAME=VALUE" in line
 
 
 def test_a_plan_extends_another(plan_file, tmp_path):
@@ -278,6 +290,7 @@ def test_a_plan_extends_another(plan_file, tmp_path):
         ("extends: circle.yaml", "extends"),
         ("extends: other.yaml", "circle.yaml, which extends it"),
         ("- train", "expected names and values"),
+        ("1: 2\nx: 3", "unknown entry 1"),
     ],
 )
 def test_plans_that_extend_nothing_useful(tmp_path, content, message):
