@@ -23,6 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from cmr_ros.demo.bag import Sent
 from cmr_ros.errors import InputError
 from cmr_ros.files import share
+from cmr_ros.files.output import write_bytes
 from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.skeleton import Handedness
@@ -77,8 +78,8 @@ class Demo:
         )
         command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-r", "__ns:=/camera"]
         command += ["-p", "transport:=compressed", *self._node_arguments]
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        write_bytes(self._log, b"cmr demo: the node's log\n")
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             self._connect()

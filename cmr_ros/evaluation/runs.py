@@ -24,6 +24,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.evaluation.measure import Columns, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
+from cmr_ros.files.output import write_bytes
 from cmr_ros.files.untrusted import read_json, read_npz
 
 #: Pictures in a part: what an interruption costs.
@@ -127,7 +128,7 @@ def _finished(
             raise InputError(
                 f"{folder}: holds the results of another data set or model; name another folder"
             )
-        mark.write_text(json.dumps(marks, indent=1) + "\n")
+        write_bytes(mark, (json.dumps(marks, indent=1) + "\n").encode())
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: not a folder of results ({error})") from None
     parts = ((index, folder / f"{index:05d}.npz") for index in range(count))

@@ -13,6 +13,9 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.untrusted import open_regular
 
+#: JSON and ONNX: what follows the first byte differs from one such file to the next.
+_SHORT_STARTS = (b"{", b"[", b"\x08")
+
 
 def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> None:
     """Write a mesh, vertices (V, 3) in metres and faces (F, 3), as binary PLY."""
@@ -35,7 +38,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     network named by mistake is not lost.  Raises InputError where writing is not possible.
     """
     path = Path(path)
-    check_replaceable(path, data[:1] if data[:1] in (b"{", b"[") else data[:4])
+    check_replaceable(path, data[:1] if data[:1] in _SHORT_STARTS else data[:4])
     partial = path.with_name(f".{path.name[:100]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import check_replaceable
 from cmr_ros.network.torch_files import read_torch_file
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
     """Write tensors and plain values; a run killed meanwhile leaves the previous file whole."""
+    check_replaceable(path, b"PK\x03\x04")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

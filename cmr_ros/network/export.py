@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 from cmr_ros.model.card import ModelCard
 from cmr_ros.model.choices import PRECISIONS, Precision
 from cmr_ros.model.inference import HandNetwork, load_network
@@ -98,7 +99,7 @@ def export(
         _quantize(model, path, reference.normalised(pictures))
     else:
         change = {"fp16": _halved, "compact": compacted}.get(precision)
-        onnx.save(change(model) if change else model, path)
+        write_bytes(path, (change(model) if change else model).SerializeToString())
     template.save(folder / "template.npz")
     card.save(folder / "model.json")
     written = load_network(folder, providers=("cpu",), batch_sizes=(1, 2))
@@ -196,12 +197,14 @@ def _quantize(model: onnx.ModelProto, path: Path, images: np.ndarray) -> None:
             return None if image is None else {"image": image[None]}
 
     with tempfile.TemporaryDirectory() as scratch, _Silenced(""):
-        whole, folded = (Path(scratch) / name for name in ("whole.onnx", "folded.onnx"))
+        whole, folded, quantized = (
+            Path(scratch) / f"{name}.onnx" for name in ("whole", "folded", "quantized")
+        )
         onnx.save(model, whole)
         quant_pre_process(whole, folded, skip_symbolic_shape=True)
         quantize_static(
             folded,
-            path,
+            quantized,
             Pictures(),
             op_types_to_quantize=["Conv", "MatMul", "Gemm"],
             per_channel=True,
@@ -209,6 +212,7 @@ def _quantize(model: onnx.ModelProto, path: Path, images: np.ndarray) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+        write_bytes(path, quantized.read_bytes())
 
 
 def _deviation(written: HandNetwork, reference: HandNetwork, pictures: np.ndarray) -> dict:

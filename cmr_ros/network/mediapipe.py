@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -57,14 +58,13 @@ def import_networks(source: Path, folder: Path) -> list[Path]:
             name: _locate(source, network.path, Path(scratch)) for name, network in NETWORKS.items()
         }
         converter = _converter()
-        folder.mkdir(parents=True, exist_ok=True)
         written = []
         for name, original in originals.items():
             model, _ = converter.from_tflite(str(original), opset=_OPSET)
             split_prelu(model.graph)
             tidy(model.graph, NETWORKS[name].outputs)
             path = folder / f"{name}.onnx"
-            path.write_bytes(model.SerializeToString())
+            write_bytes(path, model.SerializeToString())
             written.append(path)
     return written
 

@@ -9,7 +9,6 @@ import time
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -18,6 +17,8 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from cmr_ros.errors import CmrError, InputError
+from cmr_ros.files.output import check_replaceable
+from cmr_ros.files.pictures import write_picture
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
@@ -258,10 +259,12 @@ class _Log:
             self.writer.add_scalar(f"validation/{name}", value, epoch)
         self.writer.add_image("validation", picture, epoch, dataformats="HWC")
         self.writer.flush()
-        cv2.imwrite(str(self.folder / "validation.png"), picture[..., ::-1])
+        write_picture(self.folder / "validation.png", picture)
         line = {"epoch": epoch} | {name: round(value, 4) for name, value in metrics.items()}
         line["seconds"] = round(time.monotonic() - self.start, 1)
-        with open(self.folder / "validation.jsonl", "a", encoding="utf-8") as file:
+        lines = self.folder / "validation.jsonl"
+        check_replaceable(lines, b"{")
+        with open(lines, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         text = "  ".join(f"{name} {value:.3g}" for name, value in line.items())
         tqdm.write(text, file=sys.stderr)

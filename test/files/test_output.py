@@ -15,12 +15,13 @@ def test_files_of_the_same_kind_are_replaced(tmp_path):
     for path, first, second in (
         (tmp_path / "a.json", b'{"a": 1}', b"{\n}"),
         (tmp_path / "a.ply", b"ply\nold", b"ply\nnew"),
+        (tmp_path / "a.onnx", b"\x08\x08\x12\x07pytorch", b"\x08\x0a\x12\x07tf2onnx"),
         (tmp_path / "empty", b"", b"anything"),
     ):
         write_bytes(path, first)
         write_bytes(path, second)
         assert path.read_bytes() == second
-    assert len(list(tmp_path.iterdir())) == 3  # nothing unfinished is left
+    assert len(list(tmp_path.iterdir())) == 4  # nothing unfinished is left
 
 
 @pytest.mark.parametrize(
