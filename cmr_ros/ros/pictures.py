@@ -1,21 +1,22 @@
 """Images between ROS messages and arrays, converted by cv2, which is the same everywhere.
 
-cv_bridge is not used: it knows fewer encodings, insists on complete padding, and cannot be imported
-where it was built for another numpy.
+cv_bridge has the last word on encodings that are unknown here.  Not the first: it insists on
+complete padding, and cannot be imported where it was built for another numpy.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
 from cmr_ros.files.pictures import LONGEST_SIDE_PX, BitsInUse, decode
 
 
@@ -71,10 +72,7 @@ def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
     """
     encoding = _ENCODINGS.get(message.encoding.lower())
     if encoding is None:
-        raise InputError(
-            f"image encoding {message.encoding!r} is not supported; publish one of "
-            f"{', '.join(_ENCODINGS)}, or a compressed image"
-        )
+        return _by_cv_bridge(message)
     width, height = message.width, message.height
     if encoding.rows != 1 and (width % 2 or height % 2):
         raise InputError(
@@ -92,6 +90,33 @@ def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
         chroma = packed[height:].reshape(height, width, 2)[::2, ::2]
         packed = np.concatenate([packed[:height], chroma.reshape(-1, width)])
     return _converted(packed, encoding.to_rgb, message)
+
+
+def _by_cv_bridge(message: Image) -> np.ndarray:
+    """Return an image in an encoding that the distribution's cv_bridge may know."""
+    bridge, why_not = load_cv_bridge()
+    if bridge is not None:
+        try:
+            return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"), np.uint8)
+        except Exception as error:  # whatever a message makes it raise
+            why_not = f" (cv_bridge: {reason(error)})"
+    raise InputError(
+        f"image encoding {message.encoding!r} is not supported{why_not}; publish one of "
+        f"{', '.join(_ENCODINGS)}, or a compressed image"
+    )
+
+
+@cache
+def load_cv_bridge() -> tuple[Any, str]:
+    """Return cv_bridge's converter, or None and why it cannot be used."""
+    try:
+        from cv_bridge import CvBridge
+
+        return CvBridge(), ""
+    except ModuleNotFoundError:
+        return None, ""
+    except Exception as error:  # built for another numpy, say
+        return None, f" (cv_bridge is broken: {reason(error)})"
 
 
 def _what(message: Image | CompressedImage) -> str:

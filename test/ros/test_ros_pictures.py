@@ -1,5 +1,7 @@
 """Pictures from messages: every encoding, against an independent library and by hand."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import BitsInUse
 from cmr_ros.ros.pictures import (
     decompress,
+    load_cv_bridge,
     to_depth,
     to_image,
     to_rgb,
@@ -135,6 +138,49 @@ def test_rgb8_is_not_copied(encoding):
     message = image(encoding, scene())
     shared = np.shares_memory(to_rgb(message), np.frombuffer(message.data, np.uint8))
     assert shared == (encoding == "rgb8")
+
+
+@pytest.fixture
+def bridge(tmp_path, monkeypatch):
+    """Return a function that puts a module cv_bridge of a given text in Python's way."""
+
+    def install(text):
+        (tmp_path / "cv_bridge.py").write_text(text)
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    load_cv_bridge.cache_clear()
+    yield install
+    sys.modules.pop("cv_bridge", None)
+    load_cv_bridge.cache_clear()
+
+
+def bridge_that(does):
+    return (
+        "import numpy\nclass CvBridge:\n"
+        f"    def imgmsg_to_cv2(self, message, encoding):\n        {does}\n"
+    )
+
+
+def test_an_encoding_that_only_cv_bridge_knows_is_read_by_it(bridge):
+    bridge(bridge_that("return numpy.full((message.height, message.width, 3), 7, numpy.uint8)"))
+    assert (to_rgb(image("yuv999", scene())) == 7).all()
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        (bridge_that("raise TypeError('data are too short')"), "cv_bridge: data are too short"),
+        ("raise AttributeError('_ARRAY_API not found')", "cv_bridge is broken: _ARRAY_API"),
+        ("raise SystemError('built for another numpy')", "cv_bridge is broken: built for"),
+        ("", "cv_bridge is broken"),
+    ],
+)
+def test_a_broken_cv_bridge_is_one_line_and_harms_no_other_image(bridge, text, reason):
+    bridge(text)
+    with pytest.raises(InputError, match=f"'yuv999' is not supported .{reason}"):
+        to_rgb(image("yuv999", scene()))
+    assert to_rgb(image("rgb8", scene())).shape == scene().shape
 
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "", "h264", "8UC2"])
