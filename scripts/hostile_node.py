@@ -25,8 +25,9 @@ from cmr_ros.msg import HandMeshArray
 
 COUNT, LIMIT_S = 300, 1.0
 _PATIENCE_S = 60.0
-#: Of 0.2 s for each message; then it counts as one that the node was not given.
-_TRIES = 10
+#: Of 0.2 s for each message; then it counts as one that the node was not given.  The middleware
+#: sends what it has lost again after 3 s.
+_TRIES = 20
 _WIDTH, _HEIGHT = 640, 480
 _SPACE = "/hostile"
 _ENCODINGS = "rgb8 bgr8 mono8 mono16 nv12 yuv422 bayer_rggb8 16UC1 32FC1 8UC3 x".split() + [
@@ -211,6 +212,7 @@ def main() -> int:
     """Print a line per input type; 1 where the node ended or was late."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
     raw = (Image, f"{_SPACE}/image_raw", [], good_image)
     coded = (
         CompressedImage, f"{_SPACE}/image_raw/compressed", ["-p", "transport:=compressed"],
