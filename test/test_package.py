@@ -20,6 +20,8 @@ from support.sources import ROS_MODULES, SOURCES, imports
 
 #: Distributions that are not called like the module they bring.
 DISTRIBUTIONS = {
+    "backports": "backports.zstd",
+    "compression": "backports.zstd",  # from Python 3.14 on the standard library's
     "cv2": "opencv-python-headless",
     "mpl_toolkits": "matplotlib",
     "onnx_ir": "onnx-ir",
@@ -146,7 +148,7 @@ def requirements_of(wheel: Path) -> list[str]:
 
 
 def test_every_import_is_a_declared_requirement(wheel):
-    declared = {re.match(r"[\w-]+", line)[0].lower() for line in requirements_of(wheel)}
+    declared = {re.match(r"[\w.-]+", line)[0].lower() for line in requirements_of(wheel)}
     imported = {module.split(".")[0] for path in SOURCES for module, _ in imports(path)}
     foreign = {
         module
