@@ -6,12 +6,12 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.errors import InputError
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.pictures import read_picture
@@ -27,15 +27,6 @@ _RATE_HZ, _PATIENCE_S, _LARGE_PX = 30, (0.3, 0.6), 1000
 _NEAR = 0.25
 #: Lower edges of the size classes, longer side of the joints' box in pixels.
 _SIZES_PX = (16, 24, 32, 48, 64, 96, 128, 200, 320, 450)
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """An image and its true hands."""
-
-    kind: str
-    picture: np.ndarray  # (height, width, 3) uint8 RGB
-    hands: tuple[np.ndarray, ...]  # pixels of the joints (21, 2), or of the box's corners (2, 2)
 
 
 def add_arguments(parser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmr_ros.benchmark.detection import Case
+from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.model import weights
 from cmr_ros.synthesis.cutouts import CUTOUT, CutoutGenerator

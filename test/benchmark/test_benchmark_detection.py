@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cmr_ros.benchmark.detection import Case, manifest_cases, measure
+from cmr_ros.benchmark.detection import manifest_cases, measure
+from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 
