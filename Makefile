@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 
 # Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
-EXTRAS ?= ros,cpu,demo,evaluate,figures
+EXTRAS ?= ros,cpu,demo,evaluate,figures,infer
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -60,7 +60,7 @@ def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarra
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Drop what libraries write to the standard error output: libpng's errors know no file."""
     kept = os.dup(2)
     try:
@@ -80,7 +80,7 @@ def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """
     data = read_bytes(path, "expected an image")
     try:
-        with _quiet():
+        with quiet():
             picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

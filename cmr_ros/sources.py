@@ -1,0 +1,165 @@
+"""Where images come from: files, folders, patterns, videos and cameras, with their times."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from cmr_ros.errors import InputError
+from cmr_ros.files.pictures import quiet, read_picture
+from cmr_ros.files.video import VIDEO_SUFFIXES, VideoReader
+
+#: What is taken of a folder.
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, eq=False)
+class SourceImage:
+    """An image and where it is from."""
+
+    #: Unique in its source; may be part of the name of a file: "photo", "clip_000012".
+    name: str
+    #: Since the start of a video, since the epoch for a camera; 0 for a picture in a file.
+    stamp_ns: int
+    #: RGB (height, width, 3) uint8.
+    picture: np.ndarray
+    #: The file, where it has one of its own.
+    path: Path | None = None
+
+
+class Source(Protocol):
+    """Yields images, once."""
+
+    #: Whether hands may be followed from one image to the next.
+    is_sequence: bool
+    #: How many images there are, as far as known.
+    count: int | None
+    #: What could not be read, and why; grows while images are taken.
+    unreadable: list[str]
+
+    def __iter__(self) -> Iterator[SourceImage]: ...
+
+
+class PictureFiles:
+    """Pictures that have nothing to do with each other; unreadable ones are left out."""
+
+    is_sequence = False
+
+    def __init__(self, paths: Sequence[Path]):
+        self._paths = paths
+        self.count: int | None = len(paths)
+        self.unreadable: list[str] = []
+
+    def __iter__(self) -> Iterator[SourceImage]:
+        names: set[str] = set()
+        for path in self._paths:
+            try:
+                picture = read_picture(path)
+            except InputError as error:
+                self.unreadable.append(str(error))
+                continue
+            yield SourceImage(_unique(path.stem, names), 0, picture, path)
+
+
+class VideoFile:
+    """The images of a video; raises InputError for a file that is none."""
+
+    is_sequence = True
+
+    def __init__(self, path: Path):
+        self._video = VideoReader(path)
+        self._stem = path.stem
+        self.count = self._video.count
+        self.unreadable: list[str] = []
+
+    def __iter__(self) -> Iterator[SourceImage]:
+        for index, (stamp_ns, picture) in enumerate(self._video):
+            yield SourceImage(f"{self._stem}_{index:06d}", stamp_ns, picture)
+
+
+class CameraDevice:
+    """The images of a camera of Video4Linux, for ever.
+
+    Raises InputError where there is no camera, it is in use, or it stops to deliver.
+    """
+
+    is_sequence = True
+    count = None
+
+    def __init__(self, device: str, size: tuple[int, int] | None = None):
+        """Open a camera by number ("0") or file ("/dev/video0"), with a width and height."""
+        self.unreadable: list[str] = []
+        self._file = f"/dev/video{device}" if device.isdecimal() else device
+        with quiet():
+            self._capture = cv2.VideoCapture(self._file, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            present = ", ".join(sorted(glob.glob("/dev/video*"))) or "none"
+            raise InputError(
+                f"{self._file}: no camera that can be opened (present: {present}); is it plugged "
+                "in, free, and may this user read it (group video)?"
+            )
+        # Uncompressed images of this size come at 5 per second over USB 2.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        if size:
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest image, not the oldest
+
+    def __iter__(self) -> Iterator[SourceImage]:
+        index = 0
+        try:
+            while True:
+                read, picture = self._capture.read()
+                if not read:
+                    raise InputError(
+                        f"{self._file}: the camera delivers no images; plug it in again"
+                    )
+                stamp_ns = time.time_ns()
+                rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                yield SourceImage(f"camera_{index:06d}", stamp_ns, rgb)
+                index += 1
+        finally:
+            self._capture.release()
+
+
+def open_files(names: Sequence[str]) -> PictureFiles | VideoFile:
+    """Return what a user named: one video, or pictures, folders of pictures and patterns ("*.jpg").
+
+    Raises InputError for a folder or pattern without pictures, and for a video among others.
+    """
+    paths = [path for name in names for path in _expand(name)]
+    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    if videos and len(paths) > 1:
+        raise InputError(f"{videos[0]}: one video at a time, and no pictures with it")
+    return VideoFile(paths[0]) if videos else PictureFiles(paths)
+
+
+def _expand(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        found = sorted(one for one in path.iterdir() if one.suffix.lower() in PICTURE_SUFFIXES)
+        if not found:
+            raise InputError(f"{path}: no picture in this folder ({', '.join(PICTURE_SUFFIXES)})")
+        return found
+    if glob.has_magic(name) and not path.exists():
+        found = sorted(Path(one) for one in glob.glob(name, recursive=True))
+        if not found:
+            raise InputError(f"{name}: no file matches this pattern")
+        return [one for one in found if not one.is_dir()]
+    return [path]
+
+
+def _unique(stem: str, taken: set[str]) -> str:
+    """Return a name like the stem that is not taken yet, and take it."""
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    taken.add(name)
+    return name
