@@ -56,11 +56,11 @@ class DepthInput:
         return self._depths.topic
 
     def open(self) -> None:
-        """Receive depth images."""
+        """Read depth images."""
         self._depths.open()
 
     def close(self) -> None:
-        """Receive none, and forget those that are there."""
+        """Read none, and forget those that are there."""
         self._depths.close()
         self.forget()
 

@@ -26,7 +26,7 @@ _COMPRESSED = "/compressed"
 class Inputs:
     """Subscribes to a camera's topics and reads what they bring.
 
-    Images are received only while the inputs are open.
+    Images are read only while the inputs are open.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class Inputs:
 
     @property
     def is_open(self) -> bool:
-        """Whether images are received."""
+        """Whether images are read."""
         return self._images.is_open
 
     def open(self) -> None:
-        """Receive images."""
+        """Read images, from the next one on."""
         self._images.open()
         if self._depths:
             self._depths.open()
         self._health.clear("silence")
 
     def close(self) -> None:
-        """Let images be; camera_info, which may be sent only once, is kept."""
+        """Leave images unread; camera_info, which may be sent only once, is kept."""
         self._images.close()
         if self._depths:
             self._depths.close()

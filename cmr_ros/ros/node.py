@@ -20,7 +20,7 @@ from cmr_ros.ros.parameters import Parameters, declare
 
 #: How often listeners are looked for, where ROS does not tell that they have come.
 _LOOK_S = 0.2
-#: Images are received for so long after the last listener has gone.
+#: Images are read for so long after the last listener has gone.
 _LINGER_S = 2.0
 #: Hands that cannot be placed, and images that show nothing, are reported after so long, and no
 #: longer when they have not been met for so long.
@@ -74,7 +74,7 @@ class HandNode(Node):
         return response
 
     def _look_for_listeners(self):
-        """Receive images while somebody listens to what becomes of them."""
+        """Read images while somebody listens to what becomes of them."""
         with self.health.guard("listeners"):
             now_s = time.monotonic()
             if self._outputs.are_wanted(self._settings):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -50,28 +50,12 @@ class _Subscription(ABC):
         self.topic = self._subscription.topic_name
         self._wished = self._qos = wished  # by now with the overrides
 
-    @property
-    def is_open(self) -> bool:
-        """Whether messages are received."""
-        return self._subscription is not None
-
-    def open(self) -> None:
-        """Receive messages, as the publishers that are there offer them."""
-        if not self.is_open:
-            self._qos = self._fitting()
-            self._subscription = self._subscribe(self._qos)
-
-    def close(self) -> None:
-        """Receive nothing; the publisher need not send anything."""
-        if self.is_open:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-
     def adapt(self) -> None:
         """Subscribe again if what the publishers offer has changed."""
-        if self.is_open and self._fitting() != self._qos:
-            self.close()
-            self.open()
+        qos = self._fitting()
+        if qos != self._qos:
+            self._node.destroy_subscription(self._subscription)
+            self._qos, self._subscription = qos, self._subscribe(qos)
 
     def _fitting(self) -> QoSProfile:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
@@ -80,13 +64,27 @@ class _Subscription(ABC):
         offered = [publisher.qos_profile for publisher in publishers]
         return fitting(self._wished, offered, self._latched)
 
+    def take(self) -> list:
+        """Return the messages that wait, at most as many as are kept."""
+        taken = []
+        while len(taken) < self._qos.depth:
+            found = self._subscription.handle.take_message(self._type, False)
+            if found is None:
+                break
+            taken.append(found[0])
+        return taken
+
     @abstractmethod
     def _subscribe(self, qos: QoSProfile, overrides: QoSOverridingOptions | None = None) -> Any:
         """Return a new subscription of the node's."""
 
 
 class NewestSubscription(_Subscription):
-    """Calls back with each message; a callback slower than the publisher gets the newest ones."""
+    """Calls back with each message; a callback slower than the publisher gets the newest ones.
+
+    While it is not `open` messages are left unread.  The subscription stays: until a new one of
+    Fast DDS gets its first message, up to two seconds may pass.
+    """
 
     def __init__(
         self, node: Node, message_type: type, topic: str, callback: Callable, history: int = 1
@@ -101,9 +99,26 @@ class NewestSubscription(_Subscription):
             history: messages kept for a slow callback.
         """
         self._callback = callback
+        self._gate = _Gate()
         self._published = 0
         self._told = False
         super().__init__(node, message_type, topic, history, latched=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are read."""
+        return self._gate.is_open
+
+    def open(self) -> None:
+        """Read messages, from the next one on."""
+        if not self.is_open:
+            self.take()
+            self._last_number = 0
+            self._gate.is_open = True
+
+    def close(self) -> None:
+        """Leave messages unread."""
+        self._gate.is_open = False
 
     def published(self) -> int:
         """Return how many messages were published since the last call, skipped ones too.
@@ -127,6 +142,7 @@ class NewestSubscription(_Subscription):
             self._name,
             self._on_message,
             qos,
+            callback_group=self._gate,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self.adapt()),
             qos_overriding_options=overrides,
         )
@@ -157,23 +173,13 @@ class PolledSubscription(_Subscription):
         """
         super().__init__(node, message_type, topic, history, latched)
 
-    def take(self) -> list:
-        """Return the messages that have come since the last call, at most `history`."""
-        taken = []
-        while len(taken) < self._qos.depth:
-            found = self._subscription.handle.take_message(self._type, False)
-            if found is None:
-                break
-            taken.append(found[0])
-        return taken
-
     def _subscribe(self, qos, overrides=None):
         return self._node.create_subscription(
             self._type,
             self._name,
             _never_called,
             qos,
-            callback_group=_Unattended(),
+            callback_group=_Gate(is_open=False),
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=overrides,
         )
@@ -183,14 +189,12 @@ def _never_called(message):
     """Stand for a callback, where `take` is called instead."""
 
 
-class _Unattended(CallbackGroup):
-    """Keeps the executor from waiting for what is in it."""
+class _Gate(MutuallyExclusiveCallbackGroup):
+    """Keeps the executor, while it is not open, from waiting for what is in it."""
+
+    def __init__(self, is_open: bool = True):
+        super().__init__()
+        self.is_open = is_open
 
     def can_execute(self, entity):
-        return False
-
-    def beginning_execution(self, entity):
-        return False
-
-    def ending_execution(self, entity):
-        pass
+        return self.is_open and super().can_execute(entity)

@@ -87,6 +87,12 @@ class World:
         return self.send_until(lambda: self.answers and self.answers[-1].hands, "a hand")[0]
 
 
+def received(diagnostics):
+    """How many images a second the node says it received."""
+    values = {pair.key: pair.value for pair in diagnostics.status[0].values}
+    return float(values["images received per second"])
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, recorded_messages):
     world = World(tmp_path_factory.mktemp("nodes"), recorded_messages)
@@ -97,9 +103,8 @@ def world(tmp_path_factory, recorded_messages):
 
 @pytest.fixture(scope="module")
 def idle(world):
-    """The number of subscriptions to images when nobody had listened to the node yet."""
+    """Wait until the node is idle; nobody has listened to it yet."""
     world.tells(OK, "idle")
-    return world.images.get_subscription_count()
 
 
 @pytest.fixture
@@ -111,16 +116,28 @@ def listened(world, idle):
     world.peer.node.destroy_subscription(hands)
 
 
-def test_nobody_listens_and_no_image_is_received(world, idle):
-    assert idle == 0
+def test_nobody_listens_and_no_image_is_read(world, idle):
+    before = len(world.statuses)
+    world.send_until(lambda: len(world.statuses) > before + 2, "the diagnostics")
+    assert all(received(one) == 0 for one in world.statuses[before:])
 
 
 def test_the_first_listener_gets_hands_though_camera_info_came_once_before(world, listened):
     assert world.hand().joints[0].z > 0.1
 
 
-def test_when_the_last_listener_has_gone_images_are_no_longer_received(world, idle):
-    world.send_until(lambda: not world.images.get_subscription_count(), "the end of it")
+def test_when_the_last_listener_has_gone_images_are_no_longer_read(world, idle):
+    hands = world.peer.node.create_subscription(
+        HandMeshArray, "hand_node/hands", world.answers.append, 10
+    )
+    world.send_until(lambda: received(world.statuses[-1]) > 0, "images that are read")
+    world.peer.node.destroy_subscription(hands)
+    world.send_until(lambda: received(world.statuses[-1]) == 0, "the end of it")
+    assert world.status().message.startswith("idle")
+
+
+def test_a_driver_that_waits_for_listeners_has_one(world, idle):
+    assert world.images.get_subscription_count() == 1
 
 
 @pytest.mark.parametrize(

@@ -37,16 +37,31 @@ def test_the_quality_of_service_hears_every_publisher(wished, latched, offered, 
     assert found == quality(expected)
 
 
+class Subscription:
+    """What the stand-in subscribes."""
+
+    def __init__(self, topic_name, handle, qos, call, group):
+        self.topic_name, self.handle, self.qos, self.call = topic_name, handle, qos, call
+        self._group = group
+        group.add_entity(self)
+
+    @property
+    def is_read(self):
+        return self._group.can_execute(self)
+
+
 class StandIn:
     """Stands in for a node whose topic has the publishers it is told of."""
 
     def __init__(self):
         self.offered, self.subscribed, self.log = [], [], []
+        self.waiting = [None]
 
-    def create_subscription(self, kind, topic, callback, qos, **_):
+    def create_subscription(self, kind, topic, callback, qos, callback_group, **_):
         taken = SimpleNamespace(take_message=lambda kind, raw: self.waiting.pop(0))
-        self.subscribed.append(SimpleNamespace(qos=qos, call=callback))
-        return SimpleNamespace(topic_name=f"/camera/{topic}", handle=taken)
+        made = Subscription(f"/camera/{topic}", taken, qos, callback, callback_group)
+        self.subscribed.append(made)
+        return made
 
     def destroy_subscription(self, subscription):
         self.subscribed.append(None)
@@ -85,13 +100,23 @@ def test_publishers_that_come_and_go_are_followed(node, images):
     assert "/camera/image_raw is published best-effort" in told and "fastdds.xml" in told
 
 
-def test_what_is_closed_stays_closed_until_it_is_opened(node, images):
+def test_messages_are_left_unread_while_closed_and_old_ones_are_dropped(node, images):
+    assert node.subscribed[-1].is_read
+    images.close()
+    assert not node.subscribed[-1].is_read and not images.is_open
+    node.waiting = [("old", {}), None]
+    images.open()
+    assert node.subscribed[-1].is_read and ("old", {}) not in node.waiting
+    assert len(node.subscribed) == 1, "a new subscription gets its first message late"
+
+
+def test_what_is_closed_adapts_and_stays_closed(node, images):
     images.close()
     node.offered = ["best-effort"]
     images.adapt()
-    assert node.subscribed[-1] is None and not images.is_open
-    images.open()
-    assert node.subscribed[-1].qos.reliability == ReliabilityPolicy.BEST_EFFORT
+    renewed = node.subscribed[-1]
+    assert renewed.qos.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert not renewed.is_read
 
 
 def call(node, *numbers):
