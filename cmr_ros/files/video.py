@@ -26,6 +26,8 @@ _MAX_BYTES = 64 << 30
 _MARKS = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI "))
 #: Of the time stamps in a written video.
 _TICKS_PER_SECOND = 90_000
+#: Primaries and transfer of HDTV, in the numbers of ITU-T H.273.
+_BT_709 = 1
 
 
 class VideoReader:
@@ -124,6 +126,12 @@ class VideoWriter:
         frame = self._av.VideoFrame.from_ndarray(
             np.ascontiguousarray(picture[:height, :width]), format="rgb24"
         )
+        colors = self._av.video.reformatter
+        frame = frame.reformat(
+            format="yuv420p",
+            dst_colorspace=colors.Colorspace.ITU709,
+            dst_color_range=colors.ColorRange.MPEG,
+        )
         ticks = round((stamp_ns - self._start_ns) * _TICKS_PER_SECOND / 1e9)
         frame.pts = self._last = max(ticks, self._last + 1)
         frame.time_base = Fraction(1, _TICKS_PER_SECOND)
@@ -140,6 +148,10 @@ class VideoWriter:
             ) from None
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS_PER_SECOND)
+        # Players guess what is not said, and differently for large and small images.
+        context, colors = stream.codec_context, self._av.video.reformatter
+        context.color_range, context.colorspace = colors.ColorRange.MPEG, colors.Colorspace.ITU709
+        context.color_primaries = context.color_trc = _BT_709
         return stream
 
     def __exit__(
