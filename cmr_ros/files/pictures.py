@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import RLock
 
 import cv2
 import numpy as np
@@ -20,6 +23,12 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 #: OpenCV's warps address source pixels with 16 bits.
 LONGEST_SIDE_PX = (1 << 15) - 2
+#: Beginnings of what libpng, libjpeg and FFmpeg say of damaged images and videos.
+_CODEC_LINE = re.compile(
+    rb"\[[\w,]+ @ 0x|libpng |Corrupt JPEG|Premature end of JPEG|Inconsistent progression"
+    rb"|Invalid (component|SOS)|Unsupported (marker|JPEG)|Warning: unknown (Adobe|JFIF)"
+)
+_stderr_lock = RLock()
 
 
 class BitsInUse:
@@ -38,6 +47,29 @@ class BitsInUse:
         return (image >> (self._bits - 8)).astype(np.uint8)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop the lines that codecs write to the standard error output, which name no file.
+
+    That output is the whole process's: what other threads write to it meanwhile is passed on.
+    """
+    with _stderr_lock, ExitStack() as opened:
+        try:
+            written = opened.enter_context(tempfile.TemporaryFile())
+            kept = os.dup(2)
+        except OSError:  # no such output, or nowhere to keep its lines
+            yield
+            return
+        opened.callback(os.close, kept)
+        try:
+            os.dup2(written.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            written.seek(0)
+            os.write(2, b"".join(line for line in written if not _CODEC_LINE.match(line)))
+
+
 def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Return what OpenCV's imdecode makes of an image's bytes, with its size checked before.
 
@@ -46,7 +78,8 @@ def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarra
     data = bytes(data)
     check_header(data)
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with quiet():
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         picture = None
     if picture is None:
@@ -59,19 +92,6 @@ def decode(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR) -> np.ndarra
     return picture
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Drop what libraries write to the standard error output: libpng's errors know no file."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Return a picture as RGB (height, width, 3) uint8, turned upright as its EXIF data say.
 
@@ -80,8 +100,7 @@ def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """
     data = read_bytes(path, "expected an image")
     try:
-        with quiet():
-            picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
+        picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if picture.dtype == np.uint16:
