@@ -169,7 +169,7 @@ def _shaded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     corners = vertices[faces]
     centers = corners.mean(axis=1)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    colors = shades(normals, faces, centers)[:, None] * _SKIN
+    colors = shades(vertices, faces)[faces].mean(axis=1)[:, None] * _SKIN
     return colors, (normals * centers).sum(axis=1) < 0, centers[:, 2]
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.hand_model.model import HandModel, PosedHand
 from cmr_ros.synthesis.occlusion import ambient_share, hand_spheres
 from cmr_ros.synthesis.settings import SkinSettings
 from cmr_ros.synthesis.skin import RestHand, Skin
-from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, vertex_normals
+from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh
 
 
 @dataclass(frozen=True, eq=False)

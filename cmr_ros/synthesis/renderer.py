@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.synthesis.surfaces import Layers, Light, Material, Mesh, Texture, vertex_normals
+from cmr_ros.geometry.mesh import vertex_normals
+from cmr_ros.synthesis.surfaces import Layers, Light, Material, Mesh, Texture
 
 if TYPE_CHECKING:
     import moderngl

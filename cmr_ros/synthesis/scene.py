@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.synthesis.backgrounds import Clutter, palette_of_things, skin_palette
 from cmr_ros.synthesis.objects import superquadric, torus
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.settings import ThingSettings
-from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture, vertex_normals
+from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture
 
 _SOLID = Texture(np.full((4, 4, 3), 255, np.uint8))
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import read_picture
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.synthesis.settings import SkinSettings
-from cmr_ros.synthesis.surfaces import Material, Texture, vertex_normals
+from cmr_ros.synthesis.surfaces import Material, Texture
 
 _WIDTH, _HEIGHT, _HAND_WIDTH = 512, 400, 400
 #: The hand's rectangle of MakeHuman's UV layout (v up), as the photographs are cut.

@@ -64,13 +64,3 @@ class Layers:
     alpha: np.ndarray  # (h, w) in [0, 1]
     parts: np.ndarray  # (h, w, 3) coverage by HAND, ARM and OTHER
     depth_m: np.ndarray  # (h, w) of what is seen, 0 where nothing is
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return unit normals (V, 3): the sum of the adjacent faces', weighted by their areas."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    weighted = np.repeat(np.cross(b - a, c - a), 3, axis=0)
-    normals = np.stack(
-        [np.bincount(faces.ravel(), axis, len(vertices)) for axis in weighted.T], axis=1
-    )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

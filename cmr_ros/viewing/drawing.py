@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
@@ -99,7 +100,8 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
     centers = corners.mean(axis=1)
     visible = np.flatnonzero((normals * centers).sum(axis=1) < 0)
     visible = visible[np.argsort(-centers[visible, 2])]
-    colors = shades(normals, faces, centers)[:, None] * MESH_COLORS[hand.handedness]
+    shade = shades(hand.vertices_m, faces)[faces[visible]].mean(axis=1)
+    colors = shade[:, None] * MESH_COLORS[hand.handedness]
 
     pixels = camera.project(hand.vertices_m)
     low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, None)
@@ -109,21 +111,20 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
         return
     layer = window.copy()
     triangles = _fixed(pixels - low)[faces]
-    for face in visible:
-        cv2.fillConvexPoly(layer, triangles[face], colors[face].tolist(), cv2.LINE_8, _BITS)
+    for face, color in zip(visible, colors.tolist(), strict=True):
+        cv2.fillConvexPoly(layer, triangles[face], color, cv2.LINE_8, _BITS)
     cv2.addWeighted(layer, _MESH_OPACITY, window, 1 - _MESH_OPACITY, 0, dst=window)
 
 
-def shades(normals: np.ndarray, faces: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Return the brightness (F,) of faces lit by the camera, a little from above.
+def shades(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the brightness (V,), 0.3 to 1, of a mesh lit by the camera, a little from above.
 
-    Each face has the mean normal of its neighbourhood, which makes the hand look smooth.
+    Args:
+        vertices: (V, 3) in the camera's optical frame.
+        faces: (F, 3), counter-clockwise seen from outside.
     """
-    around = np.zeros((faces.max() + 1, 3))
-    for corner in range(3):
-        np.add.at(around, faces[:, corner], normals)
-    normals, light = around[faces].sum(axis=1), _unit(-centers) + [0, -0.6, 0]
-    return 0.3 + 0.7 * np.clip((_unit(normals) * _unit(light)).sum(axis=1), 0, 1)
+    light = _unit(_unit(-vertices) + [0, -0.6, 0])
+    return 0.3 + 0.7 * np.clip((vertex_normals(vertices, faces) * light).sum(axis=1), 0, 1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.playback import FoundHand, Frame
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.geometry.skeleton import BONES, Handedness
 from cmr_ros.viewing.drawing import MESH_COLORS
 
@@ -59,7 +60,7 @@ class RerunViewer:
             mesh = rr.Mesh3D(
                 vertex_positions=hand.vertices_m,
                 triangle_indices=outward,
-                vertex_normals=_normals(hand.vertices_m, outward),
+                vertex_normals=vertex_normals(hand.vertices_m, outward),
                 albedo_factor=color,
             )
             rr.log(f"{name}/mesh", mesh)
@@ -84,13 +85,3 @@ def _pinhole_map(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 def _bones(joints: np.ndarray) -> list[np.ndarray]:
     return [joints[list(bone)] for bone in BONES]
-
-
-def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return vertex normals (V, 3) of unit length, from the areas of the faces around."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], across)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

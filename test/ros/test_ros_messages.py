@@ -7,11 +7,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.frames import joint_rotations, palm_pose
@@ -26,6 +27,7 @@ from cmr_ros.ros.messages import (
     to_topology,
     to_transforms,
 )
+from cmr_ros.viewing.drawing import MESH_COLORS, shades
 from support.made_up_hands import hand
 
 HEADER = Header(frame_id="camera_optical")
@@ -102,9 +104,13 @@ def test_frame_names_are_few_and_stay_with_the_older_hand():
     assert frame_names(hands[:2]) == ["hand_left", "hand_right"]
 
 
+def read_markers(message: bytes) -> list[Marker]:
+    return deserialize_message(message, MarkerArray).markers
+
+
 def test_markers_show_mesh_bones_and_joints():
     made = hand()
-    markers = HandMarkers(FACES)([made], HEADER).markers
+    markers = read_markers(HandMarkers(FACES)([made], HEADER))
     assert [(m.ns, m.type) for m in markers] == [
         ("mesh", Marker.TRIANGLE_LIST),
         ("bones", Marker.LINE_LIST),
@@ -117,12 +123,24 @@ def test_markers_show_mesh_bones_and_joints():
     np.testing.assert_array_equal(xyz(bones.points[1]), made.joints_m[1])
     for marker in markers:
         assert marker.header == HEADER and marker.action == Marker.ADD
-        assert marker.color.a > 0 and marker.scale.x > 0 and marker.lifetime.sec == 1
+        assert marker.color.a == 1.0 and marker.scale.x > 0 and marker.lifetime.sec == 1
+
+
+def test_meshes_are_opaque_and_shaded_by_vertex():
+    made = hand()
+    mesh = read_markers(HandMarkers(FACES)([made], HEADER))[0]
+    assert {c.a for c in mesh.colors} == {1.0}, "RViz would draw back faces over front ones"
+    shades_shown = np.array([[c.r, c.g, c.b] for c in mesh.colors]) / (
+        np.array(MESH_COLORS[made.handedness]) / 255
+    )
+    expected = shades(made.vertices_m, FACES)[FACES.ravel()]
+    np.testing.assert_allclose(shades_shown, np.repeat(expected[:, None], 3, axis=1), rtol=1e-5)
+    assert np.ptp(expected) > 0.1
 
 
 def test_markers_of_left_hands_are_turned_right_side_out():
     made = hand(handedness=Handedness.LEFT)
-    mesh = HandMarkers(FACES)([made], HEADER).markers[0]
+    mesh = read_markers(HandMarkers(FACES)([made], HEADER))[0]
     corners = made.vertices_m[FACES[:, ::-1].ravel()]
     np.testing.assert_array_equal([xyz(p) for p in mesh.points], corners)
 
@@ -131,11 +149,17 @@ def test_markers_follow_the_hands_and_vanish_with_them():
     markers = HandMarkers(FACES)
     markers([hand(1), hand(2)], HEADER)
     moved = hand(2, depth_m=0.9, handedness=Handedness.LEFT)
-    first, *_, removed = markers([moved], HEADER).markers
-    np.testing.assert_array_equal(xyz(first.points[0]), moved.vertices_m[FACES[0, 2]])
-    assert (removed.action, removed.id) == (Marker.DELETE, 1)
-    assert [m.action for m in markers([], HEADER).markers] == [Marker.DELETE] * 3
-    assert markers([], HEADER).markers == []
+    later = Header(frame_id="another", stamp=Time(sec=13, nanosec=1))
+    for _ in range(2):
+        shown = read_markers(markers([moved], later))
+        np.testing.assert_array_equal(xyz(shown[0].points[0]), moved.vertices_m[FACES[0, 2]])
+        assert {m.header.frame_id for m in shown} == {"another"}
+        assert {m.header.stamp.sec for m in shown} == {13}
+        removed = [(m.ns, m.id) for m in shown if m.action == Marker.DELETE]
+        assert removed in ([("mesh", 1), ("bones", 1), ("joints", 1)], [])
+    assert removed == []
+    assert [m.action for m in read_markers(markers([], HEADER))] == [Marker.DELETE] * 3
+    assert read_markers(markers([], HEADER)) == []
 
 
 def camera_info(**fields) -> CameraInfo:
