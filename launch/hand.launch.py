@@ -35,7 +35,10 @@ ARGUMENTS = {
     "model": ("the shipped one, unless params_file says otherwise", "model folder"),
     "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
     "rviz": ("false", "true: also start RViz"),
-    "fixed_frame": ("camera_optical_frame", "fixed frame of RViz: the frame_id of the images"),
+    "fixed_frame": (
+        "upright at the camera",
+        "fixed frame of RViz: one of the robot's, such as base_link",
+    ),
 }
 #: Arguments that are parameters of the node.
 PARAMETERS = ("transport", "engine", "providers", "model")
@@ -77,14 +80,27 @@ def start(context):
     )
     if value["rviz"].lower() not in ("true", "1"):
         return [node]
+    # RViz first: where it is not installed launch ends here, and would leave the node behind.
+    fixed_frame = value["fixed_frame"] if "fixed_frame" in given else ""
+    return [*start_rviz(value["namespace"], namespace, fixed_frame), node]
+
+
+def start_rviz(namespace, full_name, fixed_frame):
+    """Return RViz, and what publishes its fixed frame unless that is named."""
+    frame = fixed_frame or f"{full_name}/camera_upright".strip("/").replace("/", "_")
     rviz = Node(
         package="rviz2",
         executable="rviz2",
-        namespace=value["namespace"],
-        arguments=["-d", str(CONFIG / "hand.rviz"), "-f", value["fixed_frame"]],
+        namespace=namespace,
+        arguments=["-d", str(CONFIG / "hand.rviz"), "-f", frame],
     )
-    # RViz first: where it is not installed launch ends here, and would leave the node behind.
-    return [rviz, node]
+    upright = Node(
+        package="cmr_ros",
+        executable="upright_frame",
+        namespace=namespace,
+        parameters=[{"frame": frame}],
+    )
+    return [rviz] if fixed_frame else [rviz, upright]
 
 
 def full_namespace(namespace, context):

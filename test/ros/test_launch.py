@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from cmr_ros.ros.topics import PUBLISHED
 from support.shared import ROOT
 
 FILE = ROOT / "launch/hand.launch.py"
@@ -178,20 +177,25 @@ def test_a_depth_topic_switches_depth_on(launch_file):
 
 def test_rviz_is_started_on_demand_and_first(launch_file):
     assert len(started(launch_file)) == 1
-    rviz, node = started(launch_file, rviz="true", fixed_frame="cam")
+    rviz, node = started(launch_file, rviz="true", fixed_frame="base_link")
     assert rviz.executable == "rviz2", "else the node outlives a launch that fails for want of it"
     assert node.executable == "hand_node"
-    assert Path(rviz.arguments[1]).is_file() and rviz.arguments[2:] == ["-f", "cam"]
+    assert Path(rviz.arguments[1]).is_file() and rviz.arguments[2:] == ["-f", "base_link"]
 
 
-def test_rviz_shows_topics_the_node_has():
-    displays = yaml.safe_load((ROOT / "config/hand.rviz").read_text())
-    shown = [
-        display["Topic"]["Value"].replace("hand_node", "~")
-        for display in displays["Visualization Manager"]["Displays"]
-        if "Topic" in display
-    ]
-    assert len(shown) == 3 and set(shown) <= set(PUBLISHED)
+@pytest.mark.parametrize(
+    "given, frame",
+    [
+        ({}, "camera_upright"),
+        ({"namespace": "left"}, "left_camera_upright"),
+        ({"namespace": "left", "pushed": "/robot"}, "robot_left_camera_upright"),
+    ],
+)
+def test_rviz_looks_from_a_frame_that_is_published(launch_file, given, frame):
+    rviz, upright, _ = started(launch_file, rviz="true", **given)
+    assert rviz.arguments[2:] == ["-f", frame]
+    assert (upright.executable, upright.parameters) == ("upright_frame", [{"frame": frame}])
+    assert rviz.namespace == upright.namespace == given.get("namespace", "")
 
 
 def test_fastdds_profile_has_room_for_pictures():
