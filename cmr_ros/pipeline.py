@@ -146,9 +146,10 @@ class HandPipeline:
         self.reset()
         settings, self._settings = self._settings, replace(self._settings, detection_interval=1)
         try:
-            hands = self(picture, camera)
-            for _ in range(1, self._finder.round):
+            with self._finder.still(picture):
                 hands = self(picture, camera)
+                for _ in range(1, self._finder.round):
+                    hands = self(picture, camera)
         finally:
             self._settings = settings
         return hands

@@ -32,6 +32,14 @@ class Region:
         if not np.isfinite(values).all() or self.size_px <= 0:
             raise InputError(f"region {values}: needs finite numbers and a positive size")
 
+    def scaled(self, scale: float, corner_px: tuple[float, float] = (0, 0)) -> Region:
+        """Return the same region in the image that is enlarged so much, with its corner there."""
+        x, y = (
+            (at + 0.5) * scale - 0.5 + low
+            for at, low in zip(self.center_px, corner_px, strict=True)
+        )
+        return Region((x, y), self.size_px * scale, self.rotation_rad)
+
     def corners_px(self) -> np.ndarray:
         """Return the corners (4, 2): top left, top right, bottom right, bottom left."""
         c, s = np.cos(self.rotation_rad), np.sin(self.rotation_rad)

@@ -8,17 +8,22 @@ well: the whole image or, in between, the image with a border, for hands that fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_center, palm_in_picture
 from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
 
+#: Longer side of what the finder sees, in pixels; larger images are scaled down.  The palm detector
+#: needs no more pixels of the smallest hands that are proposed.
+_LONGEST_PX = 2048
 #: Width of the border by the image's longer side.
 _BORDER = 0.25
 #: Side of the tiles by the image's longer side, and how much of it neighbours share: a hand that
@@ -57,6 +62,22 @@ class _Tried:
     age: int = 0
 
 
+@dataclass(frozen=True)
+class _View:
+    """An image (height, width, 3) as the finder sees it, and its scale against the original."""
+
+    picture: np.ndarray
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, picture: np.ndarray) -> _View:
+        scale = _LONGEST_PX / max(picture.shape[:2])
+        if scale >= 1:
+            return cls(picture)
+        size = [max(round(side * scale), 1) for side in picture.shape[1::-1]]
+        return cls(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), scale)
+
+
 class HandFinder:
     """Looks for hands; each time costs at most two runs of the palm detector and one proposal.
 
@@ -67,6 +88,7 @@ class HandFinder:
     def __init__(self, palms: PalmDetector, proposer: Proposer):
         self._palms, self._proposer = palms, proposer
         self._shape: tuple[int, ...] | None = None
+        self._still: _View | None = None
         self.round = 1
         self.reset()
 
@@ -83,6 +105,20 @@ class HandFinder:
 
         known: regions of hands that are followed; nothing is proposed there.
         """
+        view = self._still or _View.of(picture)
+        found = self._look(view.picture, [region.scaled(view.scale) for region in known])
+        return [Detection(one.region.scaled(1 / view.scale), one.score) for one in found]
+
+    @contextmanager
+    def still(self, picture: np.ndarray) -> Iterator[None]:
+        """Within, all images are this one, which need not be scaled down every time."""
+        self._still = _View.of(picture)
+        try:
+            yield
+        finally:
+            self._still = None
+
+    def _look(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
         if picture.shape != self._shape:
             self._shape = picture.shape
             self.reset()

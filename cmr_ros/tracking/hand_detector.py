@@ -58,7 +58,7 @@ class HandDetector:
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         (cells,) = self._session.run(["map"], {"image": image[None]})
         return [
-            Detection(_scaled(hand.region, scale, (left, top)), hand.score)
+            Detection(hand.region.scaled(1 / scale, (left, top)), hand.score)
             for hand in decode(cells[0], self._min_score)
         ]
 
@@ -86,11 +86,3 @@ def decode(cells: np.ndarray, min_score: float) -> list[Detection]:
         region = Region((float(center[0]), float(center[1])), side, rotation)
         hands.append(Detection(region, float(score[row, column])))
     return hands
-
-
-def _scaled(region: Region, scale: float, corner: tuple[int, int]) -> Region:
-    """Return the region in the picture that was scaled and cut to the network's input."""
-    x, y = (
-        (at + 0.5) / scale - 0.5 + low for at, low in zip(region.center_px, corner, strict=True)
-    )
-    return Region((x, y), region.size_px / scale, region.rotation_rad)

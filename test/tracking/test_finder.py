@@ -136,3 +136,25 @@ def test_a_new_image_size_starts_from_the_beginning():
     looks(finder, IMAGE, 7)
     finder(np.zeros((240, 320, 3), np.uint8), [])
     assert palms.windows[-1] == Window.around(320, 240)
+
+
+@pytest.mark.parametrize("is_still", [False, True])
+def test_large_images_are_scaled_down_and_regions_are_the_originals(is_still):
+    image = np.zeros((3072, 4096, 3), np.uint8)
+    palms = Palms(Region((1023.75, 511.75), 900.0))  # in an image of half the size
+    finder = HandFinder(palms, Proposals())
+    if is_still:
+        with finder.still(image):
+            (hand,) = finder(image, [])
+    else:
+        (hand,) = finder(image, [])
+    assert palms.windows[0] == Window.around(2048, 1536)
+    assert hand.region.center_px == (2048.0, 1024.0) and hand.region.size_px == 1800.0
+
+
+def test_a_followed_hand_in_a_large_image_is_not_proposed():
+    palms = Palms()
+    finder = HandFinder(palms, Proposals(Detection(Region((200.0, 150.0), 50.0), 0.4)))
+    looks_at = np.zeros((4096, 4096, 3), np.uint8)
+    looks(finder, looks_at, 30, [Region((400.5, 300.5), 100.0)])
+    assert all(window.side > 100 for window in palms.windows)
