@@ -39,7 +39,7 @@ class DepthInput:
 
     def __init__(self, node: Node, answer: Callable[[Image | CompressedImage, Image | None], None]):
         """Pass pictures to `answer`, the second argument is None where no depth picture fits."""
-        self._answer = answer
+        self._node, self._answer = node, answer
         self._held: deque[Image] = deque(maxlen=_HELD)
         self._waiting: Image | CompressedImage | None = None
         self._pictures_since_depth = 0
@@ -63,6 +63,12 @@ class DepthInput:
         """Read none, and forget those that are there."""
         self._depths.close()
         self.forget()
+
+    def destroy(self) -> None:
+        """Subscribe to nothing any more."""
+        self.close()
+        self._depths.destroy()
+        self._node.destroy_timer(self._timer)
 
     def adapt(self) -> None:
         """See to what publishers offer."""

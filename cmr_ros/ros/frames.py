@@ -44,6 +44,11 @@ class FrameOutput:
         )
         self._seen = PolledSubscription(self._watcher, TFMessage, self.topic, _LOOKED_AT)
 
+    def destroy(self) -> None:
+        """Advertise /tf no longer, and end the node that looks at it."""
+        self._node.destroy_publisher(self._publisher)
+        self._watcher.destroy_node()
+
     def has_listeners(self) -> bool:
         """Whether anybody listens to /tf, nodes like this one apart."""
         listeners = self._node.get_subscriptions_info_by_topic(self.topic)

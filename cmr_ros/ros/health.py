@@ -37,13 +37,14 @@ class _Trouble:
 class Health:
     """Collects troubles and timings; logs each trouble once and reports all on /diagnostics.
 
-    serving: what runs the network.  topic: what brings images.  is_idle: whether nobody listens.
+    serving: what runs the network.  topic: what brings images.  resting: why nothing is to be
+    done, empty while there is.
     """
 
     def __init__(self, node: Node):
         """Report for `node`."""
         self._node = node
-        self.serving, self.topic, self.is_idle = "", "", False
+        self.serving, self.topic, self.resting = "", "", ""
         #: Called before each report; it may add troubles.
         self.look: Callable[[], None] = lambda: None
         self._troubles: dict[str, _Trouble] = {}
@@ -128,13 +129,34 @@ class Health:
         except Exception as error:  # nothing that comes from outside may end the node
             if not self._node.context.ok():
                 return  # a signal has ended whatever was at work
-            words = str(error)
-            if not isinstance(error, InputError):
-                words = f"{type(error).__name__}: {words.partition(chr(10))[0]}"
-                self._node.get_logger().debug(traceback.format_exc())
-            self.trouble(subject, text + words, grace_s, lapse_s, degraded)
+            self.failed(subject, error, text, grace_s, lapse_s, degraded)
         else:
             self.clear(subject)
+
+    def failed(
+        self,
+        subject: str,
+        error: Exception,
+        text: str = "",
+        grace_s: float = 0.0,
+        lapse_s: float = math.inf,
+        degraded: bool = False,
+    ):
+        """Report an exception that is being handled as a trouble.
+
+        Args:
+            subject: what is in trouble.
+            error: what was raised; what is no InputError is told with its type.
+            text: what goes in front of the error's own.
+            grace_s: as in `trouble`.
+            lapse_s: as in `trouble`.
+            degraded: as in `trouble`.
+        """
+        words = str(error)
+        if not isinstance(error, InputError):
+            words = f"{type(error).__name__}: {words.partition(chr(10))[0]}"
+            self._node.get_logger().debug(traceback.format_exc())
+        self.trouble(subject, text + words, grace_s, lapse_s, degraded)
 
     def _report(self):
         with self.guard("report"):
@@ -150,8 +172,8 @@ class Health:
             message="1 hand" if self._hands == 1 else f"{self._hands} hands",
             hardware_id=self.topic,
         )
-        if self.is_idle:
-            status.message = "idle: nobody listens to hands, /tf, markers or images"
+        if self.resting:
+            status.message = self.resting
         troubles = [t for t in self._troubles.values() if t.is_on(now_s) and now_s >= t.due_s]
         if troubles:
             status.level = max(trouble.level for trouble in troubles)

@@ -84,6 +84,13 @@ class Inputs:
         if self._depths:
             self._depths.close()
 
+    def destroy(self) -> None:
+        """Subscribe to nothing any more."""
+        self._images.destroy()
+        self._infos.destroy()
+        if self._depths:
+            self._depths.destroy()
+
     def look(self) -> None:
         """See to what publishers offer, and report images that do not come; once a second."""
         self._images.adapt()

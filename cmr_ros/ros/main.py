@@ -11,7 +11,13 @@ from cmr_ros.ros.process import run
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; return the exit status."""
-    return run("hand_node", HandNode, _spin, args)
+    return run("hand_node", _started, _spin, args)
+
+
+def _started() -> HandNode:
+    node = HandNode()
+    node.start()
+    return node
 
 
 def _spin(node: HandNode) -> None:

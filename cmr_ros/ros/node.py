@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Empty
 
+from cmr_ros.errors import InputError
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.exposure import why_nothing_shows
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.inputs import Inputs
+from cmr_ros.ros.memory import release_memory
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameters import Parameters, declare
 
@@ -25,22 +28,92 @@ _LINGER_S = 2.0
 #: Hands that cannot be placed, and images that show nothing, are reported after so long, and no
 #: longer when they have not been met for so long.
 _GRACE_S, _LAPSE_S = 1.0, 3.0
+_IDLE = "idle: nobody listens to hands, /tf, markers or images"
 
 
-class HandNode(Node):
+class HandNode(LifecycleNode):
     """Feeds a camera's images to the pipeline and publishes the hands it finds.
+
+    A managed node: configured it has its networks in memory, active it is subscribed to images.
 
     Subscriptions: image_raw or image_raw/compressed, camera_info, and depth if wanted.
     Publications: ~/hands, ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.
     Service: ~/reset.  Works only while somebody listens.
     Everything about an image has its stamp, and its frame_id, an optical frame.  Parameters: see
-    `cmr_ros.ros.parameters`.  Raises InputError for a model that cannot be used.
+    `cmr_ros.ros.parameters`.
     """
 
     def __init__(self):
         super().__init__("hand_node")
-        p = self._settings = declare(self, self._on_change)
-        self._pipeline = HandPipeline(
+        self._pipeline: HandPipeline | None = None
+        self._inputs: Inputs | None = None
+        self._outputs: Outputs | None = None
+        self._is_starting = False
+        self._failure: Exception | None = None
+        self._settings = declare(self, self._on_change, lambda: self._pipeline is not None)
+        self._last_stamp_ns = 0
+        self._wanted_s = 0.0
+        self.health = Health(self)
+        self.health.look = self._look
+        self.health.resting = "unconfigured"
+        self.create_service(Empty, "~/reset", self._on_reset)
+        # Not simulated time: listeners may come while a simulation is paused.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._looking = self.create_timer(_LOOK_S, self._look_for_listeners, clock=steady)
+        self._looking.cancel()
+
+    def start(self) -> None:
+        """Configure and activate, if the parameter `autostart` says so; raises why it fails."""
+        self._is_starting = self._settings.autostart
+        for step in (self.trigger_configure, self.trigger_activate) if self._is_starting else ():
+            if step() != TransitionCallbackReturn.SUCCESS and self._failure:
+                raise self._failure
+        self._is_starting = False
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the networks, warm them up and advertise topics."""
+        return self._step(self._configure, "inactive")
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe; images are read while somebody listens to what becomes of them."""
+        return self._step(self._activate, _IDLE)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to nothing; the networks stay in memory."""
+        return self._step(self._deactivate, "inactive")
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the memory back; parameters that are fixed may be changed until the next time."""
+        return self._step(self._release, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back for good."""
+        return self._step(self._release, "finalized")
+
+    def _step(self, work: Callable[[], None], then: str) -> TransitionCallbackReturn:
+        """Change the state; /diagnostics keeps the reason why it could not be changed."""
+        try:
+            work()
+        except InputError as error:  # which leaves the node as it was
+            self._failed(error)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # the node becomes unconfigured, by way of ErrorProcessing
+            self._release()
+            self._failed(error)
+            return TransitionCallbackReturn.ERROR
+        self.health.clear("lifecycle")
+        self.health.resting = then
+        return TransitionCallbackReturn.SUCCESS
+
+    def _failed(self, error: Exception):
+        if self._is_starting:
+            self._failure = error
+        else:
+            self.health.failed("lifecycle", error)
+
+    def _configure(self):
+        p = self._settings
+        pipeline = HandPipeline(
             p.model or None,
             settings=p.pipeline_settings(),
             engine=p.engine,
@@ -48,33 +121,49 @@ class HandNode(Node):
             threads=p.threads,
             half=p.half,
         )
-        self._last_stamp_ns = 0
-        self._wanted_s = 0.0
-        self.health = Health(self)
-        self.health.serving = self._pipeline.network.serving
-        self.health.look = self._look
-        self._outputs = Outputs(
-            self, self._pipeline.template, self.health, self._look_for_listeners
-        )
-        self._inputs = Inputs(self, p, self.health, self._answer)
-        self.create_service(Empty, "~/reset", self._on_reset)
-        # Not simulated time: listeners may come while a simulation is paused.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_LOOK_S, self._look_for_listeners, clock=steady)
+        self.health.serving = pipeline.network.serving
+        self._pipeline = pipeline
+        self._outputs = Outputs(self, pipeline.template, self.health, self._look_for_listeners)
+
+    def _activate(self):
+        self._inputs = Inputs(self, self._settings, self.health, self._answer)
+        self._looking.reset()
         awaited = " and ".join(self._inputs.topics)
         self.get_logger().info(f"{self.health.serving}; waiting for {awaited}")
 
+    def _deactivate(self):
+        self._looking.cancel()
+        if self._inputs is not None:
+            self._inputs.destroy()
+        self._inputs = None
+        self.health.forget()
+
+    def _release(self):
+        """Give everything back, however far the node has come."""
+        self._deactivate()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._pipeline = self._outputs = None
+        self.health.resting = "unconfigured"
+        release_memory()
+
     def _on_change(self, parameters: Parameters):
-        self._pipeline.settings = parameters.pipeline_settings()
+        settings = parameters.pipeline_settings()
+        if self._pipeline is not None:
+            self._pipeline.settings = settings
         self._settings = parameters
 
     def _on_reset(self, request: Empty.Request, response: Empty.Response) -> Empty.Response:
-        self._pipeline.reset()
-        self._inputs.forget()
+        if self._pipeline is not None:
+            self._pipeline.reset()
+        if self._inputs is not None:
+            self._inputs.forget()
         return response
 
     def _look_for_listeners(self):
         """Read images while somebody listens to what becomes of them."""
+        if self._inputs is None:
+            return
         with self.health.guard("listeners"):
             now_s = time.monotonic()
             if self._outputs.are_wanted(self._settings):
@@ -84,14 +173,17 @@ class HandNode(Node):
             elif self._inputs.is_open and now_s - self._wanted_s > _LINGER_S:
                 self._inputs.close()
                 self.health.forget()
-            self.health.is_idle = not self._inputs.is_open
+            self.health.resting = "" if self._inputs.is_open else _IDLE
 
     def _look(self):
-        self._inputs.look()
-        self._outputs.look(self._settings)
+        if self._inputs is not None:
+            self._inputs.look()
+            self._outputs.look(self._settings)
 
     def _answer(self, message: Image | CompressedImage, depth: Image | None):
         """Publish the hands of one image, or warn why they cannot be found."""
+        if self._inputs is None:  # it came while the node was deactivated
+            return
         start_s = time.monotonic()
         header = message.header
         with self.health.guard("image"):

@@ -50,7 +50,7 @@ class Outputs:
             event_callbacks=events,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        self._template, self._health = template, health
+        self._node, self._template, self._health = node, template, health
         self._hands = advertise(HandMeshArray, topics.HANDS, 10)
         self._markers = advertise(MarkerArray, topics.MARKERS, 10)
         self._mask = advertise(Image, topics.MASK, 10)
@@ -60,6 +60,18 @@ class Outputs:
         self._topology = node.create_publisher(HandTopology, topics.TOPOLOGY, kept)
         self._topology.publish(messages.to_topology(template))
         self._make_markers = HandMarkers(template.faces[0])
+
+    def destroy(self) -> None:
+        """Advertise nothing any more."""
+        for publisher in (
+            self._hands,
+            self._markers,
+            self._mask,
+            self._debug_image,
+            self._topology,
+        ):
+            self._node.destroy_publisher(publisher)
+        self._frames.destroy()
 
     def are_wanted(self, parameters: Parameters) -> bool:
         """Whether anybody listens to what depends on images."""

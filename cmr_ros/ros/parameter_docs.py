@@ -14,7 +14,7 @@ from cmr_ros.ros.parameters import Parameters
 _YAML, _PAGE = Path("config/hand.yaml"), Path("docs/ros.md")
 _HEAD = """\
 # Parameters of hand_node with their defaults; `ros2 param describe /hand_node NAME` shows the same
-# texts.  Those marked "fixed" are read at start-up, all others can be changed while the node runs.
+# texts.  Those marked "fixed" are read when the node is configured, all others at any time.
 # Rendered from cmr_ros/ros/parameters.py by `make parameters`.
 /**:
   ros__parameters:

@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def _parameter(default, description: str, limits=None, choices=(), fixed=False):
-    """Describe one parameter; `fixed` ones cannot be changed while the node runs."""
+    """Describe one parameter; `fixed` ones are read when the node is configured."""
     about = {"description": description, "limits": limits, "choices": choices, "fixed": fixed}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about)
@@ -46,6 +46,12 @@ def _parameter(default, description: str, limits=None, choices=(), fixed=False):
 class Parameters:
     """The parameters of `hand_node`; `make parameters` renders config/hand.yaml and docs/ros.md."""
 
+    autostart: bool = _parameter(
+        True,
+        "Configure and activate the node when it starts; false: a lifecycle manager does, or "
+        "`ros2 lifecycle set`",
+        fixed=True,
+    )
     model: str = _parameter(
         "",
         "Model folder (model.onnx, template.npz, model.json); empty: the shipped one",
@@ -134,11 +140,18 @@ class Parameters:
         )
 
 
-def declare(node: Node, on_change: Callable[[Parameters], None]) -> Parameters:
+def declare(
+    node: Node, on_change: Callable[[Parameters], None], is_configured: Callable[[], bool]
+) -> Parameters:
     """Declare all parameters and return their values at start; warn of names nobody knows.
 
-    `on_change` gets all values whenever one changes.  Raises InputError for a value that a
-    parameter cannot have.
+    Args:
+        node: to declare them for.
+        on_change: gets all values whenever one changes.
+        is_configured: whether the fixed parameters have been read.
+
+    Raises:
+        InputError: for a value that a parameter cannot have.
     """
     # rclpy tells nobody else what the command line and parameter files hold.
     given = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
@@ -155,6 +168,8 @@ def declare(node: Node, on_change: Callable[[Parameters], None]) -> Parameters:
         nonlocal current
         try:
             wanted = _changed(current, {change.name: change.value for change in changes})
+            if is_configured():
+                _check_fixed(current, wanted)
             on_change(wanted)
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -172,6 +187,16 @@ def _changed(parameters: Parameters, given: dict[str, Any]) -> Parameters:
     """Return the parameters with those that are given in place of their own."""
     known = [about for about in fields(Parameters) if about.name in given]
     return replace(parameters, **{about.name: read(about, given[about.name]) for about in known})
+
+
+def _check_fixed(current: Parameters, wanted: Parameters):
+    for about in fields(Parameters):
+        same = getattr(current, about.name) == getattr(wanted, about.name)
+        if about.metadata["fixed"] and not same:
+            raise InputError(
+                f"parameter {about.name} is read when the node is configured: clean up the node "
+                "before it is changed (`ros2 lifecycle set NODE deactivate`, then cleanup)"
+            )
 
 
 def read(about: Field, given: Any) -> Any:
@@ -223,7 +248,6 @@ def _descriptor(about: Field) -> ParameterDescriptor:
     limits, choices = about.metadata["limits"], about.metadata["choices"]
     descriptor = ParameterDescriptor(
         description=about.metadata["description"],
-        read_only=about.metadata["fixed"],
         additional_constraints=f"one of {', '.join(choices)}" if choices else "",
         dynamic_typing=True,  # rclpy would refuse 1 for 1.0; `read` knows better
     )

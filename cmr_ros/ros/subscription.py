@@ -57,6 +57,10 @@ class _Subscription(ABC):
             self._node.destroy_subscription(self._subscription)
             self._qos, self._subscription = qos, self._subscribe(qos)
 
+    def destroy(self) -> None:
+        """Receive nothing any more, for good."""
+        self._node.destroy_subscription(self._subscription)
+
     def _fitting(self) -> QoSProfile:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         if not publishers:

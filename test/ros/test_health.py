@@ -135,5 +135,5 @@ def test_skipped_images_make_the_difference_between_received_and_processed(node,
 def test_idle_is_told_and_troubles_of_images_are_forgotten(node, health):
     health.trouble("image", "cannot be read")
     health.forget()
-    health.is_idle = True
-    assert node.report().message.startswith("idle") and node.report().level == DiagnosticStatus.OK
+    health.resting = "idle: nobody listens"
+    assert node.report().message == health.resting and node.report().level == DiagnosticStatus.OK

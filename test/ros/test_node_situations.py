@@ -247,6 +247,7 @@ def node():
 
     rclpy.init(args=["--ros-args", "-r", "__ns:=/inside", "-p", "assume_hfov_deg:=60"])
     node = HandNode()
+    node.start()
     node.reports = []
     node.health._publisher = SimpleNamespace(publish=node.reports.append)
     yield node

@@ -39,6 +39,7 @@ class StandIn:
     def __init__(self, **given):
         self._parameter_overrides = {k: SimpleNamespace(value=v) for k, v in given.items()}
         self.declared, self.warnings, self.changes = {"use_sim_time": False}, [], []
+        self.configured = False
 
     def declare_parameter(self, name, value, descriptor, ignore_override):
         self.declared[name] = value
@@ -55,7 +56,7 @@ class StandIn:
         return SimpleNamespace(warning=self.warnings.append)
 
     def declare(self):
-        return declare(self, self.changes.append)
+        return declare(self, self.changes.append, lambda: self.configured)
 
 
 ACCEPTED = [
@@ -123,3 +124,14 @@ def test_a_change_that_breaks_something_is_refused_and_forgotten():
     node.declare()
     result = node.set(max_hands=3)
     assert not result.successful and "ZeroDivisionError" in result.reason
+
+
+def test_what_is_read_when_configured_is_refused_afterwards():
+    node = StandIn()
+    node.declare()
+    assert node.set(engine="torch", max_hands=3).successful
+    node.configured = True
+    assert node.set(engine="torch", max_hands=4).successful, "the engine stays as it is"
+    refused = node.set(engine="onnxruntime", max_hands=5)
+    assert not refused.successful and "engine" in refused.reason and "clean up" in refused.reason
+    assert [(p.engine, p.max_hands) for p in node.changes] == [("torch", 3), ("torch", 4)]

@@ -1,0 +1,162 @@
+"""The node as a managed one: its states, what it holds in each, and what it says when one fails."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.lifecycle import TransitionCallbackReturn
+
+from support.peer import Camera, NodeProcess
+
+CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
+ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+
+
+class Manager:
+    """Manages a node over its services, as `ros2 lifecycle` and nav2's lifecycle manager do."""
+
+    def __init__(self, folder, recorded_messages):
+        self.node = NodeProcess("managed", folder, "-p", "autostart:=false")
+        self.camera = Camera("managed", recorded_messages)
+        self.peer = self.camera.peer
+        create = self.peer.node.create_client
+        self._get = create(GetState, "hand_node/get_state")
+        self._change = create(ChangeState, "hand_node/change_state")
+        self._reports = self.peer.listen(DiagnosticArray, "/diagnostics")
+
+    def call(self, client, request):
+        self.peer.spin_until(client.service_is_ready, client.srv_name)
+        answer = client.call_async(request)
+        self.peer.spin_until(answer.done, client.srv_name)
+        return answer.result()
+
+    def change(self, transition):
+        """Ask for a transition; return whether it succeeded, and the state after it."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        success = self.call(self._change, request).success
+        return success, self.call(self._get, GetState.Request()).current_state.label
+
+    def tells(self, level, *words):
+        """Wait until the diagnostics say it all, at this level."""
+        self._reports.clear()
+
+        def told():
+            status = self._reports[-1].status[0] if self._reports else DiagnosticStatus()
+            return status.level == level and all(word in status.message for word in words)
+
+        self.peer.spin_until(told, words)
+
+    def held(self):
+        """Return the node's memory in MB, its threads and its file descriptors."""
+        process = Path(f"/proc/{self.node.process.pid}")
+        lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        memory, threads = (int(lines[key].split()[0]) for key in ("VmRSS", "Threads"))
+        return memory / 1024, threads, len(os.listdir(process / "fd"))
+
+    def processor_s(self):
+        """Return the processor time that the node has taken so far."""
+        fields = Path(f"/proc/{self.node.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory, recorded_messages):
+    manager = Manager(tmp_path_factory.mktemp("nodes"), recorded_messages)
+    yield manager
+    manager.peer.close()
+    manager.node.stop()
+    assert "Traceback" not in manager.node.log, manager.node.log
+
+
+def test_a_step_that_fails_says_why_and_can_be_tried_again(manager):
+    manager.tells(DiagnosticStatus.OK, "unconfigured")
+    assert not manager.peer.node.count_publishers("hand_node/hands")
+    assert manager.peer.set_parameter("hand_node", "model", "nowhere").successful
+    assert manager.change(CONFIGURE) == (False, "unconfigured")
+    manager.tells(DiagnosticStatus.ERROR, "nowhere/model.json: no such file")
+    assert len(manager.node.warnings) == 1 and "nowhere/model.json" in manager.node.log
+    assert manager.peer.set_parameter("hand_node", "model", "").successful
+    assert manager.change(CONFIGURE) == (True, "inactive")
+    manager.tells(DiagnosticStatus.OK, "inactive")
+    refused = manager.peer.set_parameter("hand_node", "model", "nowhere")
+    assert not refused.successful and "clean up" in refused.reason
+
+
+def test_it_answers_only_while_it_is_active(manager):
+    camera = manager.camera
+    for _ in range(2):
+        assert manager.change(ACTIVATE) == (True, "active")
+        camera.wait_for_node()
+        assert camera.ask().hands
+        assert manager.change(DEACTIVATE) == (True, "inactive")
+        manager.peer.spin_until(lambda: not camera.images.get_subscription_count(), "silence")
+        camera.hands.clear()
+        before_s = manager.processor_s()
+        for _ in range(10):
+            camera.send()
+            manager.peer.spin_for(0.1)
+        assert not camera.hands
+        assert manager.processor_s() - before_s < 0.3, "an inactive node is at work"
+
+
+def test_two_hundred_rounds_leave_nothing_behind(manager):
+    def rounds(count):
+        for _ in range(count):
+            assert manager.change(ACTIVATE) == (True, "active")
+            assert manager.change(DEACTIVATE) == (True, "inactive")
+        return manager.held()
+
+    memory, threads, files = rounds(20)
+    memory_later, threads_later, files_later = rounds(180)
+    assert (threads_later, files_later) == (threads, files)
+    assert memory_later < memory + 3
+
+
+def test_cleaning_up_frees_memory_and_parameters(manager):
+    memory, threads, _ = manager.held()
+    assert manager.change(CLEANUP) == (True, "unconfigured")
+    manager.peer.spin_until(
+        lambda: not manager.peer.node.count_publishers("hand_node/hands"), "the end of topics"
+    )
+    memory_later, threads_later, _ = manager.held()
+    assert memory_later < memory - 40 and threads_later < threads
+    assert manager.peer.set_parameter("hand_node", "max_hands", 1).successful
+    assert manager.change(CONFIGURE) == (True, "inactive")
+    assert manager.change(ACTIVATE) == (True, "active")
+    manager.camera.wait_for_node()
+    assert len(manager.camera.ask().hands) == 1
+
+
+def test_what_is_not_possible_changes_nothing(manager):
+    assert manager.change(CONFIGURE) == (False, "active")
+    assert manager.change(Transition.TRANSITION_ACTIVE_SHUTDOWN) == (True, "finalized")
+    manager.tells(DiagnosticStatus.OK, "finalized")
+
+
+def test_an_unexpected_error_leads_to_unconfigured_by_way_of_error_processing(monkeypatch):
+    from cmr_ros.ros import node as module
+
+    rclpy.init(args=["--ros-args", "-r", "__ns:=/inside", "-p", "autostart:=false"])
+    try:
+        node = module.HandNode()
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "Outputs", lambda *_: 1 / 0)  # after the network is loaded
+            assert node.trigger_configure() == TransitionCallbackReturn.ERROR
+        reports = []
+        node.health._publisher.publish = reports.append
+        node.health._publish()
+        assert "ZeroDivisionError" in reports[0].status[0].message
+        assert not node.count_publishers("/inside/hand_node/hands")
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        node.health._publish()
+        assert reports[1].status[0].message.startswith("idle")
+    finally:
+        rclpy.try_shutdown()
