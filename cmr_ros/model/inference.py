@@ -5,12 +5,10 @@ onnxruntime serves by default; torch is imported only for the engine of that nam
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,17 +16,9 @@ from cmr_ros.errors import InputError, reason
 from cmr_ros.model.card import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS, ModelCard
 from cmr_ros.model.choices import ENGINES, EngineName
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
-from cmr_ros.model.sessions import open_session
+from cmr_ros.model.onnxruntime_engine import OnnxruntimeEngine
 from cmr_ros.model.template import HandTemplate
 
-#: Providers of onnxruntime by the names used here.
-PROVIDERS = {
-    "tensorrt": "TensorrtExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-#: An answer later than that is none: a graph may hold loops.
-_LONGEST_RUN_S = 8.0
 #: Vertices are in hands' sizes, landmarks in crops' sizes, the rest are shares.
 _LARGEST_OUTPUT = 1e3
 
@@ -53,82 +43,6 @@ class Engine(Protocol):
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of normalised pictures (N, 3, S, S)."""
-
-
-class OnnxruntimeEngine:
-    """onnxruntime on the first of the providers that works."""
-
-    def __init__(self, path: Path, providers: Sequence[str], threads: int, half: bool):
-        """Open a network.
-
-        Args:
-            path: the ONNX file.
-            providers: of `PROVIDERS`, the preferred one first.
-            threads: of the processor.
-            half: half precision, where the provider computes with TensorRT.
-
-        Raises:
-            InputError: The file is no network, or none of the providers works.
-        """
-        self.session, self.serving = _open_first(path, providers, threads, half)
-        self.outputs = [output.name for output in self.session.get_outputs()]
-        # On a GPU the first run may build an engine for minutes.
-        self._is_limited = self.session.get_providers()[0] == PROVIDERS["cpu"]
-
-    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the outputs by name of normalised pictures (N, 3, S, S)."""
-        from onnxruntime import RunOptions
-
-        options = RunOptions()
-        limit = threading.Timer(_LONGEST_RUN_S, setattr, (options, "terminate", True))
-        limit.daemon = True
-        if self._is_limited:
-            limit.start()
-        try:
-            answer = self.session.run(None, {"image": images}, options)
-        finally:
-            limit.cancel()
-        return dict(zip(self.outputs, answer, strict=True))
-
-
-def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) -> tuple[Any, str]:
-    """Return a session on the first provider that works, and a line that says which and why."""
-    from onnxruntime import get_available_providers
-
-    available = get_available_providers()
-    fallen = []
-    for name in providers:
-        if name not in PROVIDERS:
-            raise InputError(f"no provider {name!r}; choose from {', '.join(PROVIDERS)}")
-        full_name = PROVIDERS[name]
-        if full_name not in available:
-            fallen.append(f"{name}: not part of the installed onnxruntime")
-            continue
-        try:
-            session = open_session(path, threads, [(full_name, _options(name, half))])
-        except InputError as error:
-            if name == "cpu":
-                raise
-            fallen.append(f"{name}: {error}")
-            continue
-        if session.get_providers()[0] == full_name:
-            if half and name != "tensorrt":
-                fallen.append(f"half: {name} computes in the precision of the file")
-            return session, "; ".join([f"onnxruntime on {name}", *fallen])
-        fallen.append(f"{name}: could not be initialised, see onnxruntime's log")
-    raise InputError(f"none of the providers works ({'; '.join(fallen)}); add 'cpu' to the list")
-
-
-def _options(provider: str, half: bool) -> dict[str, str]:
-    if provider != "tensorrt":
-        return {}
-    # TensorRT takes minutes to make an engine; it is kept for the next start.
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cmr_ros"
-    return {
-        "trt_fp16_enable": str(half),
-        "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(cache),
-    }
 
 
 class HandNetwork:

@@ -305,7 +305,7 @@ def test_what_was_not_promised_is_one_error_at_the_start_and_later(
 
 
 def test_a_graph_that_loops_for_ever_is_stopped(folder, monkeypatch):
-    monkeypatch.setattr("cmr_ros.model.inference._LONGEST_RUN_S", 1.0)
+    monkeypatch.setattr("cmr_ros.model.onnxruntime_engine._LONGEST_RUN_S", 1.0)
     path = folder / "model.onnx"
     model = onnx.load(path)
     kind, helper = onnx.TensorProto, onnx.helper

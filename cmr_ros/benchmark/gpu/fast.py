@@ -13,7 +13,7 @@ from cmr_ros.benchmark.gpu.networks import SHIPPED, TINY, model, random_crops
 from cmr_ros.benchmark.gpu.timing import times_ms
 from cmr_ros.benchmark.gpu.worker import Setting, Task
 from cmr_ros.model import weights
-from cmr_ros.model.inference import PROVIDERS
+from cmr_ros.model.onnxruntime_engine import PROVIDERS
 from cmr_ros.model.sessions import open_session
 
 _NETWORKS = (SHIPPED, "sg_resnet18", "pg_resnet18", "sg_resnet50")
