@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
-from cmr_ros.tracking.finder import HandFinder
+from cmr_ros.tracking.finder import MOST_PLACES, Box, HandFinder
 from cmr_ros.tracking.hand_detector import HandDetector
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
@@ -106,6 +107,7 @@ class HandPipeline:
         self._finder.reset()
         self._clock = ImageClock()
         self._images_since_detection = 0
+        self._places: deque[Box] = deque(maxlen=MOST_PLACES)
         self.refusals: list[str] = []
 
     def __call__(
@@ -114,6 +116,7 @@ class HandPipeline:
         camera: Camera,
         stamp_s: float | None = None,
         depth_m: np.ndarray | None = None,
+        places: Sequence[Box] = (),
     ) -> list[Hand]:
         """Return the hands in an image, the longest known first.
 
@@ -122,6 +125,8 @@ class HandPipeline:
             camera: the image's.
             stamp_s: the image's; without stamps, images are taken to come 30 times a second.
             depth_m: (height, width) z of each of its pixels in metres, 0 or NaN where unknown.
+            places: where new hands may be, as another detector has found: boxes of hands or of
+                persons as left, top, width and height in pixels.
 
         Raises:
             InputError: for images that are not what the camera delivers.
@@ -131,6 +136,7 @@ class HandPipeline:
         if not self._clock.advance(stamp_s):
             self._tracker.reset()
             self._finder.reset()
+        self._places.extend(places)
         targets = self._tracker.targets(self._detect(picture), self._settings.max_hands)
         crops = [Crop(track, region, self._side(track)) for track, region in targets]
         predictions = predict(self.network, picture, camera, crops)
@@ -184,8 +190,11 @@ class HandPipeline:
             return []
         self._images_since_detection = 0
         known = [track.palm for track in self._tracker.seen]
+        places = list(self._places)
+        self._places.clear()
         with stage("detect palms"):
-            return [detection.region for detection in self._finder(picture, known)]
+            found = self._finder(picture, known, places, self._settings.search_everywhere)
+        return [detection.region for detection in found]
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""

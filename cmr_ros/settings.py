@@ -22,6 +22,8 @@ class PipelineSettings:
     #: While fewer hands than max_hands are followed, more are searched for in every n-th image;
     #: in every image while no hand is followed or one has just been lost.
     detection_interval: int = 5
+    #: Whether new hands are searched for in the whole image, not only in places that are named.
+    search_everywhere: bool = True
     #: Handedness of all hands in view where it is known; otherwise the network predicts it.
     handedness: Handedness = Handedness.UNKNOWN
     #: Cut-off frequency, for a hand at rest, of the one-euro filters of depth and pose; 0: none.

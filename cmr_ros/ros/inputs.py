@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from cmr_ros.errors import InputError
@@ -17,6 +17,7 @@ from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.parameters import Parameters
 from cmr_ros.ros.subscription import NewestSubscription, PolledSubscription
+from cmr_ros.tracking.finder import MOST_PLACES, Box
 
 #: Seconds for which missing images, camera_info or depth are not reported.
 _SILENCE_GRACE_S, _GRACE_S = 5.0, 2.0
@@ -60,6 +61,9 @@ class Inputs:
         self._info: CameraInfo | None = None
         self._bits = BitsInUse()
         self._depths = DepthInput(node, answer) if parameters.use_depth else None
+        self._regions: PolledSubscription | None = None
+        if parameters.regions != "none":
+            self._regions = PolledSubscription(node, RegionOfInterest, "~/regions", MOST_PLACES)
         self.topics = [self._images.topic, self._infos.topic]
         if self._depths:
             self.topics.append(self._depths.topic)
@@ -90,6 +94,8 @@ class Inputs:
         self._infos.destroy()
         if self._depths:
             self._depths.destroy()
+        if self._regions:
+            self._regions.destroy()
 
     def look(self) -> None:
         """See to what publishers offer, and report images that do not come; once a second."""
@@ -97,6 +103,8 @@ class Inputs:
         self._infos.adapt()
         if self._depths:
             self._depths.adapt()
+        if self._regions:
+            self._regions.adapt()
         images = self._images.published()
         self._health.received(images)
         if self.is_open and not images:
@@ -155,6 +163,11 @@ class Inputs:
         ):
             return self._depths.read(message, camera, header.frame_id)
         return None
+
+    def places(self) -> list[Box]:
+        """Return the boxes that have come since the last call, as the pipeline wants them."""
+        boxes = self._regions.take() if self._regions else []
+        return [(box.x_offset, box.y_offset, box.width, box.height) for box in boxes]
 
     def forget(self) -> None:
         """Forget images that wait."""

@@ -36,7 +36,7 @@ class HandNode(LifecycleNode):
 
     A managed node: configured it has its networks in memory, active it is subscribed to images.
 
-    Subscriptions: image_raw or image_raw/compressed, camera_info, and depth if wanted.
+    Subscriptions: image_raw or image_raw/compressed, camera_info; if wanted depth, ~/regions.
     Publications: ~/hands, ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.
     Service: ~/reset.  Works only while somebody listens.
     Everything about an image has its stamp, and its frame_id, an optical frame.  Parameters: see
@@ -192,7 +192,8 @@ class HandNode(LifecycleNode):
             if camera is None:
                 return
             depth_m = self._inputs.depth_m(depth, camera, header)
-            hands = self._pipeline(picture, camera, self._stamp_s(header), depth_m)
+            places = self._inputs.places()
+            hands = self._pipeline(picture, camera, self._stamp_s(header), depth_m, places)
             self._outputs.publish(hands, picture, camera, header, self._settings)
             self._report(header, time.monotonic() - start_s, hands, picture)
 

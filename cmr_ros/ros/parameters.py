@@ -78,6 +78,13 @@ class Parameters:
         "sets this when its argument depth names a topic",
         fixed=True,
     )
+    regions: str = _parameter(
+        "none",
+        "Also subscribe to ~/regions, boxes in which to look for new hands: besides the search of "
+        "the whole image, or only there",
+        choices=("none", "besides", "only"),
+        fixed=True,
+    )
     rectified: bool = _parameter(
         False,
         "Images are rectified: use P of camera_info, without distortion, instead of K and D",
@@ -133,6 +140,7 @@ class Parameters:
             max_hands=self.max_hands,
             min_score=self.min_score,
             detection_interval=self.detection_interval,
+            search_everywhere=self.regions != "only",
             handedness=Handedness[self.handedness.upper()],
             smoothing_hz=self.smoothing_hz,
             hand_length_m=self.hand_length_m,

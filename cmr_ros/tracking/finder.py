@@ -4,10 +4,12 @@ The palm detector knows hands that fill a fifth of its square or more.  So a sec
 goes over the image part by part and proposes places, many of them wrong; each time the palm
 detector looks at the likeliest of them enlarged.  Every other time it is shown a larger part as
 well: the whole image or, in between, the image with a border, for hands that fill it, and tiles.
+Whoever knows where persons or hands are may name places, which are looked at first.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +31,13 @@ _BORDER = 0.25
 #: Side of the tiles by the image's longer side, and how much of it neighbours share: a hand that
 #: one tile cuts must be whole in the next.
 _TILE, _SHARED = 0.5, 0.33
-#: Sides of the image's four parts, which overlap, as shares of its own.
-_PART = 0.56
+#: Images that are so many times as long as what the small detector computes with are looked at in
+#: parts, too: their number along each side, and their sides as shares of the image's.
+_PARTS = ((1.3, 2, 0.56), (4.2, 3, 0.4))
+#: A place that is named is looked at with that much around it, as a share of its longer side.
+_AROUND = 0.2
+#: Most places that wait.
+MOST_PLACES = 16
 #: Side of the square in which the palm detector is shown all but the whole image: as sure as the
 #: full one, at half the cost, where a hand fills a third of it.
 _SMALL_SIZE = 128
@@ -44,14 +51,18 @@ _PAUSE = 30
 _CLEAR = 0.6
 
 
+#: Left, top, width and height in pixels.
+Box = tuple[int, int, int, int]
+
+
 class Proposer(Protocol):
     """Proposes places where hands may be."""
 
     #: Of the images it computes with, in pixels; larger ones are scaled down.
     longer_side: int
 
-    def __call__(self, picture: np.ndarray, part: tuple[int, int, int, int]) -> list[Detection]:
-        """Return proposals in a part (left, top, width, height) of an image, the best first."""
+    def __call__(self, picture: np.ndarray, part: Box) -> list[Detection]:
+        """Return proposals in a part of an image, the best first."""
 
 
 @dataclass
@@ -95,18 +106,37 @@ class HandFinder:
     def reset(self) -> None:
         """Forget what was looked at, as before an image that has nothing to do with the last."""
         self._tried: list[_Tried] = []
-        self._proposals: dict[tuple[int, int, int, int], list[Detection]] = {}
+        #: By part, with the number of the look that made them.
+        self._proposals: dict[Box, tuple[int, list[Detection]]] = {}
+        self._places: deque[Box] = deque(maxlen=MOST_PLACES)
         self._looks = 0
         if self._shape:
             self._plan(*self._shape[:2])
 
-    def __call__(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
-        """Return hands found in an RGB image (height, width, 3) uint8 this time, the best first.
+    def __call__(
+        self,
+        picture: np.ndarray,
+        known: Sequence[Region],
+        places: Sequence[Box] = (),
+        everywhere: bool = True,
+    ) -> list[Detection]:
+        """Return hands found in an RGB image this time, the best first.
 
-        known: regions of hands that are followed; nothing is proposed there.
+        Args:
+            picture: (height, width, 3) uint8.
+            known: regions of hands that are followed; nothing is proposed there.
+            places: where to look first, this time and the next.
+            everywhere: whether to look elsewhere, too.
         """
         view = self._still or _View.of(picture)
-        found = self._look(view.picture, [region.scaled(view.scale) for region in known])
+        if view.picture.shape != self._shape:
+            self._shape = view.picture.shape
+            self.reset()
+        for place in places:
+            self._name(place, view)
+        found = self._look(
+            view.picture, [region.scaled(view.scale) for region in known], everywhere
+        )
         return [Detection(one.region.scaled(1 / view.scale), one.score) for one in found]
 
     @contextmanager
@@ -118,15 +148,32 @@ class HandFinder:
         finally:
             self._still = None
 
-    def _look(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
-        if picture.shape != self._shape:
-            self._shape = picture.shape
-            self.reset()
+    def _name(self, place: Box, view: _View) -> None:
+        """Put a place of the original image among those that wait."""
+        left, top, width, height = (view.scale * side for side in place)
+        around = _AROUND * max(width, height)
+        across, down = (
+            (max(int(start - around), 0), min(int(np.ceil(start + side + around)), whole))
+            for start, side, whole in (
+                (left, width, view.picture.shape[1]),
+                (top, height, view.picture.shape[0]),
+            )
+        )
+        part = across[0], down[0], across[1] - across[0], down[1] - down[0]
+        if min(part[2:]) > 0 and part not in self._places:
+            self._places.append(part)
+
+    def _look(
+        self, picture: np.ndarray, known: Sequence[Region], everywhere: bool
+    ) -> list[Detection]:
         self._tried = [_Tried(t.region, t.age + 1) for t in self._tried if t.age < _PAUSE]
-        part = next(self._parts)
-        self._proposals[part] = self._proposer(picture, part)
+        if self._places or everywhere:
+            part = self._places.popleft() if self._places else next(self._parts)
+            self._proposals[part] = self._looks, self._proposer(picture, part)
+        oldest = self._looks - self._lasting
+        self._proposals = {k: made for k, made in self._proposals.items() if made[0] > oldest}
         found = []
-        if self._looks % 2 == 0:
+        if self._looks % 2 == 0 and everywhere:
             found += self._palms(picture, *next(self._windows))
         self._looks += 1
         proposal = self._likeliest(picture, known)
@@ -152,15 +199,22 @@ class HandFinder:
         self.round = 2 * len(windows)
         self._windows = cycle(windows)
         parts = [(0, 0, width, height)]
-        if longer > 1.3 * self._proposer.longer_side:
-            part = round(_PART * width), round(_PART * height)
-            corners = [(x, y) for y in (0, height - part[1]) for x in (0, width - part[0])]
-            parts += [(*corner, *part) for corner in corners]
+        times = longer / self._proposer.longer_side
+        for count, share in [row[1:] for row in _PARTS if times > row[0]][-1:]:
+            size = round(share * width), round(share * height)
+            lefts, tops = (
+                np.linspace(0, whole - side, count).round().astype(int).tolist()
+                for whole, side in zip((width, height), size, strict=True)
+            )
+            parts += [(left, top, *size) for top in tops for left in lefts]
         self._parts = cycle(parts)
+        #: Proposals last until their part's turn comes again.
+        self._lasting = len(parts)
+        self.round = max(self.round, len(parts) + 1)
 
     def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
         """Return the likeliest proposal that is not about a hand followed or looked at lately."""
-        proposals = [proposal for part in self._proposals.values() for proposal in part]
+        proposals = [proposal for _, made in self._proposals.values() for proposal in made]
         proposals.sort(key=lambda proposal: -proposal.score)
         taken = [*known, *(tried.region for tried in self._tried)]
         same = _same([proposal.region for proposal in proposals], taken)

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -115,6 +115,25 @@ def test_frames_markers_and_pictures_belong_to_the_same_hand(camera):
     assert set(np.unique(mask)) == set(range(len(found.hands) + 1))
     assert debug.shape == (*mask.shape, 3)
     assert not np.array_equal(debug, to_rgb(camera.picture)), "nothing is drawn"
+
+
+def test_hands_are_found_in_the_regions_that_others_name(start, recorded_messages):
+    start("regions", "-p", "regions:=only")
+    camera = Camera("regions", recorded_messages)
+    regions = camera.peer.publisher(RegionOfInterest, "hand_node/regions")
+    camera.wait_for_node()
+    camera.peer.spin_until(regions.get_subscription_count, "the subscription to regions")
+    hidden = camera.ask().hands
+    box = RegionOfInterest(width=camera.info.width // 2, height=camera.info.height)
+    found = {}
+    for box.x_offset in (0, camera.info.width // 2):
+        for _ in range(3):
+            regions.publish(box)
+            camera.peer.spin_for(0.3)
+            for hand in camera.ask().hands:
+                found[hand.track_id] = hand.joints[9].x / hand.joints[9].z
+    camera.peer.close()
+    assert not hidden and len(found) >= 1
 
 
 def test_no_hand_gives_an_empty_array(camera):

@@ -158,3 +158,41 @@ def test_a_followed_hand_in_a_large_image_is_not_proposed():
     looks_at = np.zeros((4096, 4096, 3), np.uint8)
     looks(finder, looks_at, 30, [Region((400.5, 300.5), 100.0)])
     assert all(window.side > 100 for window in palms.windows)
+
+
+def test_places_that_others_name_are_looked_at_first_with_what_is_around_them():
+    proposals = Proposals()
+    finder = HandFinder(Palms(), proposals)
+    finder(IMAGE, [], [(300, 200, 100, 50), (600, 400, 100, 200)])
+    finder(IMAGE, [])
+    finder(IMAGE, [])
+    assert proposals.parts == [(280, 180, 140, 90), (560, 360, 80, 120), (0, 0, 640, 480)]
+
+
+@pytest.mark.parametrize("place", [(700, 0, 50, 50), (0, 500, 50, 50), (100, 100, 0, 0)])
+def test_places_that_show_nothing_are_passed_over(place):
+    proposals = Proposals()
+    HandFinder(Palms(), proposals)(IMAGE, [], [place], everywhere=False)
+    assert proposals.parts == []
+
+
+def test_nothing_but_named_places_is_looked_at_if_that_is_wanted():
+    hand = Region((320.0, 220.0), 60.0)
+    palms, proposals = Palms(hand), Proposals(Detection(hand, 0.4))
+    finder = HandFinder(palms, proposals)
+    for _ in range(10):
+        assert finder(IMAGE, [], everywhere=False) == []
+    assert not palms.windows and not proposals.parts
+    found = finder(IMAGE, [], [(300, 200, 50, 60)], everywhere=False)
+    assert [detection.region for detection in found] == [hand]
+
+
+def test_places_are_named_in_pixels_of_the_image_and_only_so_many_wait():
+    proposals = Proposals()
+    finder = HandFinder(Palms(), proposals)
+    image = np.zeros((3000, 4096, 3), np.uint8)  # seen at half its size
+    finder(image, [], [(1000 + k, 1000, 500, 500) for k in range(40)])
+    assert proposals.parts[0][2:] == (350, 350)
+    looks(finder, image, 15)
+    finder(image, [])
+    assert sum(part[2:] == (350, 350) for part in proposals.parts) <= 16
