@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 
 # Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
-EXTRAS ?= ros,cpu,demo,evaluate,figures,infer
+EXTRAS ?= ros,cpu,demo,evaluate,figures,infer,web
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,11 +31,13 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo test weights parameters peers lint clean
+.PHONY: help setup demo live test weights parameters peers lint clean
 
 help:
 	@echo 'make demo    play a recording through the real node; images and meshes in demo_out/'
 	@echo '             (VIEWER=rerun make demo opens the Rerun viewer)'
+	@echo 'make live    watch your own hands before a webcam, in the browser'
+	@echo '             (ARGS=video.mp4, or other arguments of `cmr live`)'
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
 	@echo 'make test    install what the tests need and run them'
 	@echo 'make weights train the shipped weights from nothing into runs/hand_mobile, in hours'
@@ -52,6 +54,10 @@ setup: $(VENV)/.setup
 demo: REQUIRE = --install
 demo: setup $(if $(filter rerun,$(VIEWER)),$(VENV)/.rerun)
 	$(BIN)/cmr demo
+
+live: REQUIRE = --install
+live: setup
+	$(BIN)/cmr live $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

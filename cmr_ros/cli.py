@@ -18,6 +18,7 @@ COMMANDS = {
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "evaluate": "measure a model on images with ground truth",
     "infer": "find the hands in an image",
+    "live": "watch the hands before a camera, in the browser",
     "synth": "render training images",
     "table": "print the paper's tables beside this project's measurements",
     "train": "train a network according to a plan",
