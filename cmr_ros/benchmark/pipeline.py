@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.benchmark import beside
 from cmr_ros.files import playback
 from cmr_ros.files.output import write_bytes
 from cmr_ros.geometry.camera import Camera
@@ -29,26 +30,55 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--providers", nargs="+", default=["cuda", "cpu"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--peer",
+        nargs="+",
+        choices=beside.PEERS,
+        default=[],
+        help="show the same images to others as well, in turn, and compare",
+    )
+    parser.add_argument("--turns", type=int, default=3, help="of each, with --peer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
 def run(args: Namespace) -> None:
     """Print a table of medians and 90th percentiles for each number of hands in an image."""
-    finder = HandPipeline(
-        args.model, engine=args.engine, providers=args.providers, threads=args.threads
-    )
-    figures = measure(finder, *playback.read(args.recording or weights.find("demo.mcap")))
-    print(f"{finder.network.serving}; {args.threads} threads; milliseconds per image")
-    for hands, stages in figures.items():
-        print(f"\n{hands} hands         images  median     p90")
-        for stage, row in stages.items():
-            print(f"{stage:14s}{row['pictures']:9d}{row['median_ms']:8.1f}{row['p90_ms']:8.1f}")
+    camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
+    figures = _beside(args, frames) if args.peer else _alone(args, camera, frames)
     if args.json:
         write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
 
 
+def _alone(args: Namespace, camera: Camera, frames: Sequence[playback.Frame]) -> dict:
+    pipeline = HandPipeline(
+        args.model, engine=args.engine, providers=args.providers, threads=args.threads
+    )
+    figures = measure(pipeline, camera, frames)
+    print(f"{pipeline.network.serving}; {args.threads} threads; milliseconds per image")
+    for hands, stages in figures.items():
+        print(f"\n{hands} hands         images  median     p90")
+        for stage, row in stages.items():
+            print(f"{stage:14s}{row['pictures']:9d}{row['median_ms']:8.1f}{row['p90_ms']:8.1f}")
+    return figures
+
+
+def _beside(args: Namespace, frames: Sequence[playback.Frame]) -> dict:
+    print(f"{args.threads} threads; milliseconds per image, cmr_ros against each as a ratio")
+    figures = {}
+    for scene in beside.scenes(frames):
+        rows = beside.compare(scene, args.model, args.threads, args.peer, args.turns)
+        figures[scene.name] = rows
+        print(f"\n{scene.name:20s} images  median     p90     cpu   ratio  peak MB")
+        for name, row in rows.items():
+            print(
+                f"{name:20s}{row['images']:7d}{row['median_ms']:8.1f}{row['p90_ms']:8.1f}"
+                f"{row['cpu_ms']:8.1f}{row['median_ratio']:8.2f}{row['peak_mb']:9.0f}"
+            )
+    return figures
+
+
 def measure(
-    finder: HandPipeline, camera: Camera, frames: Sequence[playback.Frame]
+    pipeline: HandPipeline, camera: Camera, frames: Sequence[playback.Frame]
 ) -> dict[int, dict[str, dict]]:
     """Return figures by number of hands found and by stage, over the images that have it."""
     spent: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -58,7 +88,7 @@ def measure(
         stages = Counter({"decode JPEG": time.perf_counter() - start})
         with listening(lambda name, seconds, stages=stages: stages.update({name: seconds})):
             start = time.perf_counter()
-            hands = finder(picture, camera, frame.stamp_ns * 1e-9)
+            hands = pipeline(picture, camera, frame.stamp_ns * 1e-9)
             total = time.perf_counter() - start
         stages["all but JPEG"] = total
         for stage, seconds in stages.items():

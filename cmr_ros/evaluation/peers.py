@@ -28,19 +28,27 @@ _MARGIN = 1.5
 
 
 class MediaPipe:
-    """MediaPipe Hands, full model, on single pictures: 2D joints and a root-relative hand.
+    """MediaPipe Hands: 2D joints and a root-relative hand.
 
     Zhang et al., arXiv 2006.10214.  It predicts neither its joints' quality nor a silhouette,
     so the joints alone, all alike, place the hand.  It requires an older numpy than OpenCV 5, so
     it runs in an environment of its own.  Raises InputError where that is missing.
     """
 
-    def __init__(self):
+    def __init__(self, kind: str = "photographs", complexity: int = 1, most_hands: int = 2):
+        """Start it.
+
+        Args:
+            kind: "photographs", each of its own, or "video", in which hands are followed.
+            complexity: of its model, 0: lite, 1: full.
+            most_hands: to look for.
+        """
         python = PREFIX / "bin/python"
         if not python.exists():
             raise InputError(f"the peer 'mediapipe' is not installed; {_REMEDY}")
         # Isolated: what PYTHONPATH brings into this process is not for that one.
-        command = [python, "-I", Path(__file__).with_name("mediapipe_hands.py")]
+        script = Path(__file__).with_name("mediapipe_hands.py")
+        command = [python, "-I", script, kind, str(complexity), str(most_hands)]
         quiet = os.environ | {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet
@@ -50,7 +58,7 @@ class MediaPipe:
         """Return the hands it sees."""
         camera = sample.camera
         answers = []
-        for seen in self._hands(sample.picture()):
+        for seen in self.answer(sample.picture())["hands"]:
             # Its coordinates run from edge to edge, and its names are those of a mirror's picture.
             joints_px = np.array(seen["landmarks"]) * [camera.width, camera.height] - 0.5
             side = Handedness.RIGHT if seen["label"] == "Left" else Handedness.LEFT
@@ -58,8 +66,13 @@ class MediaPipe:
             answers += [answer] if answer else []
         return answers
 
-    def _hands(self, picture: np.ndarray) -> list[dict]:
-        """Return what the process answers to a picture; its errors go to the terminal."""
+    def close(self) -> None:
+        """End its process."""
+        self._process.stdin.close()
+        self._process.wait()
+
+    def answer(self, picture: np.ndarray) -> dict:
+        """Return what the process answers to an RGB picture; its errors go to the terminal."""
         try:
             self._process.stdin.write(b"%d %d\n" % picture.shape[:2] + picture.tobytes())
             self._process.stdin.flush()

@@ -92,8 +92,11 @@ class HandNetwork:
 
     def normalised(self, crops: np.ndarray) -> np.ndarray:
         """Return crops (N, S, S, 3) as the pictures (N, 3, S, S) that the network takes."""
-        images = crops.transpose(0, 3, 1, 2) * self._scale + self._offset
-        return np.ascontiguousarray(images)
+        # Ordered first: arithmetic on what is scattered in memory takes ten times as long.
+        images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32)
+        images *= self._scale
+        images += self._offset
+        return images
 
     def __call__(self, crops: np.ndarray) -> Prediction:
         """Return the prediction of crops (N, S, S, 3), uint8 RGB.
