@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.skeleton import Handedness
+
+
+class Identified(Protocol):
+    """A hand that is followed."""
+
+    @property
+    def track_id(self) -> int:
+        """Constant while the hand is followed."""
+
+    @property
+    def handedness(self) -> Handedness:
+        """Which hand it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,3 +51,14 @@ class Hand:
     joint_confidence: np.ndarray  # (21,) in [0, 1]
     silhouette: np.ndarray  # (h, w) probabilities in the crop that `silhouette_camera` describes
     silhouette_camera: CropCamera
+
+
+def frame_names(hands: Sequence[Identified]) -> list[str]:
+    """Return `hand_left`, `hand_right`, `hand_right_2`, ...: a name for each hand, in order."""
+    names: dict[int, str] = {}
+    for handedness in Handedness:
+        alike = [hand for hand in hands if hand.handedness == handedness]
+        for number, hand in enumerate(sorted(alike, key=lambda hand: hand.track_id), start=1):
+            suffix = "" if number == 1 else f"_{number}"
+            names[hand.track_id] = f"hand_{handedness.name.lower()}{suffix}"
+    return [names[hand.track_id] for hand in hands]

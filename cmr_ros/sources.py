@@ -26,7 +26,7 @@ class SourceImage:
 
     #: Unique in its source; may be part of the name of a file: "photo", "clip_000012".
     name: str
-    #: Since the start of a video, since the epoch for a camera; 0 for a picture in a file.
+    #: Since the start of a video, since the epoch for a camera; pictures are a second apart.
     stamp_ns: int
     #: RGB (height, width, 3) uint8.
     picture: np.ndarray
@@ -41,6 +41,8 @@ class Source(Protocol):
     is_sequence: bool
     #: How many images there are, as far as known.
     count: int | None
+    #: The files that it reads.
+    paths: Sequence[Path]
     #: What could not be read, and why; grows while images are taken.
     unreadable: list[str]
 
@@ -53,19 +55,19 @@ class PictureFiles:
     is_sequence = False
 
     def __init__(self, paths: Sequence[Path]):
-        self._paths = paths
+        self.paths = paths
         self.count: int | None = len(paths)
         self.unreadable: list[str] = []
 
     def __iter__(self) -> Iterator[SourceImage]:
         names: set[str] = set()
-        for path in self._paths:
+        for index, path in enumerate(self.paths):
             try:
                 picture = read_picture(path)
             except InputError as error:
                 self.unreadable.append(str(error))
                 continue
-            yield SourceImage(_unique(path.stem, names), 0, picture, path)
+            yield SourceImage(_unique(path.stem, names), index * 10**9, picture, path)
 
 
 class VideoFile:
@@ -75,13 +77,14 @@ class VideoFile:
 
     def __init__(self, path: Path):
         self._video = VideoReader(path)
-        self._stem = path.stem
+        self.paths: Sequence[Path] = [path]
         self.count = self._video.count
         self.unreadable: list[str] = []
 
     def __iter__(self) -> Iterator[SourceImage]:
+        stem = self.paths[0].stem
         for index, (stamp_ns, picture) in enumerate(self._video):
-            yield SourceImage(f"{self._stem}_{index:06d}", stamp_ns, picture)
+            yield SourceImage(f"{stem}_{index:06d}", stamp_ns, picture)
 
 
 class CameraDevice:
@@ -92,6 +95,7 @@ class CameraDevice:
 
     is_sequence = True
     count = None
+    paths: Sequence[Path] = ()
 
     def __init__(self, device: str, size: tuple[int, int] | None = None):
         """Open a camera by number ("0") or file ("/dev/video0"), with a width and height."""

@@ -22,6 +22,7 @@ from support.sources import ROS_MODULES, SOURCES, imports
 DISTRIBUTIONS = {
     "backports": "backports.zstd",
     "compression": "backports.zstd",  # from Python 3.14 on the standard library's
+    "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "mpl_toolkits": "matplotlib",
     "onnx_ir": "onnx-ir",

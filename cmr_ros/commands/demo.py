@@ -50,13 +50,19 @@ def run(args) -> int:
     if args.recording and bag.resolve() in args.recording.resolve().parents:
         raise InputError(f"{args.recording}: would be replaced; name another --output")
     camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
-    viewer = RerunViewer(camera, args.save) if args.viewer == "rerun" or args.save else None
+    show = args.viewer == "rerun" or args.save is not None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
     print(f"Starting the node; {len(frames)} images of {camera.width}x{camera.height} follow.")
     print(HEADING)
     with Demo(args.output / "node.log", model) as demo:
-        if viewer:
-            demo.on_hands = lambda index, hands: viewer.show(frames[index], hands, demo.faces)
+        if show:
+            viewer = RerunViewer(demo.faces, args.save)
+
+            def show_hands(index: int, hands: list[playback.FoundHand]) -> None:
+                frame = frames[index]
+                viewer.show(frame.picture(), frame.stamp_ns, camera, hands, frame.truth)
+
+            demo.on_hands = show_hands
         for second, answers in enumerate(demo.play(frames), start=1):
             print(_row(f"{second}", playback.summarise(answers)), flush=True)
     total = playback.summarise(demo.answers)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cmr_ros.errors import InputError
-from cmr_ros.files import share
+from cmr_ros.files.bag import typestore
 from cmr_ros.files.untrusted import read_yaml
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_bag(folder: Path, messages: Iterable[Sent]) -> Path:
     """
     check_bag(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    store = _typestore()
+    store = typestore()
     with TemporaryDirectory(prefix=".bag", dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name
         _write(made, messages, store)
@@ -76,13 +76,3 @@ def _write(folder: Path, messages: Iterable[Sent], store: Typestore) -> None:
                     sent.topic, sent.kind, typestore=store
                 )
             writer.write(connections[sent.topic], sent.time_ns, sent.data)
-
-
-def _typestore() -> Typestore:
-    """Return the definitions of ROS's messages and of our own."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.ROS2_HUMBLE)
-    for path in share.find("msg", "HandMesh.msg").parent.glob("*.msg"):
-        store.register(get_types_from_msg(path.read_text(), f"cmr_ros/msg/{path.stem}"))
-    return store

@@ -199,7 +199,14 @@ class Demo:
 def _found(hand: HandMesh) -> FoundHand:
     joints = np.array([[p.x, p.y, p.z] for p in hand.joints])
     vertices = np.reshape(hand.vertices, (-1, 3))
-    return FoundHand(hand.track_id, Handedness(hand.handedness), joints, vertices)
+    return FoundHand(
+        track_id=hand.track_id,
+        handedness=Handedness(hand.handedness),
+        score=hand.score,
+        joints_m=joints,
+        vertices_m=vertices,
+        root_covariance_m2=np.reshape(hand.root_covariance, (3, 3)),
+    )
 
 
 def _stamped(data: bytes, stamp_ns: int) -> bytes:

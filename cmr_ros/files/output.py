@@ -31,6 +31,36 @@ def write_ply(path: Path | str, vertices_m: np.ndarray, faces: np.ndarray) -> No
     write_bytes(path, header.encode() + points.tobytes() + rows.tobytes())
 
 
+def write_glb(
+    path: Path | str, vertices_m: np.ndarray, faces: np.ndarray, color: tuple[int, int, int]
+) -> None:
+    """Write a mesh as binary glTF, which has y upwards and the viewer in front (package `trimesh`).
+
+    Args:
+        path: of the file.
+        vertices_m: (V, 3) metres in a camera's optical frame.
+        faces: (F, 3).
+        color: RGB, 0 to 255.
+
+    Raises:
+        InputError: without trimesh, or where writing is not possible.
+
+    """
+    try:
+        import trimesh
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "writing GLB needs the Python package 'trimesh': pip install 'cmr_ros[infer]'"
+        ) from error
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorFactor=[*color, 255], metallicFactor=0.0, roughnessFactor=0.6
+    )
+    upright = np.asarray(vertices_m, np.float32) * np.float32([1, -1, -1])
+    mesh = trimesh.Trimesh(upright, faces, process=False)
+    mesh.visual = trimesh.visual.TextureVisuals(material=material)
+    write_bytes(path, mesh.export(file_type="glb", include_normals=True))
+
+
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a file in one piece, making its folder.
 

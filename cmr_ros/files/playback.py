@@ -118,8 +118,10 @@ class FoundHand:
 
     track_id: int
     handedness: Handedness
+    score: float
     joints_m: np.ndarray  # (21, 3)
     vertices_m: np.ndarray  # (V, 3)
+    root_covariance_m2: np.ndarray  # (3, 3) of the wrist
 
 
 @dataclass(frozen=True)

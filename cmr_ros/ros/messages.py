@@ -13,8 +13,8 @@ from std_msgs.msg import Header
 
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.frames import joint_rotations, palm_pose, quaternions
-from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
-from cmr_ros.hand import Hand
+from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS
+from cmr_ros.hand import Hand, frame_names
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
 
@@ -80,17 +80,6 @@ def to_transforms(
             transform.transform.rotation = _quaternion(turn)
             transforms.append(transform)
     return transforms
-
-
-def frame_names(hands: Sequence[Hand]) -> list[str]:
-    """Return `hand_left`, `hand_right`, `hand_right_2`, ...: a name for each hand, in order."""
-    names = {}
-    for handedness in Handedness:
-        alike = [hand for hand in hands if hand.handedness == handedness]
-        for number, hand in enumerate(sorted(alike, key=lambda hand: hand.track_id), start=1):
-            suffix = "" if number == 1 else f"_{number}"
-            names[hand.track_id] = f"hand_{handedness.name.lower()}{suffix}"
-    return [names[hand.track_id] for hand in hands]
 
 
 def to_camera(info: CameraInfo, rectified: bool) -> Camera:

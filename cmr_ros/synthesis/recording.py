@@ -8,18 +8,16 @@ pictures, without orientation, sent with each picture that shows the whole hand.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from cmr_ros.errors import InputError
-from cmr_ros.files.output import write_bytes
+from cmr_ros.files.bag import BagWriter, Messages
 from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.hand_model.model import HandModel
@@ -31,10 +29,6 @@ from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
-
-if TYPE_CHECKING:
-    from rosbags.rosbag2 import Writer
-    from rosbags.typesys.store import Typestore
 
 FRAME_ID = "camera_optical_frame"
 RATE_HZ, DURATION_S = 25, 6.0
@@ -124,88 +118,23 @@ def record_frames(studio: Studio) -> Iterator[Frame]:
 
 def write_recording(studio: Studio, file: Path) -> None:
     """Write the recording as one MCAP file; an existing one is replaced."""
-    from rosbags.rosbag2 import StoragePlugin, Writer
-    from rosbags.typesys import Stores, get_typestore
-
-    if file.suffix != ".mcap":
-        raise InputError(f"{file}: recordings are .mcap files")
-    store = get_typestore(Stores.ROS2_HUMBLE)
-    with tempfile.TemporaryDirectory() as folder:
-        bag = Path(folder) / "bag"
-        with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-            _write(writer, store, record_frames(studio))
-        (written,) = bag.glob("*.mcap")
-        write_bytes(file, written.read_bytes())
-
-
-def _write(writer: Writer, store: Typestore, frames: Iterable[Frame]) -> None:
-    topics = {
-        IMAGE_TOPIC: "sensor_msgs/msg/CompressedImage",
-        INFO_TOPIC: "sensor_msgs/msg/CameraInfo",
-        f"{TRUTH_PREFIX}hand_0": "geometry_msgs/msg/PoseArray",
-        f"{TRUTH_PREFIX}hand_1": "geometry_msgs/msg/PoseArray",
-    }
-    sent = {
-        topic: writer.add_connection(topic, kind, typestore=store) for topic, kind in topics.items()
-    }
     total = int(RATE_HZ * DURATION_S)
-    for frame in tqdm(frames, total=total, unit="image", desc="recording"):
-        messages = _Messages(store, frame.stamp_s)
-        outgoing = {
-            INFO_TOPIC: messages.camera_info(_CAMERA),
-            IMAGE_TOPIC: messages.picture(frame.picture),
-            **{f"{TRUTH_PREFIX}hand_{i}": messages.truth(j) for i, j in frame.joints.items()},
-        }
-        for topic, message in outgoing.items():
-            data = store.serialize_cdr(message, topics[topic])
-            writer.write(sent[topic], messages.stamp_ns, data)
+    with BagWriter(file) as bag:
+        for frame in tqdm(record_frames(studio), total=total, unit="image", desc="recording"):
+            stamp_ns = _START_S * 10**9 + round(frame.stamp_s * 1e9)
+            messages = Messages(bag.store, stamp_ns, FRAME_ID)
+            bag.write(INFO_TOPIC, messages.camera_info(_CAMERA), stamp_ns)
+            bag.write(IMAGE_TOPIC, messages.picture(frame.picture, _JPEG_QUALITY), stamp_ns)
+            for number, joints in frame.joints.items():
+                bag.write(f"{TRUTH_PREFIX}hand_{number}", _truth(messages, joints), stamp_ns)
 
 
-class _Messages:
-    """Builds the messages of one picture."""
-
-    def __init__(self, store: Typestore, time_s: float):
-        self._types = store.types
-        self.stamp_ns = _START_S * 10**9 + round(time_s * 1e9)
-        stamp = self._new("builtin_interfaces/msg/Time", *divmod(self.stamp_ns, 10**9))
-        self._header = self._new("std_msgs/msg/Header", stamp, FRAME_ID)
-
-    def _new(self, kind: str, *fields, **named) -> Any:
-        return self._types[kind](*fields, **named)
-
-    def picture(self, picture: np.ndarray) -> Any:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        code = cv2.imencode(".jpg", picture[..., ::-1], quality)[1].ravel()
-        return self._new("sensor_msgs/msg/CompressedImage", self._header, "jpeg", code)
-
-    def camera_info(self, camera: Camera) -> Any:
-        projection = np.hstack([camera.matrix, np.zeros((3, 1))])
-        return self._new(
-            "sensor_msgs/msg/CameraInfo",
-            header=self._header,
-            height=camera.height,
-            width=camera.width,
-            distortion_model=camera.distortion_model,
-            d=camera.distortion,
-            k=camera.matrix.ravel(),
-            r=np.eye(3).ravel(),
-            p=projection.ravel(),
-            binning_x=0,
-            binning_y=0,
-            roi=self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),
-        )
-
-    def truth(self, joints: np.ndarray) -> Any:
-        upright = self._new("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
-        poses = [
-            self._new(
-                "geometry_msgs/msg/Pose",
-                self._new("geometry_msgs/msg/Point", *map(float, joint)),
-                upright,
-            )
-            for joint in joints
-        ]
-        return self._new("geometry_msgs/msg/PoseArray", self._header, poses)
+def _truth(messages: Messages, joints: np.ndarray) -> Any:
+    upright = messages.new("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
+    poses = [
+        messages.new("geometry_msgs/msg/Pose", point, upright) for point in messages.points(joints)
+    ]
+    return messages.new("geometry_msgs/msg/PoseArray", messages.header, poses)
 
 
 def _inside(joints: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from cmr_ros.files.playback import FoundHand
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.geometry.skeleton import JOINT_PARENTS, Handedness
@@ -14,7 +15,7 @@ from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 
 #: RGB of thumb to little finger.
-_FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))
+FINGER_COLORS = ((255, 89, 94), (255, 190, 60), (138, 201, 58), (60, 160, 235), (170, 110, 225))
 #: RGB of the mesh of each hand, here and wherever else hands are shown.
 MESH_COLORS = {
     Handedness.UNKNOWN: (190, 190, 190),
@@ -72,6 +73,18 @@ def silhouette_polygons(hand: Hand) -> list[np.ndarray]:
         (map_ > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
     )
     return [crop.to_picture((outline[:, 0] + 0.5) / 2 - 0.5) for outline in outlines]
+
+
+def mesh_outlines(vertices_m: np.ndarray, faces: np.ndarray, camera: Camera) -> list[np.ndarray]:
+    """Return the outer outlines, each (N, 2) pixels, of a mesh in a camera's picture.
+
+    vertices_m: (V, 3) in the camera's frame.  faces: (F, 3).  Cut off at the picture's border.
+    """
+    mask = np.zeros((camera.height, camera.width), np.uint8)
+    for triangle in _fixed(camera.project(vertices_m))[faces]:
+        cv2.fillConvexPoly(mask, triangle, 1, cv2.LINE_8, _BITS)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [outline[:, 0] for outline in outlines]
 
 
 def outward_faces(template: HandTemplate, hand: Hand) -> np.ndarray:
@@ -135,17 +148,17 @@ def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, width: int) -> Non
     points = _fixed(joints_px)
     for outline in (True, False):  # a dark border first keeps bones legible on skin
         for joint in range(1, len(points)):
-            color = (30, 30, 30) if outline else _FINGER_COLORS[(joint - 1) // 4]
+            color = (30, 30, 30) if outline else FINGER_COLORS[(joint - 1) // 4]
             ends = points[JOINT_PARENTS[joint]].tolist(), points[joint].tolist()
             cv2.line(canvas, *ends, color, width + 2 * outline, cv2.LINE_AA, _BITS)
         for joint, point in enumerate(points):
-            color = _FINGER_COLORS[(joint - 1) // 4] if joint else (240, 240, 240)
+            color = FINGER_COLORS[(joint - 1) // 4] if joint else (240, 240, 240)
             radius = (width + (2 if outline else 1)) << _BITS
             color = (30, 30, 30) if outline else color
             cv2.circle(canvas, point.tolist(), radius, color, -1, cv2.LINE_AA, _BITS)
 
 
-def label(hand: Hand) -> list[str]:
+def label(hand: Hand | FoundHand) -> list[str]:
     """Return what is known about a hand, in two short lines."""
     name = {Handedness.UNKNOWN: "hand"}.get(hand.handedness, hand.handedness.name.lower())
     sigma_mm = 1000 * np.sqrt(hand.root_covariance_m2[2, 2])

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -71,22 +70,6 @@ def test_demo_with_a_model_that_cannot_run_says_why(tmp_path):
     assert done.returncode == 2
     assert "hand_node ended" in done.stderr and "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(not find_spec("rerun"), reason="rerun-sdk is not installed")
-def test_viewer_writes_what_it_would_show(tmp_path):
-    from cmr_ros.geometry.skeleton import Handedness
-    from cmr_ros.viewing.viewer import RerunViewer
-    from support.made_up_hands import camera, hand
-
-    file = tmp_path / "shown.rrd"
-    viewer = RerunViewer(camera(), file)
-    code = cv2.imencode(".jpg", np.zeros((480, 640, 3), np.uint8))[1].ravel()
-    left = hand(handedness=Handedness.LEFT)
-    found = playback.FoundHand(1, left.handedness, left.joints_m, left.vertices_m)
-    viewer.show(playback.Frame(0, code, [left.joints_m]), [found], np.array([[0, 1, 2]]))
-    viewer.show(playback.Frame(10**8, code), [], np.array([[0, 1, 2]]))
-    assert file.stat().st_size > 1000
 
 
 def test_a_bag_holds_the_definitions_of_its_messages(tmp_path):

@@ -13,7 +13,7 @@ from support.recordings import write_recording
 
 
 def found(joints) -> playback.FoundHand:
-    return playback.FoundHand(0, Handedness.RIGHT, joints, joints)
+    return playback.FoundHand(0, Handedness.RIGHT, 0.9, joints, joints, np.eye(3))
 
 
 def test_a_recording_is_read_as_it_was_written(tmp_path):

@@ -20,7 +20,6 @@ from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
 from cmr_ros.msg import HandMesh, HandMeshArray
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.messages import (
-    frame_names,
     to_camera,
     to_hand_array,
     to_hand_mesh,
@@ -95,13 +94,6 @@ def test_transforms_put_each_joint_in_the_picture_frame(side):
         assert transform.header == HEADER
         np.testing.assert_array_equal(xyz(transform.transform.translation), joint)
         np.testing.assert_allclose(turn(transform.transform.rotation), rotation, atol=1e-9)
-
-
-def test_frame_names_are_few_and_stay_with_the_older_hand():
-    left, right = Handedness.LEFT, Handedness.RIGHT
-    hands = [hand(7, left), hand(8, right), hand(5, left), hand(6, Handedness.UNKNOWN)]
-    assert frame_names(hands) == ["hand_left_2", "hand_right", "hand_left", "hand_unknown"]
-    assert frame_names(hands[:2]) == ["hand_left", "hand_right"]
 
 
 def read_markers(message: bytes) -> list[Marker]:
