@@ -12,6 +12,7 @@ import numpy as np
 from cmr_ros.benchmark.cases import KINDS, SIZE_PX, Cases, load_cases
 from cmr_ros.benchmark.coverage import coverage_90
 from cmr_ros.benchmark.simulate import simulate_cases
+from cmr_ros.benchmark.stereo import pairs_table, report_pairs
 from cmr_ros.registration import SCHEMES, RootEstimate, register
 
 _REPEATS = 5
@@ -27,6 +28,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--simulate", type=int, metavar="N",
         help="measure N new cases of the same sort instead, made from the file's hands",
     )  # fmt: skip
+    parser.add_argument(
+        "--stereo", type=int, metavar="N",
+        help="measure N new pairs of views of each kind instead, made from the file's hands",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the new cases")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--figure", metavar="PNG", help="draw some cases before and after")
@@ -35,6 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Measure, print and draw."""
     cases = load_cases(args.cases)
+    if args.stereo:
+        pairs = report_pairs(cases, args.stereo, args.seed)
+        print(json.dumps(pairs, indent=2) if args.json else pairs_table(pairs))
+        return
     if args.simulate:
         cases = simulate_cases(cases, args.simulate, args.seed)
     report = measure(cases)

@@ -42,7 +42,7 @@ def simulate_cases(like: Cases, count: int, seed: int) -> Cases:
 def _simulate(like: Cases, kind: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Return one case as a tuple in the order `simulate_cases` stacks them."""
     while True:
-        truth = like.vertices_m[rng.integers(len(like))] @ _rotation(rng).T
+        truth = like.vertices_m[rng.integers(len(like))] @ random_rotation(rng).T
         length = hand_length_m(like.joint_regressor @ truth)
         truth = truth * _ADULT.length_m * np.exp(_ADULT.deviation * rng.standard_normal()) / length
         focal = rng.uniform(350, 650)
@@ -67,19 +67,19 @@ def _simulate(like: Cases, kind: int, rng: np.random.Generator) -> tuple[np.ndar
         [np.cos(angle), np.sin(angle)], 1
     )
     confidence[wrong] *= 0.15 * rng.random(len(wrong)) if kind == 4 else 0.7
-    vertices = truth * rng.uniform(0.96, 1.04) + _bend(truth, rng)
+    vertices = truth * rng.uniform(0.96, 1.04) + bend(truth, rng)
     vertices = vertices - like.joint_regressor[0] @ vertices
     return vertices, seen, confidence, silhouette.astype(bool), matrix, root
 
 
-def _rotation(rng: np.random.Generator) -> np.ndarray:
+def random_rotation(rng: np.random.Generator) -> np.ndarray:
     """Return a random rotation (3, 3): any roll, tilted by some 20 degrees."""
     tilt, _ = cv2.Rodrigues(np.array([*rng.normal(0, 0.35, 2), 0]))
     roll, _ = cv2.Rodrigues(np.array([0, 0, rng.uniform(-np.pi, np.pi)]))
     return roll @ tilt
 
 
-def _bend(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def bend(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a smooth displacement (V, 3) of 2 mm: a wave as long as the hand."""
     waves = rng.normal(0, 1, (3, 3))
     waves *= 2 * np.pi / rng.uniform(0.12, 0.3, (3, 1)) / np.linalg.norm(waves, axis=1)[:, None]

@@ -2,46 +2,33 @@
 
 All hands of a call are solved together.  Everything is in the crop's frame and pixels; the crop's
 camera is a pinhole whose matrix has the last row 0 0 1.  Read `problem` (closed-form start), then
-`fit` (joints and silhouette), then `estimate` (size and depth).
+`fit` (joints and silhouette), then `estimate` (size and depth): that is `single`, the way of hands
+in one view.  `bundle` and `views` triangulate hands in several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 
 from cmr_ros.errors import InputError, RegistrationError
 from cmr_ros.hand import Cues
-from cmr_ros.registration.depth import measure_depth
-from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate, hand_length_m, join
-from cmr_ros.registration.extents import (
-    FEWEST_EXTENTS,
-    Extents,
-    frame_lines,
-    silhouette_extents,
-)
-from cmr_ros.registration.fit import Fit, fit_roots
-from cmr_ros.registration.problem import Problem, closed_form_roots
-from cmr_ros.registration.published import published_roots
+from cmr_ros.registration.bundle import Sight, View
+from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate, hand_length_m
+from cmr_ros.registration.single import SCHEMES, Scheme, joint_precision, register_alone
+from cmr_ros.registration.views import combine
 
-__all__ = ["SCHEMES", "HandSize", "Noise", "RootEstimate", "Scheme", "hand_length_m", "register"]
-
-#: All cues at once; one of them alone (the silhouette starts from the joints all the same); the
-#: paper's scheme of 2D, 1D and blend.
-Scheme = Literal["joints+silhouette", "joints", "silhouette", "published"]
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-_FEWEST_JOINTS = 4
-_LOWEST_CONFIDENCE = 0.1
-#: A hand whose root lies nearer or farther is none.
-_PLAUSIBLE_DEPTH_M = 0.06, 10.0
-#: A mesh whose joints span less than this is none.
-_SMALLEST_HAND_M = 1e-3
-#: Joints that typically miss the projected mesh by more than this part of the crop are no hand.
-_WORST_FIT = 0.1
-#: A last step longer than this, relative to the distance, has not converged.
-_LONGEST_STEP = 0.003
+__all__ = [
+    "SCHEMES",
+    "HandSize",
+    "Noise",
+    "RootEstimate",
+    "Scheme",
+    "View",
+    "hand_length_m",
+    "register",
+]
 
 
 def register(
@@ -56,6 +43,7 @@ def register(
     sizes: Sequence[HandSize | None] | None = None,
     edges: np.ndarray | None = None,
     depths_m: Sequence[np.ndarray] | None = None,
+    views: Sequence[Sequence[View]] | None = None,
 ) -> list[RootEstimate | RegistrationError]:
     """Return each hand's root, or the reason why it cannot be determined.
 
@@ -73,174 +61,49 @@ def register(
             (`CropCamera.picture_edges`), besides the crop's own.
         depths_m: depth images cut like the crops (`CropCamera.cut_depth`): z in the crop's frame,
             0 or NaN where unknown.
+        views: B times the same hand in images of further cameras, where those show it.  A view that
+            cannot be used or shows something else does not count; a hand without views gets the
+            answer of one.
 
     Raises:
         InputError: Arrays do not fit together.  What is wrong with one hand fails that hand alone.
     """
-    vertices_m, joints_m, matrices = (
-        np.asarray(array, np.float64) for array in (vertices_m, joints_m, matrices)
-    )
-    _check_shapes(vertices_m, joints_m, cues, matrices, scheme)
     noise = noise or Noise()
-    precision = np.array([_precision(cue) for cue in cues])
-    reasons = [
-        _refusal(*hand) for hand in zip(vertices_m, joints_m, precision, matrices, strict=True)
-    ]
-    results: dict[int, RootEstimate | RegistrationError] = {
-        index: RegistrationError(reason) for index, reason in enumerate(reasons) if reason
-    }
-    usable = [index for index in range(len(cues)) if index not in results]
-    if not usable:
-        return list(results.values())
-    lines = np.broadcast_to(frame_lines(size_px), (len(usable), 4, 3))
-    if edges is not None:
-        lines = np.concatenate([lines, np.asarray(edges, np.float64)[usable]], axis=1)
-    problem = Problem(
-        vertices_m=vertices_m[usable],
-        joints_m=joints_m[usable],
-        matrices=matrices[usable],
-        joints_px=_joints_px([cues[index] for index in usable], precision[usable]),
-        precision=precision[usable],
-        extents=_extents([cues[index] for index in usable], size_px, lines, scheme),
-        lines=lines,
+    answers = register_alone(
+        vertices_m, joints_m, cues, matrices, size_px, scheme=scheme, noise=noise, sizes=sizes,
+        edges=edges, depths_m=depths_m,
+    )  # fmt: skip
+    if views is None:
+        return answers
+    if len(views) != len(cues):
+        raise InputError(f"registration: views of {len(views)} hands, expected {len(cues)}")
+    pairs = [(hand, view) for hand, further in enumerate(views) for view in further]
+    if not pairs:
+        return answers
+    flat = [view for _, view in pairs]
+    others = register_alone(
+        np.stack([view.vertices_m for view in flat]),
+        np.stack([view.joints_m for view in flat]),
+        [view.cues for view in flat],
+        np.stack([view.matrix for view in flat]),
+        size_px,
+        scheme=scheme,
+        noise=noise,
+        sizes=None if sizes is None else [sizes[hand] for hand, _ in pairs],
+        edges=np.stack([view.edges for view in flat]),
+        depths_m=None,
     )
-    starts_m, fit = _fit(problem, scheme, noise)
-    for at, index in enumerate(usable):
-        if reason := _misfit(starts_m[at], fit, at, size_px):
-            results[index] = RegistrationError(reason)
-            continue
-        root_m, covariance_m2 = fit.roots_m[at], fit.covariances_m2[at]
-        depth = None
-        if depths_m is not None:
-            depth = measure_depth(
-                vertices_m=vertices_m[index],
-                root_m=root_m,
-                covariance_m2=covariance_m2,
-                matrix=matrices[index],
-                depth_m=depths_m[index],
-                size_px=size_px,
+    sights: list[list[Sight]] = [[] for _ in cues]
+    for (hand, view), answer in zip(pairs, others, strict=True):
+        if isinstance(answer, RootEstimate):
+            sights[hand].append(Sight(view, joint_precision(view.cues), answer))
+    for hand, seen in enumerate(sights):
+        answer = answers[hand]
+        if seen and isinstance(answer, RootEstimate):
+            first = View(
+                vertices_m[hand], joints_m[hand], cues[hand], matrices[hand], np.eye(3), np.zeros(3)
             )
-        results[index] = join(
-            root_m=root_m,
-            covariance_m2=covariance_m2,
-            joints_m=joints_m[index],
-            noise=noise,
-            size=None if sizes is None else sizes[index],
-            depth=depth,
-            cues=_cues_used(fit, at, scheme),
-            rms_px=fit.rms_px[at],
-        )
-    return [results[index] for index in range(len(cues))]
-
-
-def _joints_px(cues: Sequence[Cues], precision: np.ndarray) -> np.ndarray:
-    """Return the joints seen (B, J, 2), 0 where unused: what is not finite must not spread."""
-    joints_px = np.array([cue.joints_px for cue in cues], np.float64)
-    joints_px[precision == 0] = 0
-    return joints_px
-
-
-def _extents(cues: Sequence[Cues], size_px: int, lines: np.ndarray, scheme: Scheme) -> Extents:
-    """Return the extents of the silhouettes that a scheme uses."""
-    if scheme == "joints":
-        return Extents.none(len(cues))
-    return silhouette_extents([cue.silhouette for cue in cues], size_px, lines)
-
-
-def _fit(problem: Problem, scheme: Scheme, noise: Noise) -> tuple[np.ndarray, Fit]:
-    """Return where the fit starts, (B, 3), and the fit that a scheme asks for."""
-    strain = noise.bend_strain
-    if scheme == "published":
-        roots_m = published_roots(problem)
-        return roots_m, fit_roots(problem, roots_m, bend_strain=strain, most_steps=0)
-    roots_m = closed_form_roots(problem)
-    use_joints = scheme != "silhouette"
-    return roots_m, fit_roots(problem, roots_m, bend_strain=strain, use_joints=use_joints)
-
-
-def _check_shapes(
-    vertices_m: np.ndarray,
-    joints_m: np.ndarray,
-    cues: Sequence[Cues],
-    matrices: np.ndarray,
-    scheme: str,
-) -> None:
-    """Raise InputError for arguments that do not belong together."""
-    count = len(cues)
-    if scheme not in SCHEMES:
-        raise InputError(f"registration scheme {scheme!r}: known are {', '.join(SCHEMES)}")
-    for name, array in (("vertices", vertices_m), ("joints", joints_m)):
-        if array.ndim != 3 or array.shape[0] != count or array.shape[2] != 3:
-            raise InputError(f"registration: {name} {array.shape}, expected ({count}, N, 3)")
-    if matrices.shape != (count, 3, 3):
-        raise InputError(f"registration: matrices {matrices.shape}, expected ({count}, 3, 3)")
-    for cue in cues:
-        if np.shape(cue.joints_px) != (joints_m.shape[1], 2):
-            raise InputError(
-                f"registration: joints seen {np.shape(cue.joints_px)}, "
-                f"expected ({joints_m.shape[1]}, 2)"
+            answers[hand] = combine(
+                [Sight(first, joint_precision(cues[hand]), answer), *seen], noise
             )
-        if np.shape(cue.silhouette) != np.shape(cues[0].silhouette):
-            raise InputError("registration: silhouettes differ in size")
-
-
-def _precision(cue: Cues) -> np.ndarray:
-    """Return relative inverse variances (J,) of the joints seen, about 1; 0 for useless ones.
-
-    A joint's standard deviation goes with its heatmap's spread, and against its height.
-    """
-    confidence = np.asarray(cue.confidence, np.float64)
-    used = np.isfinite(cue.joints_px).all(-1) & (confidence >= _LOWEST_CONFIDENCE)
-    spread = 1.0 if cue.spread_px is None else np.asarray(cue.spread_px, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = spread / confidence
-    used &= np.isfinite(deviation) & (deviation > 0)
-    deviation = np.where(used, deviation, np.inf)
-    typical = np.sort(deviation)[max(used.sum() - 1, 0) // 2]
-    return (typical / deviation) ** 2 if np.isfinite(typical) else np.zeros(len(used))
-
-
-def _refusal(
-    vertices_m: np.ndarray, joints_m: np.ndarray, precision: np.ndarray, matrix: np.ndarray
-) -> str | None:
-    """Return why one hand's inputs cannot be registered, or None."""
-    if not (np.isfinite(vertices_m).all() and np.isfinite(joints_m).all()):
-        return "the mesh is not finite"
-    if np.ptp(joints_m, axis=0).max() < _SMALLEST_HAND_M:
-        return "the mesh's joints all lie in one place"
-    area = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
-    if not np.isfinite(matrix).all() or abs(area) < 1e-6:
-        return "the camera matrix is singular or not finite; is the camera calibrated?"
-    if tuple(matrix[2]) != (0, 0, 1):
-        return "the camera matrix does not end in 0 0 1"
-    seen = int((precision > 0).sum())
-    if seen < _FEWEST_JOINTS:
-        return f"{seen} joints seen with confidence, {_FEWEST_JOINTS} needed"
-    return None
-
-
-def _misfit(start_m: np.ndarray, fit: Fit, at: int, size_px: int) -> str | None:
-    """Return why a fit is no hand in front of the camera, or None."""
-    root_m = fit.roots_m[at]
-    nearest_m, farthest_m = _PLAUSIBLE_DEPTH_M
-    if not np.isfinite(root_m).all() or not np.isfinite(fit.covariances_m2[at]).all():
-        return "the cues do not determine the root"
-    if not start_m[2] > 0 or root_m[2] <= nearest_m:
-        return "the joints place the hand behind the camera"
-    if root_m[2] > farthest_m:
-        return f"the joints place the hand {root_m[2]:.0f} m away"
-    if fit.joint_px[at] > _WORST_FIT * size_px:
-        return (
-            f"the mesh misses the joints seen by {fit.joint_px[at]:.0f} px of a {size_px} px crop"
-        )
-    if fit.step_m[at] > _LONGEST_STEP * root_m[2]:
-        return "the fit has not converged"
-    return None
-
-
-def _cues_used(fit: Fit, at: int, scheme: Scheme) -> list[str]:
-    """Return the names of the cues in the image that placed a hand."""
-    names = [] if scheme == "silhouette" else ["joints"]
-    if scheme != "joints" and fit.extents_used[at] >= FEWEST_EXTENTS:
-        names.append("silhouette")
-    return names
+    return answers

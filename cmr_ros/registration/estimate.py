@@ -64,7 +64,13 @@ class RootEstimate:
     scale: float  # factor by which the root-relative hand grows
     size: HandSize  # what is now known of the hand's size
     rms_px: float  # of the joints' distance, seen to projected, weighted by confidence; crop pixels
-    cues: str  # those that contributed, joined by '+': joints, silhouette, depth, size
+    #: those that contributed, joined by '+': joints, silhouette, depth, size, stereo
+    cues: str
+    #: (V, 3) root-relative mesh of all views in the first crop's frame; None: the first view's own
+    vertices_m: np.ndarray | None = None
+    #: probability in [0, 1] of errors as large as the likeliest further view's if it shows this
+    #: hand; None where there is no further view
+    agreement: float | None = None
 
 
 def hand_length_m(joints_m: np.ndarray) -> np.ndarray:
