@@ -17,7 +17,7 @@ COMMANDS = {
     "import-checkpoint": "turn a released checkpoint into a model folder",
     "import-mediapipe": "convert MediaPipe's hand networks to ONNX",
     "evaluate": "measure a model on images with ground truth",
-    "infer": "find the hands in an image",
+    "infer": "find the hands in pictures, a video or a camera",
     "live": "watch the hands before a camera, in the browser",
     "synth": "render training images",
     "table": "print the paper's tables beside this project's measurements",

@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, patterns, videos and cameras, with their times."""
+"""Where images come from, with their times: files, folders, videos, recordings and cameras."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files import playback
 from cmr_ros.files.pictures import quiet, read_picture
 from cmr_ros.files.video import VIDEO_SUFFIXES, VideoReader
+from cmr_ros.geometry.camera import Camera
 
 #: What is taken of a folder.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -39,6 +41,8 @@ class Source(Protocol):
 
     #: Whether hands may be followed from one image to the next.
     is_sequence: bool
+    #: That of all images, where it comes with them.
+    camera: Camera | None
     #: How many images there are, as far as known.
     count: int | None
     #: The files that it reads.
@@ -53,6 +57,7 @@ class PictureFiles:
     """Pictures that have nothing to do with each other; unreadable ones are left out."""
 
     is_sequence = False
+    camera = None
 
     def __init__(self, paths: Sequence[Path]):
         self.paths = paths
@@ -74,6 +79,7 @@ class VideoFile:
     """The images of a video; raises InputError for a file that is none."""
 
     is_sequence = True
+    camera = None
 
     def __init__(self, path: Path):
         self._video = VideoReader(path)
@@ -87,6 +93,26 @@ class VideoFile:
             yield SourceImage(f"{stem}_{index:06d}", stamp_ns, picture)
 
 
+class RecordingFile:
+    """The images of a recording in MCAP with their camera; raises InputError for a file of others.
+
+    Recordings are those that `cmr synth recording` and `cmr infer --mcap` write.
+    """
+
+    is_sequence = True
+
+    def __init__(self, path: Path):
+        self.camera, self._frames = playback.read(path)
+        self.count: int | None = len(self._frames)
+        self.paths: Sequence[Path] = [path]
+        self.unreadable: list[str] = []
+
+    def __iter__(self) -> Iterator[SourceImage]:
+        stem = self.paths[0].stem
+        for index, frame in enumerate(self._frames):
+            yield SourceImage(f"{stem}_{index:06d}", frame.stamp_ns, frame.picture())
+
+
 class CameraDevice:
     """The images of a camera of Video4Linux, for ever.
 
@@ -94,6 +120,7 @@ class CameraDevice:
     """
 
     is_sequence = True
+    camera = None
     count = None
     paths: Sequence[Path] = ()
 
@@ -133,16 +160,18 @@ class CameraDevice:
             self._capture.release()
 
 
-def open_files(names: Sequence[str]) -> PictureFiles | VideoFile:
-    """Return what a user named: one video, or pictures, folders of pictures and patterns ("*.jpg").
+def open_files(names: Sequence[str]) -> PictureFiles | VideoFile | RecordingFile:
+    """Return what a user named: one video or recording, or pictures, folders and patterns.
 
     Raises InputError for a folder or pattern without pictures, and for a video among others.
     """
     paths = [path for name in names for path in _expand(name)]
-    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
-    if videos and len(paths) > 1:
-        raise InputError(f"{videos[0]}: one video at a time, and no pictures with it")
-    return VideoFile(paths[0]) if videos else PictureFiles(paths)
+    films = [path for path in paths if path.suffix.lower() in (*VIDEO_SUFFIXES, ".mcap")]
+    if not films:
+        return PictureFiles(paths)
+    if len(paths) > 1:
+        raise InputError(f"{films[0]}: one video at a time, and no pictures with it")
+    return RecordingFile(paths[0]) if films[0].suffix.lower() == ".mcap" else VideoFile(paths[0])
 
 
 def _expand(name: str) -> list[Path]:

@@ -37,7 +37,10 @@ _INTRINSICS = "give --hfov DEG (webcams have 55 to 78, phones about 65) or --cam
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="pictures, folders, patterns ('*.jpg'), or a video"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="pictures, folders, patterns ('*.jpg'), or one video or recording (.mcap)",
     )
     parser.add_argument(
         "--camera", metavar="N", help="a camera of this machine: 0, or /dev/video0; Ctrl-C ends it"
@@ -70,7 +73,10 @@ def add_arguments(parser) -> None:
         type=Path,
         metavar="PATH",
         help="draw the hands: a .png or .jpg for one picture, a folder for several, "
-        "an .mp4 for a video or camera",
+        "an .mp4 or .gif for a video or camera",
+    )
+    parser.add_argument(
+        "--scene", action="store_true", help="show the hands in 3D beside the images of a video"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a line of JSON per image")
     parser.add_argument("--ply", type=Path, metavar="DIR", help="write a mesh per hand there")
@@ -89,7 +95,7 @@ def run(args) -> int:
         source: Source = CameraDevice(args.camera, args.camera_size)
     else:
         source = open_files(args.files)
-    if source.is_sequence and args.camera_info is None and args.hfov is None:
+    if source.is_sequence and not (source.camera or args.camera_info or args.hfov is not None):
         raise InputError(f"a video does not tell its camera's field of view; {_INTRINSICS}")
     _check_outputs(args, source)
     pipeline = HandPipeline(args.model, max_hands=args.max_hands)
@@ -116,15 +122,15 @@ def _check_outputs(args, source: Source) -> None:
             raise InputError(f"{output}: is the image itself; name another file to write")
     if args.output and args.output.resolve() in {path.parent for path in inputs}:
         raise InputError(f"{args.output}: holds the images themselves; name another folder")
-    if args.output and source.is_sequence and args.output.suffix != ".mp4":
-        raise InputError(f"{args.output}: of a video an .mp4 is made")
+    if args.output and source.is_sequence and args.output.suffix not in (".mp4", ".gif"):
+        raise InputError(f"{args.output}: of a video an .mp4 or .gif is made")
     if args.output and source.count != 1 and not source.is_sequence and args.output.suffix:
         raise InputError(f"{args.output}: of {source.count} pictures; name a folder")
 
 
 def _results(args, source: Source, template: HandTemplate) -> Iterator[Result]:
     if args.output and source.is_sequence:
-        yield OverlayVideo(args.output, template)
+        yield OverlayVideo(args.output, template, args.scene)
     elif args.output and args.output.suffix:
         yield OverlayPicture(args.output, template)
     elif args.output:
@@ -173,7 +179,7 @@ def _follow(args, pipeline: HandPipeline, source: Source) -> Iterator[_Found]:
     try:
         for image in _with_progress(source):
             height, width = image.picture.shape[:2]
-            camera = camera_of_size(width, height)
+            camera = source.camera or camera_of_size(width, height)
             start_s = time.perf_counter()
             hands = pipeline(image.picture, camera, image.stamp_ns * 1e-9)
             times_s.append(time.perf_counter() - start_s)

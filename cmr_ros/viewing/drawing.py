@@ -44,7 +44,7 @@ def overlay(
     canvas = np.ascontiguousarray(picture).copy()
     width = max(round(max(canvas.shape[:2]) / 400), 1)
     for hand in _far_to_near(hands):
-        _draw_mesh(canvas, hand, outward_faces(template, hand), camera)
+        draw_mesh(canvas, hand, outward_faces(template, hand), camera, _MESH_OPACITY)
         outline = [_fixed(polygon) for polygon in silhouette_polygons(hand)]
         cv2.polylines(canvas, outline, True, (255, 255, 255), width, cv2.LINE_AA, _BITS)
         _draw_skeleton(canvas, camera.project(hand.joints_m), width)
@@ -106,8 +106,19 @@ def _fixed(points: np.ndarray) -> np.ndarray:
     return np.clip(np.round(points * (1 << _BITS)), -limit, limit).astype(np.int32)
 
 
-def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera) -> None:
-    """Blend the shaded mesh into the canvas: faces towards the camera, far ones first."""
+def draw_mesh(
+    canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera, opacity: float
+) -> None:
+    """Blend a shaded mesh into a canvas: faces towards the camera, far ones first.
+
+    Args:
+        canvas: (height, width, 3) uint8 RGB, changed in place.
+        hand: in the camera's frame.
+        faces: (F, 3), counter-clockwise seen from outside.
+        camera: the canvas's.
+        opacity: of the mesh, 0 to 1.
+
+    """
     corners = hand.vertices_m[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     centers = corners.mean(axis=1)
@@ -126,7 +137,7 @@ def _draw_mesh(canvas: np.ndarray, hand: Hand, faces: np.ndarray, camera: Camera
     triangles = _fixed(pixels - low)[faces]
     for face, color in zip(visible, colors.tolist(), strict=True):
         cv2.fillConvexPoly(layer, triangles[face], color, cv2.LINE_8, _BITS)
-    cv2.addWeighted(layer, _MESH_OPACITY, window, 1 - _MESH_OPACITY, 0, dst=window)
+    cv2.addWeighted(layer, opacity, window, 1 - opacity, 0, dst=window)
 
 
 def shades(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

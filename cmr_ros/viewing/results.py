@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
+import numpy as np
+
+from cmr_ros.files.animation import GifWriter
 from cmr_ros.files.output import check_replaceable, write_glb, write_ply
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.files.video import VideoWriter
@@ -17,6 +21,11 @@ from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.sources import SourceImage
 from cmr_ros.viewing.drawing import MESH_COLORS, outward_faces, overlay
+from cmr_ros.viewing.scene_view import scene_view
+
+_GIF_HEIGHT_PX = 300
+#: The 3D view's eye goes to and fro, which shows depth.
+_SWAY_RAD, _SWAY_S = 0.25, 6.0
 
 
 class Result(Protocol):
@@ -60,10 +69,16 @@ class OverlayFolder(_Files):
 
 
 class OverlayVideo:
-    """A video of images with their hands drawn in."""
+    """A video of images with their hands drawn in, and on request a view of the hands in 3D.
 
-    def __init__(self, path: Path, template: HandTemplate):
-        self._video, self._template = VideoWriter(path), template
+    As an .mp4, or as a .gif for a page, whose images are smaller.
+    """
+
+    def __init__(self, path: Path, template: HandTemplate, with_scene: bool):
+        self._is_gif = path.suffix == ".gif"
+        self._video = GifWriter(path) if self._is_gif else VideoWriter(path)
+        self._template, self._with_scene = template, with_scene
+        self._start_ns: int | None = None
 
     def __enter__(self) -> OverlayVideo:
         return self
@@ -75,6 +90,17 @@ class OverlayVideo:
     def add(self, image: SourceImage, camera: Camera, hands: Sequence[Hand]) -> None:
         """Add an image."""
         drawn = overlay(image.picture, hands, self._template, camera)
+        height, width = drawn.shape[:2]
+        if self._is_gif:
+            width, height = round(_GIF_HEIGHT_PX * width / height), _GIF_HEIGHT_PX
+            drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+        if self._with_scene:
+            if self._start_ns is None:
+                self._start_ns = image.stamp_ns
+            angle = 2 * np.pi * (image.stamp_ns - self._start_ns) * 1e-9 / _SWAY_S
+            turn_rad = _SWAY_RAD * np.sin(angle)
+            scene = scene_view(hands, self._template, camera, (width, height), turn_rad)
+            drawn = np.hstack([drawn, scene])
         self._video.write(drawn, image.stamp_ns)
 
 

@@ -13,6 +13,7 @@ from cmr_ros.files.video import VideoReader, VideoWriter
 from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
+from cmr_ros.sources import open_files
 from support.scenes import frames_of
 
 
@@ -130,6 +131,8 @@ def test_a_video_is_followed_and_written(scene, tmp_path, capsys):
     assert len(list(VideoReader(tmp_path / "out.mp4"))) == 6
     topics = [topic for topic, _, _ in mcap.messages(tmp_path / "out.mcap", "")]
     assert topics.count("/camera/hand_node/hands") == 6
+    again = open_files([str(tmp_path / "out.mcap")])
+    assert again.count == 6 and (again.camera.width, again.camera.height) == (640, 480)
 
 
 def test_what_cannot_be_read_is_named_at_the_end(scene, tmp_path, capsys):
@@ -151,7 +154,7 @@ def test_what_cannot_be_read_is_named_at_the_end(scene, tmp_path, capsys):
     [
         ([], "name pictures or a video, or a camera"),
         (["hand.png", "--camera", "0"], "one of the two"),
-        (["clip.mp4", "-o", "out.png"], "of a video an .mp4 is made"),
+        (["clip.mp4", "-o", "out.png"], "of a video an .mp4 or .gif is made"),
         (["clip.mp4", "-o", "clip.mp4"], "is the image itself"),
         (["hand.png", "hand.png", "-o", "out.png"], "name a folder"),
         ([".", "-o", "."], "holds the images themselves"),
