@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 from cmr_ros.errors import InputError
@@ -37,7 +38,8 @@ def horizontal_fov_deg(path: Path | str, width: int, height: int) -> float | Non
         ) from error
     data = read_bytes(path, "expected an image")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+            warnings.simplefilter("ignore")
             focal_mm = float(image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_LENGTH_IN_35MM_FILM, 0))
     except Exception:  # damaged data fail in every way there is, and then say nothing
         return None
