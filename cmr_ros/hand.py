@@ -43,7 +43,9 @@ class Hand:
     score: float  # probability in [0, 1] that this is a hand
     joints_m: np.ndarray  # (21, 3), in the order of `JOINT_NAMES`
     vertices_m: np.ndarray  # (V, 3), in the order of the template
-    root_covariance_m2: np.ndarray  # (3, 3) of the wrist
+    joint_covariances_m2: np.ndarray  # (21, 3, 3) of the joints
+    #: (21, 3, 3) of the joints against the wrist, for a hand whose size is certain
+    pose_covariances_m2: np.ndarray
     rms_px: float  # joint reprojection error in image pixels
     registration: str  # the cues that placed the root, such as "joints+silhouette"
     region: Region  # where the hand was looked for
@@ -51,6 +53,11 @@ class Hand:
     joint_confidence: np.ndarray  # (21,) in [0, 1]
     silhouette: np.ndarray  # (h, w) probabilities in the crop that `silhouette_camera` describes
     silhouette_camera: CropCamera
+
+    @property
+    def root_covariance_m2(self) -> np.ndarray:
+        """The covariance (3, 3) of the wrist."""
+        return self.joint_covariances_m2[0]
 
 
 def frame_names(hands: Sequence[Identified]) -> list[str]:

@@ -276,14 +276,15 @@ class HandPipeline:
     def _hand(self, placement: Placement) -> Hand:
         prediction, estimate = placement.prediction, placement.estimate
         camera, crop = prediction.camera, prediction.crop
-        vertices_m = placement.vertices_m + placement.root_m
+        vertices_m, turn = placement.vertices_m + placement.root_m, camera.rotation.T
         return Hand(
             track_id=crop.track.id,
             handedness=crop.side.handedness,
             score=prediction.presence,
             joints_m=self.template.joints(vertices_m),
             vertices_m=vertices_m,
-            root_covariance_m2=camera.rotation.T @ estimate.covariance_m2 @ camera.rotation,
+            joint_covariances_m2=turn @ estimate.joint_covariances_m2 @ turn.T,
+            pose_covariances_m2=turn @ estimate.pose_covariances_m2 @ turn.T,
             rms_px=estimate.rms_px * crop.region.size_px / camera.size_px,
             registration=estimate.cues,
             region=crop.region,

@@ -20,6 +20,7 @@ from cmr_ros.model.card import ModelCard
 from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.registration import HandSize, Noise, RootEstimate, hand_length_m, register
+from cmr_ros.registration.pose import pose_variances
 from cmr_ros.synthesis.shards import Shards
 
 _BATCH = 20
@@ -71,12 +72,17 @@ class Views:
     joints_m: np.ndarray  # (B, 21, 3) root-relative
     cues: Sequence[Cues]
     matrices: np.ndarray  # (B, 3, 3) of the crops' cameras
-    roots_m: np.ndarray  # (B, 3) true wrists
+    true_joints_m: np.ndarray  # (B, 21, 3), the first are the wrists
     lengths_m: np.ndarray  # (B,) true lengths as `HandSize` defines them
     size_px: int  # side of the crops
 
+    @property
+    def roots_m(self) -> np.ndarray:
+        """The true wrists (B, 3)."""
+        return self.true_joints_m[:, 0]
+
     def __getitem__(self, part: slice) -> Views:
-        arrays = ("vertices_m", "joints_m", "cues", "matrices", "roots_m", "lengths_m")
+        arrays = ("vertices_m", "joints_m", "cues", "matrices", "true_joints_m", "lengths_m")
         return replace(self, **{name: getattr(self, name)[part] for name in arrays})
 
 
@@ -91,7 +97,7 @@ def look(network: HandNetwork, shards: Shards, count: int) -> Views:
         prediction = network(np.stack([sample.picture for sample in batch]))
         vertices.append(prediction.vertices_m)
         cues += read_cues(prediction, network.input_size, network.card.joint_cue)
-        samples += [(s.matrix, s.joints[0], hand_length_m(s.joints)) for s in batch]
+        samples += [(s.matrix, s.joints, hand_length_m(s.joints)) for s in batch]
     meshes = np.concatenate(vertices)
     truth = map(np.array, zip(*samples, strict=True))
     return Views(meshes, network.template.joints(meshes), cues, *truth, network.input_size)
@@ -119,14 +125,29 @@ def measure_noise(views: Views) -> Noise:
     # The network sees shape and pose but not size: what is left of growth beside the true length.
     stands_for = np.log(views.lengths_m[found]) - growth
     scale_log_sd = _beyond(np.abs(stands_for - np.median(stands_for)), 1, fit)
+    bone_across_m, bone_along_m = _bone_deviations(views)
     return replace(
         plain,
+        bone_across_m=bone_across_m,
+        bone_along_m=bone_along_m,
         length_log_sd=_beyond(np.abs(growth - np.median(growth)), 1, fit + scale_log_sd**2),
         length_log_mean=-float(np.log(np.exp(-growth).mean())),
         length_m=float(np.exp(stands_for).mean()),
         scale_log_sd=scale_log_sd,
         root_m=_beyond(across_m, 2, across_fit_m2),
     )
+
+
+def _bone_deviations(views: Views) -> tuple[float, float]:
+    """Return the deviation of a confident bone's end, across the line of sight and along it."""
+    predicted_m = views.joints_m - views.joints_m[:, :1]
+    true_m = views.true_joints_m - views.true_joints_m[:, :1]
+    # At the size that fits best: what is unknown of the size is counted elsewhere.
+    scales = (predicted_m * true_m).sum((1, 2)) / (predicted_m**2).sum((1, 2))
+    errors_m = (scales[:, None, None] * predicted_m - true_m)[:, 1:]
+    deviations = np.sqrt(pose_variances(np.array([cue.confidence for cue in views.cues])))[:, 1:]
+    across_m = np.linalg.norm(errors_m[..., :2], axis=-1) / deviations
+    return _beyond(across_m, 2, 0.0), _beyond(np.abs(errors_m[..., 2]) / deviations, 1, 0.0)
 
 
 def _beyond(distances: np.ndarray, dimensions: int, variance: float) -> float:
@@ -139,11 +160,21 @@ def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -
     """Return failures, root errors, the relative bias of depth, and the 90 % ellipsoids' share."""
     answers = _place(views, noise, sizes)
     pairs = [
-        (answer.translation_m - root_m, answer.covariance_m2, root_m[2])
-        for answer, root_m in zip(answers, views.roots_m, strict=True)
+        (
+            answer.translation_m - true_m[0],
+            answer.covariance_m2,
+            true_m[0, 2],
+            answer.translation_m + answer.scale * (joints_m - joints_m[0]) - true_m,
+            answer.joint_covariances_m2,
+        )
+        for answer, joints_m, true_m in zip(
+            answers, views.joints_m, views.true_joints_m, strict=True
+        )
         if isinstance(answer, RootEstimate)
     ]
-    error_m, covariance_m2, depth_m = map(np.array, zip(*pairs, strict=True))
+    error_m, covariance_m2, depth_m, joint_error_m, joint_covariance_m2 = map(
+        np.array, zip(*pairs, strict=True)
+    )
     length_mm = 1e3 * np.linalg.norm(error_m, axis=1)
     return {
         "pictures": len(answers),
@@ -153,6 +184,9 @@ def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -
         "root_p90_mm": float(np.percentile(length_mm, 90)),
         "depth_bias": float((error_m[:, 2] / depth_m).mean()),
         "coverage_90": coverage_90(error_m, covariance_m2),
+        "joint_coverage_90": coverage_90(
+            joint_error_m.reshape(-1, 3), joint_covariance_m2.reshape(-1, 3, 3)
+        ),
     }
 
 

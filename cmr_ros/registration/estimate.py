@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_ros.registration.depth import DepthCue
+from cmr_ros.registration.pose import pose_covariances
 
 #: Joints from the wrist to the tip of the middle finger: their chain is the hand's length.
 _LENGTH_CHAIN = [0, 9, 10, 11, 12]
@@ -50,6 +51,10 @@ class Noise:
     bend_strain: float = 0.01  # standard deviation of the mesh's bending, as strain
     root_m: float = 0.0008  # standard deviation of the root against the hand
     depth_m: float = 0.004  # standard deviation of a depth image's systematic error
+    #: standard deviation of where a bone ends against where it begins, of a mesh at its right size:
+    #: across the line of sight, in either direction, and along it
+    bone_across_m: float = 0.0033
+    bone_along_m: float = 0.0062
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,8 @@ class RootEstimate:
 
     translation_m: np.ndarray  # (3,) of the root, in the crop's frame
     covariance_m2: np.ndarray  # (3, 3) of the translation, the hand's uncertain size included
+    joint_covariances_m2: np.ndarray  # (21, 3, 3) of the joints; the first is the translation's
+    pose_covariances_m2: np.ndarray  # (21, 3, 3) of the joints against the root, but for the size
     scale: float  # factor by which the root-relative hand grows
     size: HandSize  # what is now known of the hand's size
     rms_px: float  # of the joints' distance, seen to projected, weighted by confidence; crop pixels
@@ -84,6 +91,7 @@ def join(
     root_m: np.ndarray,
     covariance_m2: np.ndarray,
     joints_m: np.ndarray,
+    confidence: np.ndarray,
     noise: Noise,
     size: HandSize | None,
     depth: DepthCue | None,
@@ -98,7 +106,8 @@ def join(
     Args:
         root_m: (3,) as fitted.
         covariance_m2: (3, 3) of the fitted root, for a mesh of the right size.
-        joints_m: (21, 3) root-relative.
+        joints_m: (21, 3) root-relative, the first of them the root.
+        confidence: (21,) in [0, 1] of the joints' places in the image.
         noise: what is assumed of the mesh.
         size: what is known of the hand's size; None: that it is an adult's, or one of those that
             `noise` was measured on.
@@ -124,10 +133,15 @@ def join(
         belief = belief.with_measured_length(log_ratio, size.deviation)
     if size is not None and size.deviation < HandSize.deviation:
         names.append("size")
-    scale, translation_m, translation_covariance_m2 = belief.grown()
+    from_root_m = np.concatenate([np.zeros((1, 3)), joints_m[1:]])
+    scale, grown_m, joint_covariances_m2 = belief.grown(from_root_m)
+    pose_covariances_m2 = pose_covariances(confidence, noise.bone_across_m, noise.bone_along_m)
+    joint_covariances_m2 += pose_covariances_m2
     return RootEstimate(
-        translation_m=translation_m,
-        covariance_m2=translation_covariance_m2,
+        translation_m=grown_m[0],
+        covariance_m2=joint_covariances_m2[0],
+        joint_covariances_m2=joint_covariances_m2,
+        pose_covariances_m2=pose_covariances_m2,
         scale=scale,
         size=belief.size(mesh_length_m),
         rms_px=float(rms_px),
@@ -177,12 +191,17 @@ class _Belief:
         covariance = self.covariance - np.outer(gain, row @ self.covariance)
         return _Belief(self.mean + gain * surprise, covariance)
 
-    def grown(self) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the scale, the root (3,) of the scaled hand and the root's covariance (3, 3)."""
+    def grown(self, joints_m: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the scale, and joints (J, 3) of the scaled hand with covariances (J, 3, 3).
+
+        joints_m: (J, 3) root-relative, of the mesh as it was fitted; its pose counts as certain.
+        """
         scale = np.exp(self.mean[_LENGTH] + self.mean[_SCALE])
-        root_m = scale * self.mean[_ROOT]
-        jacobian = np.column_stack([scale * np.eye(3), root_m, root_m])
-        return float(scale), root_m, jacobian @ self.covariance @ jacobian.T
+        grown_m = scale * (self.mean[_ROOT] + joints_m)
+        jacobian = np.empty((len(joints_m), 3, _UNKNOWNS))
+        jacobian[:, :, _ROOT] = scale * np.eye(3)
+        jacobian[:, :, _GROWTH] = grown_m[:, :, None]
+        return float(scale), grown_m, jacobian @ self.covariance @ jacobian.swapaxes(1, 2)
 
     def size(self, mesh_length_m: float) -> HandSize:
         """Return the size of a hand whose mesh represents a length."""

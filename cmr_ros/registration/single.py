@@ -97,6 +97,7 @@ def register_alone(
             root_m=root_m,
             covariance_m2=covariance_m2,
             joints_m=joints_m[index],
+            confidence=np.asarray(cues[index].confidence),
             noise=noise,
             size=None if sizes is None else sizes[index],
             depth=depth,

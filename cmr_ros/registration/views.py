@@ -48,10 +48,14 @@ def combine(sights: Sequence[Sight], noise: Noise) -> RootEstimate:
         fit = fit_views(sights, _triangulated(sights)[0])
         chosen = [s for s, off_m in zip(chosen, fit.noise_m[1:], strict=True) if off_m < _WORST_M]
         if len(chosen) == len(sights) - 1:
+            covariance_m2 = fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3)
+            # Of the pose as uncertain as one view: an upper bound.
+            joint_covariances_m2 = covariance_m2 + first.estimate.pose_covariances_m2
             return replace(
                 first.estimate,
                 translation_m=fit.root_m,
-                covariance_m2=fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3),
+                covariance_m2=covariance_m2,
+                joint_covariances_m2=joint_covariances_m2,
                 scale=fit.scale,
                 size=_learned(first.estimate, fit),
                 cues=f"{first.estimate.cues}+stereo",

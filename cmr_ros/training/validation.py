@@ -145,7 +145,8 @@ def _panels(
         hand = Hand(
             track_id=i, handedness=Handedness.RIGHT, score=1.0, rms_px=0.0, registration="truth",
             joints_m=template.joints(vertices[i]) + root, vertices_m=vertices[i] + root,
-            root_covariance_m2=np.zeros((3, 3)), region=region, joints_px=joints_px[i],
+            joint_covariances_m2=np.zeros((21, 3, 3)), pose_covariances_m2=np.zeros((21, 3, 3)),
+            region=region, joints_px=joints_px[i],
             joint_confidence=confidence[i], silhouette=silhouettes[i],
             silhouette_camera=CropCamera.looking_at(camera, region, size),
         )  # fmt: skip

@@ -9,8 +9,11 @@ from cmr_ros.cli import main
 from cmr_ros.errors import InputError
 from cmr_ros.model import weights
 from cmr_ros.model.card import ModelCard
-from cmr_ros.registration import HandSize, Noise
+from cmr_ros.registration import HandSize, Noise, hand_length_m
 from support.registration_hands import BLIND, SIZE_PX, blind_hands
+
+#: Standard deviations of where a bone ends.
+PUT_IN_M = np.array([0.004, 0.004, 0.009])
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +22,14 @@ def views():
     rng = np.random.default_rng(37)
     vertices, joints, cues, matrices, roots, lengths = zip(*blind_hands(rng, 600), strict=True)
     roots = np.array(roots) + 0.003 * rng.standard_normal((600, 3))
-    arrays = map(np.array, (vertices, joints))
-    return Views(*arrays, cues, np.array(matrices), roots, np.array(lengths), SIZE_PX)
+    vertices, joints, lengths = map(np.array, (vertices, joints, lengths))
+    true = joints * (lengths / hand_length_m(joints))[:, None, None]
+    for joint in range(1, 21):  # the end of each bone takes the rest of its finger along
+        finger_end = 4 * ((joint - 1) // 4 + 1)
+        moved = rng.standard_normal((600, 1, 3)) * PUT_IN_M
+        true[:, joint : finger_end + 1] += moved
+    true += roots[:, None]
+    return Views(vertices, joints, cues, np.array(matrices), true, lengths, SIZE_PX)
 
 
 def test_measures_the_noise_that_was_put_in(views):
@@ -30,6 +39,8 @@ def test_measures_the_noise_that_was_put_in(views):
     assert noise.length_log_mean == pytest.approx(BLIND.length_log_mean, abs=0.015)
     assert noise.length_m == pytest.approx(BLIND.length_m, rel=0.02)
     assert noise.root_m == pytest.approx(0.003, rel=0.3)
+    assert noise.bone_across_m == pytest.approx(PUT_IN_M[0], rel=0.2)
+    assert noise.bone_along_m == pytest.approx(PUT_IN_M[2], rel=0.2)
 
 
 def test_what_was_measured_makes_other_hands_honest(views):
@@ -38,6 +49,7 @@ def test_what_was_measured_makes_other_hands_honest(views):
     assert check(rest, Noise())["coverage_90"] < 0.6
     for row in (check(rest, noise), known):
         assert 0.84 <= row["coverage_90"] <= 0.96 and abs(row["depth_bias"]) < 0.02
+        assert 0.84 <= row["joint_coverage_90"] <= 0.96
         assert row["pictures"] == 300 and row["failures"] == 0
     assert known["root_mean_mm"] < 0.8 * check(rest, noise)["root_mean_mm"]
 

@@ -6,6 +6,7 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
+from cmr_ros.registration.pose import pose_covariances
 
 
 def camera() -> Camera:
@@ -30,6 +31,7 @@ def hand(track_id=3, handedness=Handedness.RIGHT, depth_m=0.6, vertex_count=100)
     rng = np.random.default_rng(track_id)
     joints = flat_right_hand(0.1) * ([1, -1, 1] if handedness is Handedness.LEFT else [1, 1, 1])
     joints = joints + [-0.05, 0.0, depth_m]
+    pose_m2 = pose_covariances(np.ones(21), 0.003, 0.006)
     region = Region((300.5, 220.25), 180.0, 0.3)
     return Hand(
         track_id=track_id,
@@ -37,7 +39,8 @@ def hand(track_id=3, handedness=Handedness.RIGHT, depth_m=0.6, vertex_count=100)
         score=0.875,
         joints_m=joints,
         vertices_m=joints[np.arange(vertex_count) % 21] + rng.normal(0, 0.005, (vertex_count, 3)),
-        root_covariance_m2=np.diag([1e-6, 2e-6, 9e-5]),
+        joint_covariances_m2=np.diag([1e-6, 2e-6, 9e-5]) + pose_m2,
+        pose_covariances_m2=pose_m2,
         rms_px=2.5,
         registration="joints+silhouette",
         region=region,
