@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --no-build-isolation
 
 SOURCES := CMakeLists.txt MANIFEST.in package.xml pyproject.toml setup.py \
-  $(shell find cmake cmr_ros config launch msg weights -type f -not -name '*.pyc')
+  $(shell find cmake cmr_ros config launch msg srv weights -type f -not -name '*.pyc')
 
 # .venv is a world of its own: a ROS that happens to be sourced would leak into it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH ROS_DISTRO

@@ -46,6 +46,8 @@ class Hand:
     joint_covariances_m2: np.ndarray  # (21, 3, 3) of the joints
     #: (21, 3, 3) of the joints against the wrist, for a hand whose size is certain
     pose_covariances_m2: np.ndarray
+    length_m: float  # from the wrist to the tip of the middle finger along the bones
+    length_deviation_m: float  # standard deviation of what is believed of the length
     rms_px: float  # joint reprojection error in image pixels
     registration: str  # the cues that placed the root, such as "joints+silhouette"
     region: Region  # where the hand was looked for

@@ -285,6 +285,8 @@ class HandPipeline:
             vertices_m=vertices_m,
             joint_covariances_m2=turn @ estimate.joint_covariances_m2 @ turn.T,
             pose_covariances_m2=turn @ estimate.pose_covariances_m2 @ turn.T,
+            length_m=estimate.size.length_m,
+            length_deviation_m=estimate.size.length_m * estimate.size.deviation,
             rms_px=estimate.rms_px * crop.region.size_px / camera.size_px,
             registration=estimate.cues,
             region=crop.region,

@@ -10,7 +10,7 @@ from support.sources import ROS_MODULES, SOURCES, imports
 #: From the ground up: a room uses none but those before it.
 ROOMS = (
     "errors stages geometry hand files sources registration settings model tracking prediction "
-    "pipeline viewing hand_model network synthesis evaluation training ros demo benchmark "
+    "pipeline grasping viewing hand_model network synthesis evaluation training ros demo benchmark "
     "commands cli __main__"
 ).split()
 #: What uses a room above it: the torch engine is loaded where somebody asks for it.
@@ -33,7 +33,7 @@ def imported_rooms(path):
     return {
         (module.split(".")[1], at_top)
         for module, at_top in imports(path)
-        if module.startswith("cmr_ros.") and not module.startswith("cmr_ros.msg")
+        if module.startswith("cmr_ros.") and not module.startswith(("cmr_ros.msg", "cmr_ros.srv"))
     }
 
 

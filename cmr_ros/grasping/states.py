@@ -31,7 +31,7 @@ _POINTING_FLEXION, _FOLDED_FLEXION = 0.3, 0.5
 #: hand at rest has a probability at rest.
 _DRAWS = np.random.default_rng(0).standard_normal((64, len(JOINT_PARENTS), 3))
 #: Probabilities are averaged over that long; another state must beat the present one by the margin.
-_MEMORY_S, _MARGIN = 0.1, 0.2
+_MEMORY_S, _MARGIN = 0.2, 0.3
 
 
 def state_probabilities(

@@ -28,6 +28,9 @@ def to_hand_mesh(hand: Hand) -> HandMesh:
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints_m.tolist()],
         joint_confidence=np.asarray(hand.joint_confidence, np.float32),
         root_covariance=np.asarray(hand.root_covariance_m2, np.float64).ravel(),
+        joint_covariances=np.asarray(hand.joint_covariances_m2, np.float32).ravel(),
+        hand_length_m=float(hand.length_m),
+        hand_length_deviation_m=float(hand.length_deviation_m),
         reprojection_rms_px=float(hand.rms_px),
         registration=hand.registration,
         region_center_x_px=float(hand.region.center_px[0]),
@@ -38,8 +41,8 @@ def to_hand_mesh(hand: Hand) -> HandMesh:
     # Flat arrays of bytes cost a hundredth of lists or arrays of points.
     message.vertices = array("f", np.ascontiguousarray(hand.vertices_m, np.float32).tobytes())
     origin, rotation = palm_pose(hand.joints_m, hand.handedness)
-    message.palm_pose.position = Point(**_xyz(origin))
-    message.palm_pose.orientation = _quaternion(quaternions(rotation))
+    message.palm_pose.position = Point(**xyz(origin))
+    message.palm_pose.orientation = to_quaternion(quaternions(rotation))
     return message
 
 
@@ -77,7 +80,7 @@ def to_transforms(
             transform.transform.translation.x = float(position[0])
             transform.transform.translation.y = float(position[1])
             transform.transform.translation.z = float(position[2])
-            transform.transform.rotation = _quaternion(turn)
+            transform.transform.rotation = to_quaternion(turn)
             transforms.append(transform)
     return transforms
 
@@ -103,10 +106,12 @@ def to_camera(info: CameraInfo, rectified: bool) -> Camera:
 _camera = lru_cache(maxsize=8)(Camera.from_calibration)
 
 
-def _xyz(vector: np.ndarray) -> dict[str, float]:
+def xyz(vector: np.ndarray) -> dict[str, float]:
+    """Return a vector (3,) as the entries of a Point or Vector3."""
     return dict(zip("xyz", vector.tolist(), strict=True))
 
 
-def _quaternion(q: np.ndarray) -> Quaternion:
+def to_quaternion(q: np.ndarray) -> Quaternion:
+    """Return the message of a quaternion (4,) x, y, z, w."""
     x, y, z, w = q.tolist()
     return Quaternion(x=x, y=y, z=z, w=w)

@@ -37,7 +37,7 @@ class HandNode(LifecycleNode):
     A managed node: configured it has its networks in memory, active it is subscribed to images.
 
     Subscriptions: image_raw or image_raw/compressed, camera_info; if wanted depth, ~/regions.
-    Publications: ~/hands, ~/topology, ~/markers, ~/mask, ~/debug_image, /tf, /diagnostics.
+    Publications: those of `cmr_ros.ros.topics`, /tf, /diagnostics.
     Service: ~/reset.  Works only while somebody listens.
     Everything about an image has its stamp, and its frame_id, an optical frame.  Parameters: see
     `cmr_ros.ros.parameters`.
@@ -193,8 +193,9 @@ class HandNode(LifecycleNode):
                 return
             depth_m = self._inputs.depth_m(depth, camera, header)
             places = self._inputs.places()
-            hands = self._pipeline(picture, camera, self._stamp_s(header), depth_m, places)
-            self._outputs.publish(hands, picture, camera, header, self._settings)
+            stamp_s = self._stamp_s(header)
+            hands = self._pipeline(picture, camera, stamp_s, depth_m, places)
+            self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
             self._report(header, time.monotonic() - start_s, hands, picture)
 
     def _stamp_s(self, header: Header) -> float | None:

@@ -4,30 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.grasping.observer import GraspObserver
 from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
-from cmr_ros.msg import HandMeshArray, HandTopology
-from cmr_ros.ros import messages, pictures, topics
+from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray, HandTopology
+from cmr_ros.ros import messages, topics
+from cmr_ros.ros.ellipsoids import to_joint_markers
 from cmr_ros.ros.frames import FrameOutput
+from cmr_ros.ros.grasp_messages import to_grasp_array
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.markers import HandMarkers
 from cmr_ros.ros.parameters import Parameters
+from cmr_ros.ros.pictures import to_image
+from cmr_ros.ros.planning import CollisionMeshes, to_points
 from cmr_ros.viewing.drawing import hand_mask, overlay
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ModuleNotFoundError:  # ROS 2 Humble
     from rclpy.qos_event import PublisherEventCallbacks
+
+
+#: What is published while somebody listens, in the order of `Outputs.publish`.
+_KINDS = {
+    topics.HANDS: HandMeshArray,
+    topics.GRASPS: HandGraspArray,
+    topics.MARKERS: MarkerArray,
+    topics.JOINT_MARKERS: MarkerArray,
+    topics.POINTS: PointCloud2,
+    topics.COLLISION: HandCollisionArray,
+    topics.MASK: Image,
+    topics.DEBUG_IMAGE: Image,
+}
+#: The parameters that can switch a topic off.
+_SWITCHES = {
+    topics.MARKERS: "publish_markers",
+    topics.JOINT_MARKERS: "publish_joint_markers",
+    topics.MASK: "publish_mask",
+    topics.DEBUG_IMAGE: "publish_debug_image",
+}
 
 
 class Outputs:
@@ -51,38 +77,30 @@ class Outputs:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._node, self._template, self._health = node, template, health
-        self._hands = advertise(HandMeshArray, topics.HANDS, 10)
-        self._markers = advertise(MarkerArray, topics.MARKERS, 10)
-        self._mask = advertise(Image, topics.MASK, 10)
-        self._debug_image = advertise(Image, topics.DEBUG_IMAGE, 10)
+        self._publishers = {topic: advertise(kind, topic, 10) for topic, kind in _KINDS.items()}
         self._frames = FrameOutput(node, events)
         kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._topology = node.create_publisher(HandTopology, topics.TOPOLOGY, kept)
         self._topology.publish(messages.to_topology(template))
         self._make_markers = HandMarkers(template.faces[0])
+        self._make_collisions = CollisionMeshes(template)
+        self._observe_grasps = GraspObserver()
 
     def destroy(self) -> None:
         """Advertise nothing any more."""
-        for publisher in (
-            self._hands,
-            self._markers,
-            self._mask,
-            self._debug_image,
-            self._topology,
-        ):
+        for publisher in (*self._publishers.values(), self._topology):
             self._node.destroy_publisher(publisher)
         self._frames.destroy()
 
     def are_wanted(self, parameters: Parameters) -> bool:
         """Whether anybody listens to what depends on images."""
         p = parameters
-        return (
-            _is_heard(self._hands)
-            or (p.publish_markers and _is_heard(self._markers))
-            or (p.publish_mask and _is_heard(self._mask))
-            or (p.publish_debug_image and _is_heard(self._debug_image))
-            or (p.publish_tf and self._frames.has_listeners())
-        )
+        wanted = any(self._is_wanted(topic, p) for topic in _KINDS)
+        return wanted or (p.publish_tf and self._frames.has_listeners())
+
+    def _is_wanted(self, topic: str, parameters: Parameters) -> bool:
+        allowed = topic not in _SWITCHES or getattr(parameters, _SWITCHES[topic])
+        return allowed and self._publishers[topic].get_subscription_count() > 0
 
     def look(self, parameters: Parameters) -> None:
         """Report others that publish the same frames; once a second."""
@@ -96,6 +114,7 @@ class Outputs:
         picture: np.ndarray,
         camera: Camera,
         header: Header,
+        stamp_s: float | None,
         parameters: Parameters,
     ) -> None:
         """Publish one image's results; the expensive ones only where somebody listens.
@@ -105,19 +124,27 @@ class Outputs:
             picture: RGB (height, width, 3) uint8.
             camera: the image's.
             header: the image's: all that is published has its stamp and frame.
+            stamp_s: the image's; None if it has none of its own.
             parameters: what to publish.
         """
-        p = parameters
-        self._hands.publish(messages.to_hand_array(hands, header))
-        if p.publish_tf and hands:
-            self._publish_frames(hands, header, p.frame_prefix)
-        if p.publish_markers and _is_heard(self._markers):
-            self._markers.publish(self._make_markers(hands, header))
-        if p.publish_mask and _is_heard(self._mask):
-            self._mask.publish(pictures.to_image(hand_mask(hands, camera), header))
-        if p.publish_debug_image and _is_heard(self._debug_image):
-            drawn = overlay(picture, hands, self._template, camera)
-            self._debug_image.publish(pictures.to_image(drawn, header))
+        if parameters.publish_tf and hands:
+            self._publish_frames(hands, header, parameters.frame_prefix)
+        faces = self._template.faces[0]
+        makers: dict[str, Callable[[], Any]] = {
+            topics.HANDS: lambda: messages.to_hand_array(hands, header),
+            topics.GRASPS: lambda: to_grasp_array(*self._observe_grasps(hands, stamp_s), header),
+            topics.MARKERS: lambda: self._make_markers(hands, header),
+            topics.JOINT_MARKERS: lambda: to_joint_markers(hands, header),
+            topics.POINTS: lambda: to_points(hands, header, faces),
+            topics.COLLISION: lambda: self._make_collisions(hands, header),
+            topics.MASK: lambda: to_image(hand_mask(hands, camera), header),
+            topics.DEBUG_IMAGE: lambda: to_image(
+                overlay(picture, hands, self._template, camera), header
+            ),
+        }
+        for topic, make in makers.items():
+            if self._is_wanted(topic, parameters):
+                self._publishers[topic].publish(make())
 
     def _publish_frames(self, hands: Sequence[Hand], header: Header, frame_prefix: str) -> None:
         if header.frame_id:
@@ -127,10 +154,6 @@ class Outputs:
         else:
             text = f"no /tf: images on {self._health.topic} have no frame_id"
             self._health.trouble("frame_id", text, degraded=True)
-
-
-def _is_heard(publisher) -> bool:
-    return publisher.get_subscription_count() > 0
 
 
 def _matched_events(callback: Callable) -> PublisherEventCallbacks | None:

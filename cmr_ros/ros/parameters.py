@@ -130,6 +130,11 @@ class Parameters:
     publish_markers: bool = _parameter(True, "Publish ~/markers while it has subscribers")
     publish_mask: bool = _parameter(True, "Publish ~/mask while it has subscribers")
     publish_debug_image: bool = _parameter(True, "Publish ~/debug_image while it has subscribers")
+    publish_joint_markers: bool = _parameter(
+        False,
+        "Publish ~/joint_markers, the ellipsoids that hold each joint with 90 % probability, while "
+        "it has subscribers",
+    )
     frame_prefix: str = _parameter(
         "", "Prefix of the TF frame names, for several cameras: left_ gives left_hand_right/wrist"
     )

@@ -143,7 +143,8 @@ def _panels(
         root = batch.joints[i, 0].numpy()
         camera = Camera(size, size, matrix)
         hand = Hand(
-            track_id=i, handedness=Handedness.RIGHT, score=1.0, rms_px=0.0, registration="truth",
+            track_id=i, handedness=Handedness.RIGHT, score=1.0, rms_px=0.0,
+            length_m=0.0, length_deviation_m=0.0, registration="truth",
             joints_m=template.joints(vertices[i]) + root, vertices_m=vertices[i] + root,
             joint_covariances_m2=np.zeros((21, 3, 3)), pose_covariances_m2=np.zeros((21, 3, 3)),
             region=region, joints_px=joints_px[i],

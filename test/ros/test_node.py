@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, RegionOfInterest
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.geometry.skeleton import JOINT_NAMES
-from cmr_ros.msg import HandTopology
+from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
 from support.peer import PATIENCE_S, Camera, NodeProcess, environment
 
@@ -134,6 +134,36 @@ def test_hands_are_found_in_the_regions_that_others_name(start, recorded_message
                 found[hand.track_id] = hand.joints[9].x / hand.joints[9].z
     camera.peer.close()
     assert not hidden and len(found) >= 1
+
+
+def test_uncertainty_is_drawn_on_request_and_planning_gets_the_same_hands(camera):
+    peer = camera.peer
+    heard = {
+        "joint_markers": peer.listen(MarkerArray, "hand_node/joint_markers"),
+        "grasps": peer.listen(HandGraspArray, "hand_node/grasps"),
+        "points": peer.listen(PointCloud2, "hand_node/points"),
+        "collision": peer.listen(HandCollisionArray, "hand_node/collision"),
+    }
+    peer.spin_for(0.5)
+
+    def answered(*topics):
+        found = camera.ask()
+        peer.spin_for(0.2)
+        parts = [next((m for m in heard[t] if m.header == found.header), None) for t in topics]
+        return (found, *parts) if all(parts) else None
+
+    planning = ("grasps", "points", "collision")
+    found, grasps, points, collision = peer.spin_until(lambda: answered(*planning), planning)
+    ids = [hand.track_id for hand in found.hands]
+    assert [hand.track_id for hand in grasps.hands] == ids
+    assert [hand.track_id for hand in collision.hands] == ids
+    assert grasps.hands[0].palm_pose == collision.hands[0].pose == found.hands[0].palm_pose
+    assert points.width == sum(len(hand.vertices) for hand in found.hands) // 3
+    assert not heard["joint_markers"], "off by default"
+    assert peer.set_parameter("hand_node", "publish_joint_markers", True).successful
+    camera.ask()
+    markers = peer.spin_until(lambda: heard["joint_markers"], "ellipsoids")[0].markers
+    assert len(markers) == 1 + 21 * len(ids)
 
 
 def test_no_hand_gives_an_empty_array(camera):

@@ -12,13 +12,13 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import Empty
 from tf2_msgs.msg import TFMessage
 
 from cmr_ros.errors import RegistrationError
 from cmr_ros.geometry.skeleton import Handedness
-from cmr_ros.msg import HandMeshArray
+from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray
 from cmr_ros.ros.pictures import decompress, to_image
 from support.peer import NodeProcess, Peer
 
@@ -142,7 +142,14 @@ def test_a_driver_that_waits_for_listeners_has_one(world, idle):
 
 @pytest.mark.parametrize(
     "kind, topic",
-    [(TFMessage, "/tf"), (Image, "hand_node/mask"), (Image, "hand_node/debug_image")],
+    [
+        (TFMessage, "/tf"),
+        (Image, "hand_node/mask"),
+        (Image, "hand_node/debug_image"),
+        (HandGraspArray, "hand_node/grasps"),
+        (PointCloud2, "hand_node/points"),
+        (HandCollisionArray, "hand_node/collision"),
+    ],
 )
 def test_whatever_is_listened_to_wakes_the_node(world, idle, kind, topic):
     heard = []

@@ -41,6 +41,8 @@ def hand(track_id=3, handedness=Handedness.RIGHT, depth_m=0.6, vertex_count=100)
         vertices_m=joints[np.arange(vertex_count) % 21] + rng.normal(0, 0.005, (vertex_count, 3)),
         joint_covariances_m2=np.diag([1e-6, 2e-6, 9e-5]) + pose_m2,
         pose_covariances_m2=pose_m2,
+        length_m=0.186,
+        length_deviation_m=0.012,
         rms_px=2.5,
         registration="joints+silhouette",
         region=region,

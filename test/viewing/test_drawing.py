@@ -42,6 +42,8 @@ def make_hand(camera=PINHOLE, center=(300, 220), size=200.0, depth_m=0.5, **chan
         vertices_m=root + corners,
         joint_covariances_m2=np.tile(np.diag([1e-6, 1e-6, 144e-6]), (21, 1, 1)),
         pose_covariances_m2=np.zeros((21, 3, 3)),
+        length_m=0.186,
+        length_deviation_m=0.01,
         rms_px=1.0,
         registration="joints",
         region=region,
