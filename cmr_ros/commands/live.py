@@ -18,6 +18,7 @@ from cmr_ros.pipeline import HandPipeline
 from cmr_ros.sources import CameraDevice, open_files
 from cmr_ros.viewing.drawing import overlay
 from cmr_ros.viewing.page import HOST, PORT, Page
+from cmr_ros.viewing.shown import ShownImage
 
 #: That of many webcams.
 _ASSUMED_HFOV_DEG = 65.0
@@ -64,15 +65,17 @@ def _run(args) -> None:
     note = ""
     if not (camera or args.camera_info or args.hfov):
         note = f"depths assume a horizontal field of view of {_ASSUMED_HFOV_DEG:g}° (--hfov)"
-    with Page(pipeline.template.faces[0], args.host, args.port, note) as page:
+    faces = pipeline.template.faces[0]
+    with Page(args.host, args.port, note) as page:
         print(f"Open {page.url} in a browser; Ctrl-C ends.", flush=True)
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
             webbrowser.open(page.url)
         for stamp_ns, picture in images:
-            if page.viewers:
+            if page.is_watched:
                 camera = camera or _camera(args, picture)
                 hands = pipeline(picture, camera, stamp_ns * 1e-9)
-                page.show(overlay(picture, hands, pipeline.template, camera), hands)
+                drawn = overlay(picture, hands, pipeline.template, camera)
+                page.show(ShownImage(drawn, hands, faces, stamp_ns))
 
 
 def _open(args) -> tuple[Camera | None, Iterator[_Stamped]]:

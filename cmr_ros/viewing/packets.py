@@ -1,7 +1,7 @@
 """What the page in the browser is sent: one binary message per image.
 
 A message is the length of its head (uint32, little-endian), the head (JSON), a JPEG of the length
-that the head gives, and numbers of four bytes: a greeting's triangles (uint32), or the vertices of
+that the head gives, and numbers of four bytes: triangles (uint32), or the vertices of
 each hand in metres (float32).  Head and JPEG are filled up to multiples of four bytes.
 """
 
@@ -9,56 +9,46 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 
-from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.viewing.drawing import MESH_COLORS
+from cmr_ros.viewing.shown import ShownHand, ShownImage, depth_sigma_m
 
+#: Wider images are scaled down.
+_MAX_WIDTH_PX = 1280
 _JPEG_QUALITY = 80
 
 
-class ShownHand(Protocol):
-    """What is shown of a hand; `cmr_ros.hand.Hand` is one."""
-
-    track_id: int
-    handedness: Handedness
-    score: float
-    joints_m: np.ndarray  # (21, 3)
-    vertices_m: np.ndarray  # (V, 3)
-    root_covariance_m2: np.ndarray  # (3, 3)
+def of_faces(faces: np.ndarray) -> bytes:
+    """Return what a viewer is sent before the first image: a right hand's triangles (F, 3)."""
+    return _packet({"faces": len(faces)}, b"", np.ascontiguousarray(faces, "<u4").tobytes())
 
 
-def greeting(faces: np.ndarray, note: str) -> bytes:
-    """Return what a viewer is sent first.
+def of_image(image: ShownImage, rate_hz: float, note: str) -> bytes:
+    """Return an image, scaled down where it is large, and its hands.
 
     Args:
-        faces: (F, 3) of the template, a right hand.
+        image: to show.
+        rate_hz: images processed per second.
         note: a line about what is shown.
     """
-    numbers = np.ascontiguousarray(faces, "<u4").tobytes()
-    return _packet({"faces": len(faces), "note": note}, b"", numbers)
-
-
-def of_image(
-    picture: np.ndarray, hands: Sequence[ShownHand], size: tuple[int, int], rate_hz: float
-) -> bytes:
-    """Return an image and its hands.
-
-    Args:
-        picture: (height, width, 3) uint8 RGB, as it is shown.
-        hands: the image's.
-        size: width and height of the camera's image.
-        rate_hz: images processed per second.
-    """
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-    head = {"size": size, "rate_hz": rate_hz, "hands": [_entry(hand) for hand in hands]}
-    meshes = b"".join(np.ascontiguousarray(hand.vertices_m, "<f4").tobytes() for hand in hands)
-    return _packet(head, jpeg, meshes)
+    height, width = image.picture.shape[:2]
+    shown = cv2.cvtColor(image.picture, cv2.COLOR_RGB2BGR)
+    if width > _MAX_WIDTH_PX:
+        size = _MAX_WIDTH_PX, max(round(height * _MAX_WIDTH_PX / width), 1)
+        shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
+    jpeg = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    head = {
+        "size": [width, height],
+        "rate_hz": rate_hz,
+        "note": note,
+        "hands": [_entry(hand) for hand in image.hands],
+    }
+    meshes = [np.ascontiguousarray(hand.vertices_m, "<f4").tobytes() for hand in image.hands]
+    return _packet(head, jpeg, b"".join(meshes))
 
 
 def _entry(hand: ShownHand) -> dict[str, Any]:
@@ -67,7 +57,7 @@ def _entry(hand: ShownHand) -> dict[str, Any]:
         "side": hand.handedness.name.lower(),
         "score": round(float(hand.score), 3),
         "depth_m": round(float(hand.joints_m[0, 2]), 4),
-        "sigma_m": round(float(np.sqrt(hand.root_covariance_m2[2, 2])), 4),
+        "sigma_m": round(depth_sigma_m(hand), 4),
         "color": MESH_COLORS[hand.handedness],
     }
 

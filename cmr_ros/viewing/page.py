@@ -9,15 +9,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.viewing import packets
+from cmr_ros.viewing.shown import ShownImage
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -34,8 +33,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-#: Wider images are scaled down.
-_MAX_WIDTH_PX = 1280
 #: Addresses that mean all of the machine's.
 _ALL = ("0.0.0.0", "::")
 #: More would compete with the pipeline for the processor.
@@ -46,8 +43,8 @@ _MAX_ASKED = 2
 _NEXT = "next"
 #: A viewer that does not answer for so long is gone.
 _HEARTBEAT_S = 10.0
-#: Images whose rate is shown.
-_RATE_IMAGES = 30
+#: Images whose rate is shown, and what is a pause between them.
+_RATE_IMAGES, _PAUSE_S = 30, 2.0
 
 
 class Page:
@@ -57,11 +54,10 @@ class Page:
     stalled misses images and holds nobody up.
     """
 
-    def __init__(self, faces: np.ndarray, host: str = HOST, port: int = PORT, note: str = ""):
+    def __init__(self, host: str = HOST, port: int = PORT, note: str = ""):
         """Start to serve.
 
         Args:
-            faces: (F, 3) of the template, a right hand.
             host: address to listen on; 0.0.0.0 for all.
             port: to listen on; 0 for any.
             note: shown beside the title.
@@ -74,8 +70,10 @@ class Page:
         except ModuleNotFoundError as error:
             raise InputError("the page needs aiohttp: pip install 'cmr_ros[web]'") from error
         self._web = web
-        self._greeting = packets.greeting(faces, note)
-        self._newest, self._count = b"", 0
+        self._note = note
+        self._faces: np.ndarray | None = None
+        self._newest = b"", b""  # faces, image
+        self._count = 0
         self._times: deque[float] = deque(maxlen=_RATE_IMAGES)
         self._sockets: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()
@@ -103,30 +101,29 @@ class Page:
         """How many pages are open."""
         return len(self._sockets)
 
-    def show(self, picture: np.ndarray, hands: Sequence[packets.ShownHand]) -> None:
-        """Show an image and its hands to all viewers.
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page is open."""
+        return self.viewers > 0
 
-        Args:
-            picture: (height, width, 3) uint8 RGB, with everything drawn in.
-            hands: the image's.
-        """
-        self._times.append(time.monotonic())
-        if not self._sockets:
-            return
-        height, width = picture.shape[:2]
-        scale = min(_MAX_WIDTH_PX / width, 1.0)
-        if scale < 1:
-            size = _MAX_WIDTH_PX, max(round(height * scale), 1)
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        packet = packets.of_image(picture, hands, (width, height), self._rate_hz())
-        asyncio.run_coroutine_threadsafe(self._offer(packet), self._loop)
+    def show(self, image: ShownImage) -> None:
+        """Show an image and its hands to all viewers."""
+        rate_hz = self._rate_hz(time.monotonic())
+        if image.faces is not self._faces:
+            self._faces, self._faces_packet = image.faces, packets.of_faces(image.faces)
+        if self.is_watched:
+            newest = self._faces_packet, packets.of_image(image, rate_hz, self._note)
+            asyncio.run_coroutine_threadsafe(self._offer(newest), self._loop)
 
     def close(self) -> None:
         """Say goodbye to all viewers and stop serving."""
         self._wait(self._stop())
         self._end()
 
-    def _rate_hz(self) -> float:
+    def _rate_hz(self, now_s: float) -> float:
+        if self._times and now_s - self._times[-1] > _PAUSE_S:
+            self._times.clear()
+        self._times.append(now_s)
         duration_s = self._times[-1] - self._times[0]
         return round((len(self._times) - 1) / duration_s, 1) if duration_s > 0 else 0.0
 
@@ -213,20 +210,23 @@ class Page:
 
     async def _feed(self, viewer: web.WebSocketResponse, asked: asyncio.Queue[None]) -> None:
         """Send the newest image as often as the viewer asks."""
-        seen = 0
+        seen, told = 0, b""
         with contextlib.suppress(ConnectionError):
-            await viewer.send_bytes(self._greeting)
             while True:
                 await asked.get()
                 async with self._changed:
                     while seen == self._count:
                         await self._changed.wait()
                     seen = self._count
-                await viewer.send_bytes(self._newest)
+                faces, image = self._newest
+                if faces is not told:
+                    await viewer.send_bytes(faces)
+                    told = faces
+                await viewer.send_bytes(image)
 
-    async def _offer(self, packet: bytes) -> None:
+    async def _offer(self, newest: tuple[bytes, bytes]) -> None:
         async with self._changed:
-            self._newest, self._count = packet, self._count + 1
+            self._newest, self._count = newest, self._count + 1
             self._changed.notify_all()
 
 

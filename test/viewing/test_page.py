@@ -17,6 +17,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.viewing import page as page_module
 from cmr_ros.viewing.page import Page
+from cmr_ros.viewing.shown import ShownImage
 from support.made_up_hands import hand
 
 FACES = np.array([[0, 1, 2], [2, 1, 3], [99, 3, 1]], np.int32)
@@ -26,8 +27,12 @@ WAIT_S = 20
 
 @pytest.fixture
 def page():
-    with Page(FACES, port=0, note="a note") as page:
+    with Page(port=0, note="a note") as page:
         yield page
+
+
+def shown(picture=PICTURE, hands=()) -> ShownImage:
+    return ShownImage(picture, hands, FACES, stamp_ns=0)
 
 
 def speak(page, talk):
@@ -58,20 +63,17 @@ def test_a_viewer_gets_the_faces_and_then_an_image_with_its_hands(page):
 
     async def talk(session):
         async with connected(session, page) as viewer:
-            greeting = unpack((await viewer.receive()).data)
             await viewer.send_str("next")
-            while page.viewers < 1:
-                await asyncio.sleep(0.01)
-            page.show(PICTURE, hands)
-            return greeting, unpack((await viewer.receive()).data)
+            page.show(shown(hands=hands))
+            return [unpack((await viewer.receive()).data) for _ in range(2)]
 
     (about, _, corners), (head, jpeg, vertices) = speak(page, talk)
-    assert (about["faces"], about["note"]) == (3, "a note")
+    assert (about["faces"], head["note"]) == (3, "a note")
     np.testing.assert_array_equal(np.frombuffer(corners, "<u4").reshape(-1, 3), FACES)
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert picture.shape == PICTURE.shape and np.abs(picture.astype(int) - PICTURE).max() < 12
-    shown = np.frombuffer(vertices, "<f4").reshape(2, -1, 3)
-    np.testing.assert_allclose(shown, [one.vertices_m for one in hands], rtol=1e-6)
+    meshes = np.frombuffer(vertices, "<f4").reshape(2, -1, 3)
+    np.testing.assert_allclose(meshes, [one.vertices_m for one in hands], rtol=1e-6)
     assert head["size"] == [64, 48]
     first, second = head["hands"]
     assert (first["id"], first["side"], first["score"]) == (3, "right", 0.875)
@@ -83,9 +85,9 @@ def test_a_viewer_gets_the_faces_and_then_an_image_with_its_hands(page):
 def test_large_images_are_scaled_down(page):
     async def talk(session):
         async with connected(session, page) as viewer:
-            await viewer.receive()
             await viewer.send_str("next")
-            page.show(np.zeros((1080, 1920, 3), np.uint8), [])
+            page.show(shown(np.zeros((1080, 1920, 3), np.uint8)))
+            await viewer.receive()
             return unpack((await viewer.receive()).data)
 
     head, jpeg, _ = speak(page, talk)
@@ -110,13 +112,16 @@ def test_a_viewer_that_stalls_holds_nobody_up(page):
             stalled.connect((host, int(port)))
             stalled.sendall(request.encode() + 2 * next_)
             async with connected(session, page), connected(session, page) as viewer:
-                await viewer.receive()
                 while page.viewers < 3:
                     await asyncio.sleep(0.01)
+                page.show(shown())
+                await viewer.send_str("next")
+                for _ in range(2):
+                    await viewer.receive()
                 numbers = []
                 for number in range(8):
                     for track_id in (100 * number, 100 * number + 1):
-                        page.show(noise, [hand(track_id)])
+                        page.show(shown(noise, [hand(track_id)]))
                     await asyncio.sleep(0.02)
                     await viewer.send_str("next")
                     numbers.append(unpack((await viewer.receive()).data)[0]["hands"][0]["id"])
@@ -129,8 +134,7 @@ def test_a_viewer_that_stalls_holds_nobody_up(page):
 def test_viewers_come_and_go(page):
     async def talk(session):
         for _ in range(3):
-            async with connected(session, page) as viewer:
-                await viewer.receive()
+            async with connected(session, page):
                 assert page.viewers == 1
             while page.viewers:
                 await asyncio.sleep(0.01)
@@ -141,7 +145,7 @@ def test_viewers_come_and_go(page):
 def test_a_taken_port_is_one_clear_error(page):
     port = int(page.url.rsplit(":")[-1].strip("/"))
     with pytest.raises(InputError, match=f"127.0.0.1:{port}.*in use; name another"):
-        Page(FACES, port=port)
+        Page(port=port)
 
 
 def test_only_the_page_itself_may_look(page):
@@ -213,7 +217,6 @@ def test_the_page_is_told_to_load_nothing_from_elsewhere(page):
 def test_a_viewer_that_says_something_else_is_shown_out(page, send, code):
     async def talk(session):
         async with connected(session, page) as viewer:
-            await viewer.receive()
             await send(viewer)
             await viewer.receive()
             return viewer.close_code
@@ -228,12 +231,11 @@ def test_a_viewer_that_says_something_else_is_shown_out(page, send, code):
 def test_asking_a_thousand_times_gives_three_images(page):
     async def talk(session):
         async with connected(session, page) as viewer:
-            await viewer.receive()
             for _ in range(1000):
                 await viewer.send_str("next")
             await asyncio.sleep(0.2)
             for _ in range(10):
-                page.show(PICTURE, [])
+                page.show(shown())
                 await asyncio.sleep(0.02)
             received = 0
             with pytest.raises(asyncio.TimeoutError):
@@ -242,7 +244,7 @@ def test_asking_a_thousand_times_gives_three_images(page):
                     received += 1
             return received
 
-    assert speak(page, talk) == 3, "one that is being answered, and two more"
+    assert speak(page, talk) == 1 + 3, "the faces, what is being answered, and two more"
 
 
 def test_there_is_room_for_so_many_viewers(page, monkeypatch):

@@ -25,7 +25,7 @@ function connect() {
   };
   socket.onmessage = (event) => {
     const packet = unpack(event.data);
-    if ("faces" in packet.head) greet(packet);
+    if ("faces" in packet.head) scene?.setFaces(new Uint32Array(packet.numbers));
     else {
       latest = latest.then(() => show(packet)).catch(console.error).then(() => {
         if (socket.readyState === WebSocket.OPEN) socket.send("next");
@@ -49,11 +49,6 @@ function unpack(buffer) {
   };
 }
 
-function greet({ head, numbers }) {
-  find("note").textContent = head.note;
-  scene?.setFaces(new Uint32Array(numbers));
-}
-
 async function show({ head, jpeg, numbers }) {
   const bitmap = await createImageBitmap(jpeg);
   // Nothing is asked for while the page is hidden.
@@ -68,6 +63,7 @@ async function show({ head, jpeg, numbers }) {
   scene?.show(head.hands, new Float32Array(numbers));
   describe(head.hands);
   find("waiting").hidden = true;
+  find("note").textContent = head.note;
   find("rate").textContent = head.rate_hz.toFixed(1);
   find("size").textContent = `${head.size[0]} × ${head.size[1]}`;
   say("live", true);

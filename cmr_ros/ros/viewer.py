@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""The executable `hand_viewer`: shows what a running hand_node publishes, as any consumer could."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+from cmr_ros.errors import InputError
+from cmr_ros.files.stamps import nanoseconds
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.ros.pictures import to_rgb
+from cmr_ros.ros.process import run
+from cmr_ros.viewing.shown import ShownImage
+from cmr_ros.viewing.viewers import open_viewer
+
+#: Whether somebody watches is looked at so often.
+_LOOK_S = 0.2
+#: Hands that wait for their image: the node publishes it at once, and images may get lost.
+_WAITING = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedHand:
+    """A hand as it was published."""
+
+    track_id: int
+    handedness: Handedness
+    score: float
+    joints_m: np.ndarray  # (21, 3)
+    vertices_m: np.ndarray  # (V, 3)
+    root_covariance_m2: np.ndarray  # (3, 3)
+
+
+class HandViewer(Node):
+    """Shows the hands and the debug image of a hand_node in a viewer, while somebody watches.
+
+    Subscriptions: hand_node/topology, hand_node/hands, hand_node/debug_image; the last two only
+    while somebody watches, so that nothing is computed for nobody.  Parameters: viewer (web,
+    foxglove or rerun), host and port (0: the viewer's usual one).
+    """
+
+    def __init__(self):
+        super().__init__("hand_viewer")
+        kind = self.declare_parameter("viewer", "web").value
+        host = self.declare_parameter("host", "127.0.0.1").value
+        port = self.declare_parameter("port", 0).value
+        self._viewer = open_viewer(kind, host, port, f"{self.get_namespace()}/hand_node")
+        self.get_logger().info(self._viewer.invitation)
+        self._faces: np.ndarray | None = None
+        self._hands: OrderedDict[int, HandMeshArray] = OrderedDict()
+        self._listening: list = []
+        kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(HandTopology, "hand_node/topology", self._on_topology, kept)
+        self.create_timer(_LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def close(self) -> None:
+        """Close the viewer."""
+        self._viewer.close()
+
+    def _look(self):
+        """Listen while somebody watches."""
+        is_watched = self._viewer.is_watched and self._faces is not None
+        if is_watched and not self._listening:
+            self._listening = [
+                self.create_subscription(HandMeshArray, "hand_node/hands", self._on_hands, 10),
+                self.create_subscription(Image, "hand_node/debug_image", self._on_image, 1),
+            ]
+        elif not is_watched and self._listening:
+            for subscription in self._listening:
+                self.destroy_subscription(subscription)
+            self._listening = []
+            self._hands.clear()
+
+    def _on_topology(self, message: HandTopology):
+        self._faces = np.reshape(np.asarray(message.faces, np.uint32), (-1, 3))
+
+    def _on_hands(self, message: HandMeshArray):
+        self._hands[nanoseconds(message.header.stamp)] = message
+        while len(self._hands) > _WAITING:
+            self._hands.popitem(last=False)
+
+    def _on_image(self, message: Image):
+        """Show an image with its hands, which are published before it."""
+        stamp_ns = nanoseconds(message.header.stamp)
+        array = self._hands.pop(stamp_ns, None)
+        if array is None:
+            return
+        count = int(self._faces.max(initial=-1)) + 1
+        try:
+            hands = [_received(hand, count) for hand in array.hands]
+            picture = to_rgb(message)
+        except InputError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=10.0)
+            return
+        frame_id = message.header.frame_id
+        self._viewer.show(ShownImage(picture, hands, self._faces, stamp_ns, frame_id))
+
+
+def _received(hand: HandMesh, vertex_count: int) -> ReceivedHand:
+    """Return a hand that can be drawn; InputError for one that cannot."""
+    joints = np.array([[joint.x, joint.y, joint.z] for joint in hand.joints])
+    vertices = np.asarray(hand.vertices, np.float32)
+    covariance = np.reshape(hand.root_covariance, (3, 3))
+    numbers = np.concatenate([joints.ravel(), vertices, covariance.ravel(), [hand.score]])
+    if len(vertices) != 3 * vertex_count or not np.isfinite(numbers).all() or covariance[2, 2] < 0:
+        raise InputError(
+            f"a hand with {len(vertices) / 3:g} vertices, or with numbers that are none, does not "
+            f"fit the topology of {vertex_count}"
+        )
+    return ReceivedHand(
+        hand.track_id,
+        Handedness(hand.handedness),
+        hand.score,
+        joints,
+        vertices.reshape(-1, 3),
+        covariance,
+    )
+
+
+def _spin(node: HandViewer) -> None:
+    try:
+        rclpy.spin(node)
+    finally:
+        node.close()
+
+
+def main() -> int:
+    """Run the node until it is told to stop; return the exit status."""
+    return run("hand_viewer", HandViewer, _spin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
