@@ -1,6 +1,7 @@
-"""Start hand_node for one camera, and RViz if asked for.
+"""Start hand_node for one camera, and RViz or another viewer if asked for.
 
 ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+In the browser: viewer:=web
 For RGB-D cameras: depth:=/camera/aligned_depth_to_color/image_raw
 """
 
@@ -35,6 +36,9 @@ ARGUMENTS = {
     "model": ("the shipped one, unless params_file says otherwise", "model folder"),
     "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
     "rviz": ("false", "true: also start RViz"),
+    "viewer": ("none", "web: also start a page in the browser; rerun: the Rerun viewer"),
+    "viewer_host": ("127.0.0.1", "address that the page is served on; 0.0.0.0: all"),
+    "viewer_port": ("0", "port of the page; 0: 8080"),
     "fixed_frame": (
         "upright at the camera",
         "fixed frame of RViz: one of the robot's, such as base_link",
@@ -42,6 +46,8 @@ ARGUMENTS = {
 }
 #: Arguments that are parameters of the node.
 PARAMETERS = ("transport", "engine", "providers", "model")
+#: What `viewer` may be, but for none.
+VIEWERS = ("web", "rerun")
 
 #: Who sets one of these has chosen how messages travel.
 TRANSPORT_CHOICES = (
@@ -69,20 +75,45 @@ def start(context):
     if value["depth"]:
         overrides["use_depth"] = True
         remappings.append(("depth", value["depth"]))
+    node_environment = room_for_images(context.environment)
     node = Node(
         package="cmr_ros",
         executable="hand_node",
         namespace=value["namespace"],
         parameters=[value["params_file"], overrides],
         remappings=remappings,
-        additional_env=room_for_images(context.environment),
+        additional_env=node_environment,
         output="screen",
     )
-    if value["rviz"].lower() not in ("true", "1"):
-        return [node]
-    # RViz first: where it is not installed launch ends here, and would leave the node behind.
-    fixed_frame = value["fixed_frame"] if "fixed_frame" in given else ""
-    return [*start_rviz(value["namespace"], namespace, fixed_frame), node]
+    started = []
+    if value["rviz"].lower() in ("true", "1"):
+        fixed_frame = value["fixed_frame"] if "fixed_frame" in given else ""
+        started += start_rviz(value["namespace"], namespace, fixed_frame)
+    if value["viewer"] != "none":
+        started.append(start_viewer(value, node_environment))
+    # RViz first: where it is not installed launch ends there, and would leave the others behind.
+    return [*started, node]
+
+
+def start_viewer(value, environment):
+    """Return the process that listens to the node and shows what it hears."""
+    if value["viewer"] not in VIEWERS:
+        raise RuntimeError(f"viewer:={value['viewer']}: there are none, {', '.join(VIEWERS)}")
+    return Node(
+        package="cmr_ros",
+        executable="hand_viewer",
+        namespace=value["namespace"],
+        parameters=[
+            {
+                "viewer": value["viewer"],
+                "host": value["viewer_host"],
+                "port": int(value["viewer_port"]),
+            }
+        ],
+        remappings=[("camera_info", value["camera_info"])],
+        additional_env=environment,
+        output="screen",
+    )
 
 
 def start_rviz(namespace, full_name, fixed_frame):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-import webbrowser
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.sources import CameraDevice, open_files
 from cmr_ros.viewing.drawing import overlay
-from cmr_ros.viewing.page import HOST, PORT, Page
 from cmr_ros.viewing.shown import ShownImage
+from cmr_ros.viewing.viewers import VIEWERS, WEB, installed_viewer, open_viewer
 
 #: That of many webcams.
 _ASSUMED_HFOV_DEG = 65.0
@@ -47,8 +46,18 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument("--max-hands", type=int, default=2)
-    parser.add_argument("--host", default=HOST, help="address that the page is served on")
-    parser.add_argument("--port", type=int, default=PORT, help="port of the page")
+    parser.add_argument(
+        "--viewer", choices=VIEWERS, help="default: rerun if it is installed, else web: the browser"
+    )
+    parser.add_argument(
+        "--web", action="store_const", dest="viewer", const=WEB, help="in the browser"
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address that web and foxglove are served on (default: this machine alone can watch)",
+    )
+    parser.add_argument("--port", type=int, help="its port (default: 8080 for web)")
 
 
 def run(args) -> None:
@@ -66,16 +75,15 @@ def _run(args) -> None:
     if not (camera or args.camera_info or args.hfov):
         note = f"depths assume a horizontal field of view of {_ASSUMED_HFOV_DEG:g}° (--hfov)"
     faces = pipeline.template.faces[0]
-    with Page(args.host, args.port, note) as page:
-        print(f"Open {page.url} in a browser; Ctrl-C ends.", flush=True)
-        if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-            webbrowser.open(page.url)
+    kind = args.viewer or installed_viewer()
+    with closing(open_viewer(kind, args.host, args.port, note)) as viewer:
+        print(f"{viewer.invitation} Ctrl-C ends.", flush=True)
         for stamp_ns, picture in images:
-            if page.is_watched:
+            if viewer.is_watched:
                 camera = camera or _camera(args, picture)
                 hands = pipeline(picture, camera, stamp_ns * 1e-9)
                 drawn = overlay(picture, hands, pipeline.template, camera)
-                page.show(ShownImage(drawn, hands, faces, stamp_ns))
+                viewer.show(ShownImage(drawn, hands, faces, stamp_ns, camera=camera))
 
 
 def _open(args) -> tuple[Camera | None, Iterator[_Stamped]]:

@@ -26,9 +26,9 @@ from cmr_ros.files import share
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
 from cmr_ros.files.stamps import nanoseconds
-from cmr_ros.geometry.skeleton import Handedness
-from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.ros import topics
+from cmr_ros.ros.messages import to_found_hand
 
 NODE = "/camera/hand_node"
 HANDS, TOPOLOGY, MARKERS, MASK, DEBUG_IMAGE = (
@@ -190,23 +190,10 @@ class Demo:
         index = self._index_of.get(nanoseconds(hands.header.stamp))
         if index is None:
             return
-        found = [_found(hand) for hand in hands.hands]
+        found = [to_found_hand(hand) for hand in hands.hands]
         latency_s = now_s - self._sent_s[index]
         self.answers[index] = answer(latency_s, found, self._frames[index].truth)
         self.on_hands(index, found)
-
-
-def _found(hand: HandMesh) -> FoundHand:
-    joints = np.array([[p.x, p.y, p.z] for p in hand.joints])
-    vertices = np.reshape(hand.vertices, (-1, 3))
-    return FoundHand(
-        track_id=hand.track_id,
-        handedness=Handedness(hand.handedness),
-        score=hand.score,
-        joints_m=joints,
-        vertices_m=vertices,
-        root_covariance_m2=np.reshape(hand.root_covariance, (3, 3)),
-    )
 
 
 def _stamped(data: bytes, stamp_ns: int) -> bytes:

@@ -11,9 +11,10 @@ from geometry_msgs.msg import Point, Quaternion, TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from cmr_ros.files.playback import FoundHand
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.frames import joint_rotations, palm_pose, quaternions
-from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS
+from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
 from cmr_ros.hand import Hand, frame_names
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
@@ -49,6 +50,18 @@ def to_hand_mesh(hand: Hand) -> HandMesh:
 def to_hand_array(hands: Sequence[Hand], header: Header) -> HandMeshArray:
     """Return all hands of the picture with this header."""
     return HandMeshArray(header=header, hands=[to_hand_mesh(hand) for hand in hands])
+
+
+def to_found_hand(message: HandMesh) -> FoundHand:
+    """Return a hand as its listeners see it; ValueError where the message is malformed."""
+    return FoundHand(
+        track_id=message.track_id,
+        handedness=Handedness(message.handedness),
+        score=message.score,
+        joints_m=np.array([[joint.x, joint.y, joint.z] for joint in message.joints]),
+        vertices_m=np.reshape(message.vertices, (-1, 3)),
+        root_covariance_m2=np.reshape(message.root_covariance, (3, 3)),
+    )
 
 
 def to_topology(template: HandTemplate) -> HandTopology:

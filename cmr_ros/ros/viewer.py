@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import numpy as np
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.playback import FoundHand
 from cmr_ros.files.stamps import nanoseconds
-from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.geometry.camera import Camera
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
+from cmr_ros.ros.messages import to_camera, to_found_hand
 from cmr_ros.ros.pictures import to_rgb
 from cmr_ros.ros.process import run
 from cmr_ros.viewing.shown import ShownImage
@@ -29,24 +31,12 @@ _LOOK_S = 0.2
 _WAITING = 8
 
 
-@dataclass(frozen=True, eq=False)
-class ReceivedHand:
-    """A hand as it was published."""
-
-    track_id: int
-    handedness: Handedness
-    score: float
-    joints_m: np.ndarray  # (21, 3)
-    vertices_m: np.ndarray  # (V, 3)
-    root_covariance_m2: np.ndarray  # (3, 3)
-
-
 class HandViewer(Node):
     """Shows the hands and the debug image of a hand_node in a viewer, while somebody watches.
 
-    Subscriptions: hand_node/topology, hand_node/hands, hand_node/debug_image; the last two only
-    while somebody watches, so that nothing is computed for nobody.  Parameters: viewer (web,
-    foxglove or rerun), host and port (0: the viewer's usual one).
+    Subscriptions: hand_node/topology; hand_node/hands, hand_node/debug_image and camera_info only
+    while somebody watches, so that nothing is computed for nobody.  Parameters: viewer (web
+    or rerun), host and port (0: the viewer's usual one).
     """
 
     def __init__(self):
@@ -54,9 +44,10 @@ class HandViewer(Node):
         kind = self.declare_parameter("viewer", "web").value
         host = self.declare_parameter("host", "127.0.0.1").value
         port = self.declare_parameter("port", 0).value
-        self._viewer = open_viewer(kind, host, port, f"{self.get_namespace()}/hand_node")
+        self._viewer = open_viewer(kind, host, port or None, f"{self.get_namespace()}/hand_node")
         self.get_logger().info(self._viewer.invitation)
         self._faces: np.ndarray | None = None
+        self._camera: Camera | None = None
         self._hands: OrderedDict[int, HandMeshArray] = OrderedDict()
         self._listening: list = []
         kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -74,6 +65,7 @@ class HandViewer(Node):
             self._listening = [
                 self.create_subscription(HandMeshArray, "hand_node/hands", self._on_hands, 10),
                 self.create_subscription(Image, "hand_node/debug_image", self._on_image, 1),
+                self.create_subscription(CameraInfo, "camera_info", self._on_info, 1),
             ]
         elif not is_watched and self._listening:
             for subscription in self._listening:
@@ -82,12 +74,16 @@ class HandViewer(Node):
             self._hands.clear()
 
     def _on_topology(self, message: HandTopology):
-        self._faces = np.reshape(np.asarray(message.faces, np.uint32), (-1, 3))
+        self._faces = np.reshape(np.asarray(message.faces, np.int64), (-1, 3))
 
     def _on_hands(self, message: HandMeshArray):
         self._hands[nanoseconds(message.header.stamp)] = message
         while len(self._hands) > _WAITING:
             self._hands.popitem(last=False)
+
+    def _on_info(self, message: CameraInfo):
+        with contextlib.suppress(InputError):  # the node complains of it
+            self._camera = to_camera(message, rectified=False)
 
     def _on_image(self, message: Image):
         """Show an image with its hands, which are published before it."""
@@ -99,32 +95,22 @@ class HandViewer(Node):
         try:
             hands = [_received(hand, count) for hand in array.hands]
             picture = to_rgb(message)
-        except InputError as error:
+        except (InputError, ValueError) as error:
             self.get_logger().warning(str(error), throttle_duration_sec=10.0)
             return
         frame_id = message.header.frame_id
-        self._viewer.show(ShownImage(picture, hands, self._faces, stamp_ns, frame_id))
+        shown = ShownImage(picture, hands, self._faces, stamp_ns, frame_id, self._camera)
+        self._viewer.show(shown)
 
 
-def _received(hand: HandMesh, vertex_count: int) -> ReceivedHand:
-    """Return a hand that can be drawn; InputError for one that cannot."""
-    joints = np.array([[joint.x, joint.y, joint.z] for joint in hand.joints])
-    vertices = np.asarray(hand.vertices, np.float32)
-    covariance = np.reshape(hand.root_covariance, (3, 3))
-    numbers = np.concatenate([joints.ravel(), vertices, covariance.ravel(), [hand.score]])
-    if len(vertices) != 3 * vertex_count or not np.isfinite(numbers).all() or covariance[2, 2] < 0:
-        raise InputError(
-            f"a hand with {len(vertices) / 3:g} vertices, or with numbers that are none, does not "
-            f"fit the topology of {vertex_count}"
-        )
-    return ReceivedHand(
-        hand.track_id,
-        Handedness(hand.handedness),
-        hand.score,
-        joints,
-        vertices.reshape(-1, 3),
-        covariance,
-    )
+def _received(message: HandMesh, vertex_count: int) -> FoundHand:
+    """Return a hand that can be drawn; InputError or ValueError for one that cannot."""
+    hand = to_found_hand(message)
+    parts = (hand.joints_m, hand.vertices_m, hand.root_covariance_m2, hand.score)
+    finite = all(np.isfinite(part).all() for part in parts)
+    if len(hand.vertices_m) != vertex_count or not finite or hand.root_covariance_m2[2, 2] < 0:
+        raise InputError(f"hand {hand.track_id} does not fit the topology or holds no numbers")
+    return hand
 
 
 def _spin(node: HandViewer) -> None:

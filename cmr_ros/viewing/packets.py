@@ -14,8 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cmr_ros.files.playback import FoundHand
+from cmr_ros.hand import Hand
 from cmr_ros.viewing.drawing import MESH_COLORS
-from cmr_ros.viewing.shown import ShownHand, ShownImage, depth_sigma_m
+from cmr_ros.viewing.shown import ShownImage, depth_sigma_m
 
 #: Wider images are scaled down.
 _MAX_WIDTH_PX = 1280
@@ -51,7 +53,7 @@ def of_image(image: ShownImage, rate_hz: float, note: str) -> bytes:
     return _packet(head, jpeg, b"".join(meshes))
 
 
-def _entry(hand: ShownHand) -> dict[str, Any]:
+def _entry(hand: Hand | FoundHand) -> dict[str, Any]:
     return {
         "id": hand.track_id,
         "side": hand.handedness.name.lower(),

@@ -89,6 +89,7 @@ class Page:
             ) from error
         name = socket.gethostname() if host in _ALL else f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}/"
+        self.invitation = f"Open {self.url} in a browser."
 
     def __enter__(self) -> Page:
         return self

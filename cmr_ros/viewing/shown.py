@@ -8,33 +8,28 @@ from typing import Protocol
 
 import numpy as np
 
-from cmr_ros.geometry.skeleton import Handedness
-
-
-class ShownHand(Protocol):
-    """What is shown of a hand; `cmr_ros.hand.Hand` is one."""
-
-    track_id: int
-    handedness: Handedness
-    score: float
-    joints_m: np.ndarray  # (21, 3)
-    vertices_m: np.ndarray  # (V, 3)
-    root_covariance_m2: np.ndarray  # (3, 3)
+from cmr_ros.files.playback import FoundHand
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.hand import Hand
 
 
 @dataclass(frozen=True, eq=False)
 class ShownImage:
-    """An image with everything drawn in, and its hands in the camera's optical frame."""
+    """An image with everything drawn in, and its hands, which share a template."""
 
     picture: np.ndarray  # (height, width, 3) uint8 RGB
-    hands: Sequence[ShownHand]
+    hands: Sequence[Hand | FoundHand]
     faces: np.ndarray  # (F, 3) of the template, a right hand
     stamp_ns: int
-    frame_id: str = "camera"
+    frame_id: str = "camera"  # an optical frame, that of the hands
+    camera: Camera | None = None  # None where it is not known
 
 
 class Viewer(Protocol):
     """Shows images while somebody watches."""
+
+    #: What to do to see it.
+    invitation: str
 
     @property
     def is_watched(self) -> bool:
@@ -47,6 +42,6 @@ class Viewer(Protocol):
         """Stop."""
 
 
-def depth_sigma_m(hand: ShownHand) -> float:
+def depth_sigma_m(hand: Hand | FoundHand) -> float:
     """Return the standard deviation of a hand's depth."""
     return float(np.sqrt(hand.root_covariance_m2[2, 2]))

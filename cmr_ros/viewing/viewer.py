@@ -72,6 +72,7 @@ class RerunViewer:
         camera: Camera,
         hands: Sequence[Hand | FoundHand],
         truth: Sequence[np.ndarray] = (),
+        is_drawn: bool = False,
     ) -> None:
         """Show an image, the hands found in it, and true ones.
 
@@ -81,6 +82,7 @@ class RerunViewer:
             camera: the image's.
             hands: found in it.
             truth: joints (21, 3) in metres of each true hand, where known.
+            is_drawn: whether the hands are drawn into the image already.
 
         """
         rr = self._rerun
@@ -98,6 +100,8 @@ class RerunViewer:
                 rr.log(f"{_DEPTH}/{name}", line, static=True)
                 rr.log(f"{_SCORE}/{name}", line, static=True)
             self._show_hand(name, hand)
+            if not is_drawn:
+                self._draw_hand(name, hand)
         for name in self._shown.difference(names):
             for parent in (_CAMERA, _IMAGE):
                 rr.log(f"{parent}/{name}", rr.Clear(recursive=True))
@@ -124,8 +128,7 @@ class RerunViewer:
 
     def _show_hand(self, name: str, hand: Hand | FoundHand) -> None:
         rr, color = self._rerun, MESH_COLORS[hand.handedness]
-        left = hand.handedness is Handedness.LEFT
-        outward = self._faces[:, ::-1] if left else self._faces
+        outward = self._outward(hand)
         mesh = rr.Mesh3D(
             vertex_positions=hand.vertices_m,
             triangle_indices=outward,
@@ -136,7 +139,13 @@ class RerunViewer:
         strips = rr.LineStrips3D(hand.joints_m[_BONES], colors=_BONE_COLORS, radii=0.0015)
         rr.log(f"{_CAMERA}/{name}/bones", strips)
 
+        rr.log(f"{_DEPTH}/{name}", rr.Scalars(hand.joints_m[0, 2]))
+        rr.log(f"{_SCORE}/{name}", rr.Scalars(hand.score))
+
+    def _draw_hand(self, name: str, hand: Hand | FoundHand) -> None:
+        rr, color = self._rerun, MESH_COLORS[hand.handedness]
         joints_px = self._pinhole.project(hand.joints_m)
+        outward = self._outward(hand)
         outlines = mesh_outlines(hand.vertices_m, outward, self._pinhole)
         closed = [np.vstack([outline, outline[:1]]) for outline in outlines]
         rr.log(f"{_IMAGE}/{name}/outline", rr.LineStrips2D(closed, colors=[(255, 255, 255)]))
@@ -147,8 +156,9 @@ class RerunViewer:
             [below], labels=["  ".join(label(hand))], colors=[color], radii=0, show_labels=True
         )
         rr.log(f"{_IMAGE}/{name}/label", text)
-        rr.log(f"{_DEPTH}/{name}", rr.Scalars(hand.joints_m[0, 2]))
-        rr.log(f"{_SCORE}/{name}", rr.Scalars(hand.score))
+
+    def _outward(self, hand: Hand | FoundHand) -> np.ndarray:
+        return self._faces[:, ::-1] if hand.handedness is Handedness.LEFT else self._faces
 
 
 def _blueprint(rrb: Any) -> Any:

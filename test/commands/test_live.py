@@ -27,10 +27,10 @@ def url(tmp_path_factory):
     """The page of `cmr live` that plays the package's recording."""
     log = tmp_path_factory.mktemp("live") / "live.log"
     command = [sys.executable, "-m", "cmr_ros", "live", str(weights.find("demo.mcap"))]
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [*command, "--port", "0"],
+            [*command, "--web", "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=errors,
             env=surroundings,
@@ -132,7 +132,7 @@ def test_a_taken_port_and_wrong_files_are_one_line(capsys, tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         recording = str(weights.find("demo.mcap"))
-        assert cli.main(["live", recording, "--port", str(port)]) == 2
+        assert cli.main(["live", recording, "--web", "--port", str(port)]) == 2
     error = capsys.readouterr().err
     assert "in use; name another" in error and error.count("\n") == 1
     picture = tmp_path / "picture.png"

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from cmr_ros.viewing.viewers import VIEWERS
 from support.shared import ROOT
 
 FILE = ROOT / "launch/hand.launch.py"
@@ -181,6 +182,17 @@ def test_rviz_is_started_on_demand_and_first(launch_file):
     assert rviz.executable == "rviz2", "else the node outlives a launch that fails for want of it"
     assert node.executable == "hand_node"
     assert Path(rviz.arguments[1]).is_file() and rviz.arguments[2:] == ["-f", "base_link"]
+
+
+def test_a_viewer_is_a_process_of_its_own(launch_file):
+    viewer, node = started(launch_file, viewer="web", namespace="left", camera_info="/cam/info")
+    assert (viewer.executable, node.executable) == ("hand_viewer", "hand_node")
+    assert viewer.parameters == [{"viewer": "web", "host": "127.0.0.1", "port": 0}]
+    assert viewer.namespace == "left" and dict(viewer.remappings) == {"camera_info": "/cam/info"}
+    assert viewer.additional_env == node.additional_env
+    assert set(launch_file["VIEWERS"]) == set(VIEWERS)
+    with pytest.raises(RuntimeError, match="viewer:=rviz: there are none, web"):
+        started(launch_file, viewer="rviz")
 
 
 @pytest.mark.parametrize(

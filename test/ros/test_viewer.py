@@ -1,0 +1,122 @@
+"""hand_viewer: a real node, the real process beside it, and viewers who come and go."""
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+import struct
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
+pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+import aiohttp
+
+from support.peer import PATIENCE_S, Camera, NodeProcess, environment
+from support.ports import free_port
+
+
+class ViewerProcess:
+    """A `hand_viewer` in a process of its own; its log goes to a file."""
+
+    def __init__(self, namespace, folder, *parameters: str):
+        self.log_path = folder / f"{namespace}_viewer.log"
+        command = [sys.executable, "-m", "cmr_ros.ros.viewer", "--ros-args", "-r"]
+        command += [f"__ns:=/{namespace}", *(part for p in parameters for part in ("-p", p))]
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(15)
+        finally:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory, recorded_messages):
+    node = NodeProcess("shown", tmp_path_factory.mktemp("shown"))
+    camera = Camera("shown", recorded_messages)
+    yield camera
+    camera.peer.close()
+    node.stop()
+
+
+def listeners(camera) -> list[str]:
+    node = camera.peer.node
+    found = node.get_subscriptions_info_by_topic("/shown/hand_node/debug_image")
+    return [one.node_name for one in found]
+
+
+def test_the_page_shows_a_running_node_and_listens_only_while_somebody_watches(camera, tmp_path):
+    port = free_port()
+    viewer = ViewerProcess("shown", tmp_path, f"port:={port}")
+    peer = camera.peer
+
+    async def watch():
+        url = f"http://127.0.0.1:{port}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{url}/stream", headers={"Origin": url}) as stream,
+        ):
+            for _ in range(2):
+                await stream.send_str("next")
+            messages = []
+            while len(messages) < 2:
+                camera.send()
+                await asyncio.to_thread(peer.spin_for, 0.2)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    messages.append(await stream.receive_bytes(timeout=0.2))
+            return messages
+
+    try:
+        peer.spin_until(lambda: "Open http://127.0.0.1" in viewer.log, "the page")
+        peer.spin_until(lambda: peer.node.count_publishers("hand_node/hands"), "the node")
+        peer.spin_for(1.0)
+        assert listeners(camera) == []
+        faces, image, *_ = asyncio.run(asyncio.wait_for(watch(), PATIENCE_S))
+        head, jpeg, numbers = unpack(image)
+        assert head["hands"] and head["note"] == "/shown/hand_node"
+        assert 0.1 < head["hands"][0]["depth_m"] < 3 and head["hands"][0]["sigma_m"] > 0
+        vertices = np.frombuffer(numbers, "<f4").reshape(len(head["hands"]), -1, 3)
+        corners = np.frombuffer(unpack(faces)[2], "<u4")
+        assert vertices.shape[1] == corners.max() + 1
+        drawn = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert drawn.shape == (camera.info.height, camera.info.width, 3)
+        peer.spin_until(lambda: listeners(camera) == [], "the viewer to stop listening")
+    finally:
+        assert viewer.stop() == 0, viewer.log
+    assert "Traceback" not in viewer.log and "[WARN]" not in viewer.log, viewer.log
+
+
+def unpack(data: bytes):
+    length = struct.unpack_from("<I", data)[0]
+    head = json.loads(data[4 : 4 + length])
+    end = 4 + length + head["jpeg"]
+    return head, data[4 + length : end], data[end + -end % 4 :]
+
+
+@pytest.mark.parametrize(
+    "parameter, words",
+    [("port:={taken}", "in use; name another"), ("viewer:=paper", "there are web")],
+)
+def test_what_cannot_be_shown_is_one_line(tmp_path, parameter, words):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        parameter = parameter.format(taken=taken.getsockname()[1])
+        viewer = ViewerProcess("refused", tmp_path, parameter)
+        assert viewer.process.wait(PATIENCE_S) == 1
+    lines = [line for line in viewer.log.splitlines() if line]
+    assert len(lines) == 1 and re.search(f"FATAL.*{words}", lines[0]), viewer.log
