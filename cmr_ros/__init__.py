@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cmr_ros.errors import CmrError, InputError, RegistrationError
     from cmr_ros.files.calibration import read_calibration
     from cmr_ros.geometry.camera import Camera
+    from cmr_ros.geometry.camera_view import CameraView
     from cmr_ros.geometry.skeleton import Handedness
     from cmr_ros.hand import Hand
     from cmr_ros.pipeline import HandPipeline
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Camera": "cmr_ros.geometry.camera",
+    "CameraView": "cmr_ros.geometry.camera_view",
     "CmrError": "cmr_ros.errors",
     "Hand": "cmr_ros.hand",
     "HandPipeline": "cmr_ros.pipeline",
@@ -34,6 +36,7 @@ _HOME = {
 }
 __all__ = [
     "Camera",
+    "CameraView",
     "CmrError",
     "Hand",
     "HandPipeline",

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.errors import InputError, RegistrationError
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.camera_view import CameraView, check_size
 from cmr_ros.geometry.crop import Region
-from cmr_ros.geometry.regions import palm_in_picture, region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.model import weights
 from cmr_ros.model.inference import load_network
+from cmr_ros.placement import Placement, find_apart, place
 from cmr_ros.prediction import Crop, CropPrediction, predict, refine
-from cmr_ros.registration import HandSize, Noise, RootEstimate, register
+from cmr_ros.registration import HandSize, Noise
 from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
@@ -28,23 +28,12 @@ from cmr_ros.tracking.hand_detector import HandDetector
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
 
 
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """A hand with its place in camera space."""
-
-    prediction: CropPrediction
-    estimate: RootEstimate
-    #: (3,) metres, camera frame.
-    root_m: np.ndarray
-    #: (V, 3) metres, relative to the root, camera frame.
-    vertices_m: np.ndarray
-
-
 class HandPipeline:
-    """Finds and follows hands in the images of one camera.
+    """Finds and follows hands in the images of one camera, or of two.
 
-    `settings` may be exchanged at any time.  `refusals` gives the reasons why hands that the last
-    image shows could not be placed in space.
+    `settings` may be exchanged at any time.  Of the last image, `refusals` gives the reasons why
+    hands could not be placed in space, and `apart` why the two views of a hand do not fit together,
+    "" where they do.
     """
 
     def __init__(
@@ -77,10 +66,10 @@ class HandPipeline:
             model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
         )
         self._noise = Noise(**self.network.card.noise)
-        self._finder = HandFinder(
-            PalmDetector(weights.find(weights.PALM_DETECTION), threads),
-            HandDetector(weights.find(weights.HAND_DETECTION), threads),
-        )
+        palms = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
+        proposals = HandDetector(weights.find(weights.HAND_DETECTION), threads)
+        #: One for each view, since they take turns in where they look.
+        self._finders = [HandFinder(palms, proposals) for _ in range(2)]
         self._tracker = Tracker()
         self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
@@ -92,7 +81,7 @@ class HandPipeline:
 
     @settings.setter
     def settings(self, settings: PipelineSettings) -> None:
-        # A new hand is looked at on both sides: twice as many crops as hands.
+        # A new hand is looked at on both sides, a known one in both views: twice as many crops.
         self.network.warm_up(range(1, 2 * settings.max_hands + 1))
         self._settings = settings
 
@@ -103,12 +92,17 @@ class HandPipeline:
 
     def reset(self) -> None:
         """Forget all tracks, as before an image that has nothing to do with the last one."""
-        self._tracker.reset()
-        self._finder.reset()
+        self._forget()
         self._clock = ImageClock()
-        self._images_since_detection = 0
+        self._images_since_detection = self._detections = 0
         self._places: deque[Box] = deque(maxlen=MOST_PLACES)
         self.refusals: list[str] = []
+        self.apart = ""
+
+    def _forget(self) -> None:
+        self._tracker.reset()
+        for finder in self._finders:
+            finder.reset()
 
     def __call__(
         self,
@@ -117,6 +111,7 @@ class HandPipeline:
         stamp_s: float | None = None,
         depth_m: np.ndarray | None = None,
         places: Sequence[Box] = (),
+        second: CameraView | None = None,
     ) -> list[Hand]:
         """Return the hands in an image, the longest known first.
 
@@ -127,35 +122,45 @@ class HandPipeline:
             depth_m: (height, width) z of each of its pixels in metres, 0 or NaN where unknown.
             places: where new hands may be, as another detector has found: boxes of hands or of
                 persons as left, top, width and height in pixels.
+            second: what a second camera shows at the same time.  Hands in both views are
+                triangulated, those that it shows alone are found, too; all are given in the first
+                camera's frame.
 
         Raises:
-            InputError: for images that are not what the camera delivers.
+            InputError: for images that are not what the cameras deliver.
 
         """
-        _check(picture, camera, depth_m)
+        views = [CameraView(picture, camera), *([second] if second else [])]
+        if depth_m is not None:
+            check_size("depth image", depth_m, camera)
         if not self._clock.advance(stamp_s):
-            self._tracker.reset()
-            self._finder.reset()
+            self._forget()
         self._places.extend(places)
-        targets = self._tracker.targets(self._detect(picture), self._settings.max_hands)
-        crops = [Crop(track, region, self._side(track)) for track, region in targets]
-        predictions = predict(self.network, picture, camera, crops)
-        predictions = refine(self.network, picture, camera, predictions, self._settings)
-        return self._follow(camera, self._place(predictions, depth_m))
+        detections, number = self._detect(views)
+        targets = self._tracker.targets(detections, self._settings.max_hands, number)
+        crops = [
+            Crop(view, track, regions[index], self._side(track))
+            for track, regions in targets
+            for index, view in enumerate(views)
+            if index in regions
+        ]
+        hands = refine(self.network, predict(self.network, crops), self._settings)
+        return self._follow(views, self._place(hands, depth_m))
 
-    def search(self, picture: np.ndarray, camera: Camera) -> list[Hand]:
+    def search(
+        self, picture: np.ndarray, camera: Camera, second: CameraView | None = None
+    ) -> list[Hand]:
         """Return the hands in a single image, looked at until the finder has been everywhere.
 
-        Takes many times as long as one image of a camera, and ends all tracks.  Raises InputError
-        for an image that is not the camera's.
+        Takes many times as long as one image of a camera, and ends all tracks.  Arguments and
+        errors are those of a call.
         """
         self.reset()
         settings, self._settings = self._settings, replace(self._settings, detection_interval=1)
         try:
-            with self._finder.still(picture):
-                hands = self(picture, camera)
-                for _ in range(1, self._finder.round):
-                    hands = self(picture, camera)
+            with self._finders[0].still(picture):
+                for _ in range(self._finders[0].round * (2 if second else 1)):
+                    hands = self(picture, camera, second=second)
         finally:
             self._settings = settings
         return hands
@@ -174,27 +179,35 @@ class HandPipeline:
             handedness: which hand to look for.
 
         """
-        _check(picture, camera, None)
-        crop = Crop(Tracker().start(region), region, Side(handedness))
-        (prediction,) = predict(self.network, picture, camera, [crop])
-        placed = self._place([prediction], None)
+        view = CameraView(picture, camera)
+        crop = Crop(view, Tracker().start(region), region, Side(handedness))
+        (prediction,) = predict(self.network, [crop])
+        placed = self._place([[prediction]], None)
         present = prediction.presence >= self._settings.min_score
-        return self._hand(placed[0]) if placed and present else None
+        return placed[0].hand(self.template, camera) if placed and present else None
 
-    def _detect(self, picture: np.ndarray) -> list[Region]:
-        """Return the regions of hands; none while the detectors may rest."""
+    def _detect(self, views: Sequence[CameraView]) -> tuple[list[Region], int]:
+        """Return the regions of hands in one of the views, in turn, and its number.
+
+        None while the detectors may rest.
+        """
         self._images_since_detection += 1
         seen, lost = len(self._tracker.seen), len(self._tracker.lost)
         due = self._images_since_detection >= self._settings.detection_interval
         if seen >= self._settings.max_hands or not (due or lost or not seen):
-            return []
+            return [], 0
         self._images_since_detection = 0
-        known = [track.palm for track in self._tracker.seen]
-        places = list(self._places)
-        self._places.clear()
+        number = self._detections % len(views)
+        self._detections += 1
+        known = [track.palms[number] for track in self._tracker.seen if number in track.palms]
+        places = [] if number else list(self._places)
+        if not number:
+            self._places.clear()
         with stage("detect palms"):
-            found = self._finder(picture, known, places, self._settings.search_everywhere)
-        return [detection.region for detection in found]
+            found = self._finders[number](
+                views[number].picture, known, places, self._settings.search_everywhere
+            )
+        return [detection.region for detection in found], number
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""
@@ -202,39 +215,17 @@ class HandPipeline:
         return track.side if known is Handedness.UNKNOWN else Side(known)
 
     def _place(
-        self, predictions: Sequence[CropPrediction], depth_m: np.ndarray | None
+        self, hands: Sequence[Sequence[CropPrediction]], depth_m: np.ndarray | None
     ) -> list[Placement]:
         """Register all hands together; return those that have a place in camera space."""
-        self.refusals = []
-        if not predictions:
-            return []
-        cameras = [prediction.camera for prediction in predictions]
-        vertices = np.stack([prediction.vertices_m for prediction in predictions])
-        with stage("register"):
-            estimates = register(
-                vertices,
-                self.template.joints(vertices),
-                [prediction.cues for prediction in predictions],
-                np.stack([camera.matrix for camera in cameras]),
-                self.network.input_size,
-                scheme=self._settings.scheme,
-                noise=self._noise,
-                sizes=[self._size(prediction.crop.track) for prediction in predictions],
-                edges=np.stack([camera.picture_edges() for camera in cameras]),
-                depths_m=None if depth_m is None else [one.cut_depth(depth_m) for one in cameras],
-            )
-        placed = []
-        for prediction, estimate in zip(predictions, estimates, strict=True):
-            if isinstance(estimate, RegistrationError):
-                self.refusals.append(str(estimate))
-                continue
-            to_camera = prediction.camera.to_camera
-            root_m = to_camera(estimate.translation_m)
-            vertices_m = to_camera(estimate.scale * prediction.vertices_m)
-            if np.isfinite(root_m).all() and (root_m + vertices_m)[:, 2].min() > 0:
-                placed.append(Placement(prediction, estimate, root_m, vertices_m))
-            else:
-                self.refusals.append("part of the hand would lie behind the camera")
+        placed, self.refusals = place(
+            self.network,
+            self._noise,
+            hands,
+            [self._size(first.crop.track) for first, *_ in hands],
+            scheme=self._settings.scheme,
+            depth_m=depth_m,
+        )
         return placed
 
     def _size(self, track: Track) -> HandSize:
@@ -243,24 +234,26 @@ class HandPipeline:
             return track.size or HandSize()
         return HandSize.measured(self._settings.hand_length_m)
 
-    def _follow(self, camera: Camera, placements: Sequence[Placement]) -> list[Hand]:
-        """Update the hands' tracks; return those whose palm is in the image, without doubles."""
+    def _follow(self, views: Sequence[CameraView], placements: Sequence[Placement]) -> list[Hand]:
+        """Update the hands' tracks; return those whose palm is in an image, without doubles."""
+        camera = views[0].camera
         hands: dict[Track, Hand] = {}
+        doubles, self.apart = find_apart(self.network, self._noise, views, placements)
         for placement in placements:
-            prediction, estimate = placement.prediction, placement.estimate
-            palm = region_from_joints(prediction.joints_px, prediction.crop.mirrored)
-            if not palm_in_picture(palm, camera.width, camera.height):
+            estimate, track = placement.estimate, placement.track
+            joints_px = placement.joints_px(views, self.template)
+            if not joints_px or placement in doubles:
                 continue
             size = None
-            if "depth" in estimate.cues:  # pixels alone tell nothing new about a hand's size
-                # A pose that is misjudged in one image is misjudged in the next, too.
+            if {"depth", "stereo"} & set(estimate.cues.split("+")):
+                # Pixels of one view tell nothing new about a hand's size; and a pose that is
+                # misjudged in one image is misjudged in the next, too.
                 deviation = max(estimate.size.deviation, self._noise.scale_log_sd)
                 size = replace(estimate.size, deviation=deviation)
-            track = prediction.crop.track
             root_m, vertices_m = track.update(
                 Observation(
-                    side=prediction.crop.side,
-                    joints_px=prediction.joints_px,
+                    side=placement.predictions[0].crop.side,
+                    joints_px=joints_px,
                     root_m=placement.root_m,
                     vertices_m=placement.vertices_m,
                     size=size,
@@ -269,43 +262,7 @@ class HandPipeline:
                 margin=self.network.card.crop_margin,
                 smoothing_hz=self._settings.smoothing_hz,
             )
-            hands[track] = self._hand(replace(placement, root_m=root_m, vertices_m=vertices_m))
+            placement = replace(placement, root_m=root_m, vertices_m=vertices_m)
+            hands[track] = placement.hand(self.template, camera)
         self._tracker.keep(list(hands), self._clock.now_s)
         return [hands[track] for track in self._tracker.seen]
-
-    def _hand(self, placement: Placement) -> Hand:
-        prediction, estimate = placement.prediction, placement.estimate
-        camera, crop = prediction.camera, prediction.crop
-        vertices_m, turn = placement.vertices_m + placement.root_m, camera.rotation.T
-        return Hand(
-            track_id=crop.track.id,
-            handedness=crop.side.handedness,
-            score=prediction.presence,
-            joints_m=self.template.joints(vertices_m),
-            vertices_m=vertices_m,
-            joint_covariances_m2=turn @ estimate.joint_covariances_m2 @ turn.T,
-            pose_covariances_m2=turn @ estimate.pose_covariances_m2 @ turn.T,
-            length_m=estimate.size.length_m,
-            length_deviation_m=estimate.size.length_m * estimate.size.deviation,
-            rms_px=estimate.rms_px * crop.region.size_px / camera.size_px,
-            registration=estimate.cues,
-            region=crop.region,
-            joints_px=prediction.joints_px,
-            joint_confidence=prediction.cues.confidence,
-            silhouette=prediction.cues.silhouette,
-            silhouette_camera=camera,
-        )
-
-
-def _check(picture: np.ndarray, camera: Camera, depth_m: np.ndarray | None) -> None:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise InputError(
-            f"image: {picture.dtype} array of shape {picture.shape}; expected RGB uint8 "
-            "(height, width, 3)"
-        )
-    for name, array in (("image", picture), ("depth image", depth_m)):
-        if array is not None and array.shape[:2] != (camera.height, camera.width):
-            raise InputError(
-                f"{name} {'x'.join(map(str, array.shape[1::-1]))}: its camera is "
-                f"{camera.width}x{camera.height}; give the matching CameraInfo"
-            )

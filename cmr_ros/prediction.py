@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.camera_view import CameraView
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
@@ -28,6 +28,7 @@ _CONFIDENCE_ODDS = 26.0
 class Crop:
     """What to show to the network: where a track's hand may be, and which hand it may be."""
 
+    view: CameraView
     track: Track
     region: Region
     side: Side
@@ -58,25 +59,19 @@ class CropPrediction:
         return self.camera.to_picture(self.cues.joints_px)
 
 
-def predict(
-    network: HandNetwork, picture: np.ndarray, camera: Camera, crops: Sequence[Crop]
-) -> list[CropPrediction]:
-    """Return the network's prediction for each crop of an image, all made at once.
-
-    Args:
-        network: a model folder's.
-        picture: RGB (height, width, 3) uint8.
-        camera: the image's.
-        crops: of the image.
-
-    """
+def predict(network: HandNetwork, crops: Sequence[Crop]) -> list[CropPrediction]:
+    """Return the network's prediction for each crop, all made at once."""
     if not crops:
         return []
     card, size_px = network.card, network.input_size
     cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
-    cameras = [cut(camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops]
+    cameras = [
+        cut(crop.view.camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops
+    ]
     with stage("cut crops"):
-        images = np.stack([one.cut(picture) for one in cameras])
+        images = np.stack(
+            [one.cut(crop.view.picture) for one, crop in zip(cameras, crops, strict=True)]
+        )
     with stage("network"):
         prediction = network(images)
     with stage("read cues"):
@@ -103,12 +98,8 @@ def predict(
 
 
 def refine(
-    network: HandNetwork,
-    picture: np.ndarray,
-    camera: Camera,
-    predictions: Sequence[CropPrediction],
-    settings: PipelineSettings,
-) -> list[CropPrediction]:
+    network: HandNetwork, predictions: Sequence[CropPrediction], settings: PipelineSettings
+) -> list[list[CropPrediction]]:
     """Look a second time at new hands, and at those that seem to be the other hand.
 
     Detections are coarser than what joints tell, and say nothing of left and right: where the
@@ -116,35 +107,40 @@ def refine(
 
     Args:
         network: a model folder's.
-        picture: RGB (height, width, 3) uint8.
-        camera: the image's.
-        predictions: of a first look.
+        predictions: of a first look, in the order of the views.
         settings: min_score, and handedness where it is known.
 
     Returns:
-        The predictions that show a hand, a second one in place of the first where there is one.
+        For each hand the predictions that show it.  A second look takes the place of the first one
+        in the first view that shows the hand; further views count if they show the same side.
 
     """
-    settled: list[CropPrediction] = []
-    again: list[list[Crop]] = []
-    for first in predictions:
-        track, side = first.crop.track, first.crop.side
-        if first.presence < settings.min_score:
-            continue
+    hands: dict[Track, list[CropPrediction]] = {}
+    for prediction in predictions:
+        if prediction.presence >= settings.min_score:
+            hands.setdefault(prediction.crop.track, []).append(prediction)
+    again: dict[Track, list[Crop]] = {}
+    for track, (first, *_) in hands.items():
+        side = first.crop.side
         undecided = settings.handedness is Handedness.UNKNOWN
         undecided = undecided and first.right_probability is not None
         if undecided:
             side = side.updated(first.right_probability)
         crop = replace(first.crop, side=side)
         if not track.is_new and crop.mirrored == first.camera.mirrored:
-            settled.append(replace(first, crop=crop))
+            hands[track][0] = replace(first, crop=crop)
             continue
         region = region_from_joints(first.joints_px, crop.mirrored, network.card.crop_margin)
         sides = [Side(Handedness.RIGHT), Side(Handedness.LEFT)] if undecided else [side]
-        again.append([Crop(track, region, side) for side in sides])
-    seconds = iter(predict(network, picture, camera, [crop for crops in again for crop in crops]))
-    chosen = [likelier(*islice(seconds, len(crops))) for crops in again]
-    return settled + [one for one in chosen if one.presence >= settings.min_score]
+        again[track] = [replace(crop, region=region, side=side) for side in sides]
+    seconds = iter(predict(network, [crop for crops in again.values() for crop in crops]))
+    for track, crops in again.items():
+        hands[track][0] = likelier(*islice(seconds, len(crops)))
+    return [
+        [first, *(one for one in further if one.camera.mirrored == first.camera.mirrored)]
+        for first, *further in hands.values()
+        if first.presence >= settings.min_score
+    ]
 
 
 def likelier(plain: CropPrediction, mirrored: CropPrediction | None = None) -> CropPrediction:

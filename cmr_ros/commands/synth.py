@@ -23,6 +23,7 @@ def add_arguments(parser) -> None:
     manifest = actions.add_parser("manifest", help="write whole images to measure weights on")
     manifest.add_argument("--count", type=int, default=200)
     recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
+    recording.add_argument("--stereo", action="store_true", help="of two cameras side by side")
     for action in (render, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
         action.add_argument("--seed", type=int, default=0)
@@ -39,7 +40,7 @@ def run(args) -> None:
     if args.action == "recording":
         from cmr_ros.synthesis.recording import write_recording
 
-        write_recording(studio, args.output)
+        write_recording(studio, args.output, args.stereo)
         return
     if args.count < 1:
         raise InputError(f"--count {args.count}: must be at least 1")

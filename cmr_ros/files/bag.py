@@ -106,8 +106,12 @@ class Messages:
         code = cv2.imencode(".jpg", picture[..., ::-1], settings)[1].ravel()
         return self.new("sensor_msgs/msg/CompressedImage", self.header, "jpeg", code)
 
-    def camera_info(self, camera: Camera) -> Any:
-        """Return the CameraInfo of images that are not rectified."""
+    def camera_info(self, camera: Camera, baseline_m: float = 0.0) -> Any:
+        """Return the CameraInfo of images that are not rectified.
+
+        baseline_m: how far the camera stands to the right of another one that looks the same way.
+        """
+        shift = np.array([[-camera.matrix[0, 0] * baseline_m], [0], [0]])
         return self.new(
             "sensor_msgs/msg/CameraInfo",
             header=self.header,
@@ -117,7 +121,7 @@ class Messages:
             d=camera.distortion,
             k=camera.matrix.ravel(),
             r=np.eye(3).ravel(),
-            p=np.hstack([camera.matrix, np.zeros((3, 1))]).ravel(),
+            p=np.hstack([camera.matrix, shift]).ravel(),
             binning_x=0,
             binning_y=0,
             roi=self.new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),

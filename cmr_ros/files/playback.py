@@ -16,10 +16,14 @@ from cmr_ros.files.pictures import decode
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.files.untrusted import reading
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.camera_view import pose_from_calibration
 from cmr_ros.geometry.skeleton import JOINT_NAMES, Handedness
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 INFO_TOPIC = "/camera/camera_info"
+#: Of a camera beside it, in recordings in stereo.
+RIGHT_IMAGE_TOPIC = "/camera/right/image_raw/compressed"
+RIGHT_INFO_TOPIC = "/camera/right/camera_info"
 #: `/truth/...`: geometry_msgs/PoseArray, the 21 joints of one hand in the frame of the pictures.
 TRUTH_PREFIX = "/truth/"
 _TYPES = tuple(
@@ -46,11 +50,19 @@ class Frame:
     truth: list[np.ndarray] = field(default_factory=list)  # true joints (21, 3) m of each hand
     #: topic, type and serialised message (CDR) of what the camera sent, in order
     messages: list[tuple[str, str, bytes]] = field(default_factory=list)
+    right_jpeg: np.ndarray | None = None  # of a second camera, if there is one
 
     def picture(self) -> np.ndarray:
         """Return the picture (height, width, 3) uint8 RGB; InputError if it is none."""
+        return self._decoded(self.jpeg)
+
+    def right_picture(self) -> np.ndarray:
+        """Return the second camera's picture, as `picture` does the first one's."""
+        return self._decoded(self.right_jpeg)
+
+    def _decoded(self, jpeg: np.ndarray | None) -> np.ndarray:
         try:
-            return cv2.cvtColor(decode(self.jpeg), cv2.COLOR_BGR2RGB)
+            return cv2.cvtColor(decode(jpeg), cv2.COLOR_BGR2RGB)
         except InputError as error:
             raise InputError(f"recording: the image at {self.stamp_ns} ns: {error}") from None
 
@@ -60,8 +72,33 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
 
     Raises InputError for a file that is no such recording.
     """
+    infos, frames = _read(path)
+    with reading(path, "recording in MCAP", _REMEDY):
+        return _camera(infos[INFO_TOPIC]), frames
+
+
+def read_stereo(path: Path) -> tuple[list[Camera], np.ndarray, np.ndarray, list[Frame]]:
+    """Return both cameras, where the second one stands, and the frames that both have.
+
+    The second camera is at R (3, 3) and t (3,): what is X to the first is R X + t to it.  Raises
+    InputError for a file that is no recording of two cameras.
+    """
+    infos, frames = _read(path)
+    pairs = [frame for frame in frames if frame.right_jpeg is not None]
+    if RIGHT_INFO_TOPIC not in infos or not pairs:
+        raise InputError(f"{path}: no {RIGHT_IMAGE_TOPIC} or {RIGHT_INFO_TOPIC}, so not in stereo")
+    both = infos[INFO_TOPIC], infos[RIGHT_INFO_TOPIC]
+    with reading(path, "recording in MCAP", _REMEDY):
+        pose = pose_from_calibration(*((info.r, info.p) for info in both), rectified=False)
+        if pose is None:
+            raise InputError(f"P of {RIGHT_INFO_TOPIC} has no baseline")
+        return [_camera(info) for info in both], *pose, pairs
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Frame]]:
+    """Return the first CameraInfo of each topic, and the frames, by stamp."""
     frames: dict[int, Frame] = {}
-    camera = None
+    infos: dict[str, Any] = {}
     with reading(path, "recording in MCAP", _REMEDY):
         for topic, kind, message, raw in _messages(path):
             stamp_ns = nanoseconds(message.header.stamp)
@@ -72,14 +109,18 @@ def read(path: Path) -> tuple[Camera, list[Frame]]:
             frame.messages.append((topic, kind, raw))
             if topic == IMAGE_TOPIC:
                 frame.jpeg = message.data
-            elif camera is None:
-                camera = Camera.from_calibration(
-                    message.width, message.height, message.k, message.d, message.distortion_model
-                )
+            elif topic == RIGHT_IMAGE_TOPIC:
+                frame.right_jpeg = message.data
+            else:
+                infos.setdefault(topic, message)
     whole = [frames[stamp] for stamp in sorted(frames) if frames[stamp].jpeg is not None]
-    if camera is None or not whole:
+    if INFO_TOPIC not in infos or not whole:
         raise InputError(f"{path}: no image or no camera; {_REMEDY}")
-    return camera, whole
+    return infos, whole
+
+
+def _camera(info: Any) -> Camera:
+    return Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
 
 
 def _joints(message: Any) -> np.ndarray:
@@ -99,7 +140,8 @@ def _messages(path: Path) -> Iterator[tuple]:
         ) from error
 
     store = get_typestore(Stores.ROS2_HUMBLE)
-    kinds = {IMAGE_TOPIC: _TYPES[0], INFO_TOPIC: _TYPES[1]}
+    kinds = dict.fromkeys((IMAGE_TOPIC, RIGHT_IMAGE_TOPIC), _TYPES[0])
+    kinds |= dict.fromkeys((INFO_TOPIC, RIGHT_INFO_TOPIC), _TYPES[1])
     count = 0
     for topic, kind, raw in mcap.messages(path, _REMEDY):
         if not topic.startswith(TRUTH_PREFIX) and topic not in kinds:

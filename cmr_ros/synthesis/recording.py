@@ -3,13 +3,14 @@
 Topics: /camera/image_raw/compressed (sensor_msgs/CompressedImage, JPEG), /camera/camera_info
 (plumb_bob distortion, fx != fy, off-centre) and /truth/hand_0 (a right hand), /truth/hand_1 (a left
 hand): geometry_msgs/PoseArray, the 21 joints in JOINT_NAMES order in metres, in the frame of the
-pictures, without orientation, sent with each picture that shows the whole hand.
+pictures, without orientation, sent with each picture that shows the whole hand.  In stereo also
+/camera/right/image_raw/compressed and /camera/right/camera_info, whose P has the baseline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.files.bag import BagWriter, Messages
-from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, TRUTH_PREFIX
+from cmr_ros.files.playback import (
+    IMAGE_TOPIC,
+    INFO_TOPIC,
+    RIGHT_IMAGE_TOPIC,
+    RIGHT_INFO_TOPIC,
+    TRUTH_PREFIX,
+)
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis import scene
@@ -29,15 +36,24 @@ from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
+from cmr_ros.synthesis.surfaces import Mesh
 
-FRAME_ID = "camera_optical_frame"
+FRAME_ID, RIGHT_FRAME_ID = "camera_optical_frame", "camera_right_optical_frame"
 RATE_HZ, DURATION_S = 25, 6.0
+#: Of the recording in stereo every third picture is enough.
+_STEREO_STEP = 3
 _START_S = 1_700_000_000
 _JPEG_QUALITY = 78
 _CAMERA = Camera(
     640, 480, np.array([[601.3, 0, 326.8], [0, 598.2, 235.1], [0, 0, 1]]),
     np.array([0.092, -0.214, 0.0011, -0.0008, 0.071]), "plumb_bob",
 )  # fmt: skip
+#: The camera beside it, parallel, and how far to the right it stands.
+_RIGHT = Camera(
+    640, 480, np.array([[597.8, 0, 315.4], [0, 600.6, 243.7], [0, 0, 1]]),
+    np.array([0.085, -0.201, -0.0006, 0.0009, 0.064]), "plumb_bob",
+)  # fmt: skip
+BASELINE_M = 0.12
 #: The pinhole camera that is rendered; wide enough for the distorted picture's corners.
 _WIDTH, _HEIGHT = 720, 544
 _PINHOLE = np.array([[600.0, 0, (_WIDTH - 1) / 2], [0, 600.0, (_HEIGHT - 1) / 2], [0, 0, 1]])
@@ -49,6 +65,7 @@ class Frame:
 
     stamp_s: float
     picture: np.ndarray  # (h, w, 3) uint8 RGB
+    right: np.ndarray | None  # the same of the second camera, if there is one
     joints: dict[int, np.ndarray]  # number of the hand, 0 or 1 -> (21, 3) metres, optical frame
 
 
@@ -78,14 +95,14 @@ class _Stage:
         self._skin = self._placer.skin.material(rng, 0.0)
         self._sleeve_seed = int(rng.integers(1 << 31))
         self.paths = random_paths(model, rng)
-        self._lens = _lens_map()
+        self._lenses = {camera: _lens_map(camera) for camera in (_CAMERA, _RIGHT)}
 
     def hand(self, path: HandPath, time_s: float) -> PlacedHand:
         """Return a hand at a time."""
         return self._placer.place(*path.at(self._model, self._shape, time_s), self._skin)
 
-    def photograph(self, hands: list[PlacedHand]) -> np.ndarray:
-        """Return the camera's picture (h, w, 3) uint8 of sleeved hands."""
+    def photograph(self, hands: list[PlacedHand], stereo: bool) -> list[np.ndarray]:
+        """Return the pictures (h, w, 3) uint8 that one camera, or two, take of sleeved hands."""
         meshes = []
         for hand in hands:
             # The same seed gives the same sleeve in each picture.
@@ -95,17 +112,25 @@ class _Stage:
                 hand.mesh, wrist, hand.elbow_side, self._settings.things, rng, self._clutter
             )
             meshes += [hand.mesh, sleeve]
+        pictures = [self._picture(meshes, _CAMERA)]
+        if stereo:
+            shift_m = np.array([BASELINE_M, 0, 0])
+            meshes = [replace(mesh, vertices=mesh.vertices - shift_m) for mesh in meshes]
+            pictures.append(self._picture(meshes, _RIGHT))
+        return pictures
+
+    def _picture(self, meshes: list[Mesh], camera: Camera) -> np.ndarray:
         layers = self._renderer.render(meshes, _PINHOLE, self._light)
         ideal = layers.color + self._wall * (1 - layers.alpha[..., None])
-        picture = cv2.remap(ideal.astype(np.float32), *self._lens, cv2.INTER_LINEAR)
+        picture = cv2.remap(ideal.astype(np.float32), *self._lenses[camera], cv2.INTER_LINEAR)
         picture += self._rng.normal(0, 1.5, (*picture.shape[:2], 1))
         return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def record_frames(studio: Studio) -> Iterator[Frame]:
-    """Yield the recording's frames in order."""
+def record_frames(studio: Studio, stereo: bool = False) -> Iterator[Frame]:
+    """Yield the recording's frames in order; those in stereo are every third of them."""
     stage = _Stage(studio)
-    for k in range(int(RATE_HZ * DURATION_S)):
+    for k in range(0, int(RATE_HZ * DURATION_S), _STEREO_STEP if stereo else 1):
         time_s = k / RATE_HZ
         hands = {
             i: stage.hand(path, time_s)
@@ -113,20 +138,26 @@ def record_frames(studio: Studio) -> Iterator[Frame]:
             if time_s >= path.times[0]
         }
         whole = {i: hand.joints for i, hand in hands.items() if _inside(hand.joints)}
-        yield Frame(time_s, stage.photograph(list(hands.values())), whole)
+        pictures = stage.photograph(list(hands.values()), stereo)
+        yield Frame(time_s, pictures[0], pictures[1] if stereo else None, whole)
 
 
-def write_recording(studio: Studio, file: Path) -> None:
+def write_recording(studio: Studio, file: Path, stereo: bool = False) -> None:
     """Write the recording as one MCAP file; an existing one is replaced."""
-    total = int(RATE_HZ * DURATION_S)
     with BagWriter(file) as bag:
-        for frame in tqdm(record_frames(studio), total=total, unit="image", desc="recording"):
+        for frame in tqdm(record_frames(studio, stereo), unit="image", desc="recording"):
             stamp_ns = _START_S * 10**9 + round(frame.stamp_s * 1e9)
             messages = Messages(bag.store, stamp_ns, FRAME_ID)
             bag.write(INFO_TOPIC, messages.camera_info(_CAMERA), stamp_ns)
             bag.write(IMAGE_TOPIC, messages.picture(frame.picture, _JPEG_QUALITY), stamp_ns)
             for number, joints in frame.joints.items():
                 bag.write(f"{TRUTH_PREFIX}hand_{number}", _truth(messages, joints), stamp_ns)
+            if frame.right is not None:
+                messages = Messages(bag.store, stamp_ns, RIGHT_FRAME_ID)
+                info = messages.camera_info(_RIGHT, BASELINE_M)
+                bag.write(RIGHT_INFO_TOPIC, info, stamp_ns)
+                picture = messages.picture(frame.right, _JPEG_QUALITY)
+                bag.write(RIGHT_IMAGE_TOPIC, picture, stamp_ns)
 
 
 def _truth(messages: Messages, joints: np.ndarray) -> Any:
@@ -142,8 +173,8 @@ def _inside(joints: np.ndarray) -> bool:
     return bool(((pixels > 0) & (pixels < [_CAMERA.width - 1, _CAMERA.height - 1])).all())
 
 
-def _lens_map() -> tuple[np.ndarray, np.ndarray]:
-    """Return for each pixel of the recorded picture where the pinhole picture shows its ray."""
-    grid = np.stack(np.meshgrid(np.arange(_CAMERA.width), np.arange(_CAMERA.height)), axis=-1)
-    pixels = _CAMERA.rays(grid) @ _PINHOLE.T
+def _lens_map(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each pixel of a recorded picture where the pinhole picture shows its ray."""
+    grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1)
+    pixels = camera.rays(grid) @ _PINHOLE.T
     return tuple(np.moveaxis(pixels[..., :2].astype(np.float32), -1, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,17 +57,17 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What one image shows of a tracked hand."""
+    """What the images of one moment show of a tracked hand."""
 
-    #: On which side, this image included.
+    #: On which side, these images included.
     side: Side
-    #: (21, 2) image pixels.
-    joints_px: np.ndarray
+    #: (21, 2) image pixels by number of the view: where it is seen, or is to be expected.
+    joints_px: Mapping[int, np.ndarray]
     #: (3,) metres, camera frame.
     root_m: np.ndarray
     #: (V, 3) metres, relative to the root, camera frame.
     vertices_m: np.ndarray
-    #: What is now known of its size; None if this image adds nothing.
+    #: What is now known of its size; None if these images add nothing.
     size: HandSize | None = None
 
 
@@ -76,12 +76,12 @@ class Track:
     """One hand followed over time; it changes in `update` alone."""
 
     id: int
-    #: Its next crop.
-    region: Region
-    #: Where that crop would be if placed by the palm, as detections are.
-    palm: Region
+    #: Its next crop in each view that shows it.
+    regions: dict[int, Region]
+    #: Where those crops would be if placed by the palm, as detections are.
+    palms: dict[int, Region]
     side: Side = Side()
-    #: What depth images so far tell of the hand's size.
+    #: What depth images and second views so far tell of the hand's size.
     size: HandSize | None = None
     #: When it was last seen; None until the network has confirmed its detection.
     seen_s: float | None = None
@@ -92,18 +92,18 @@ class Track:
         """Whether no image has confirmed it yet."""
         return self.seen_s is None
 
-    def has_gone_astray(self, detected: Region) -> bool:
-        """Return whether a detection of its palm differs too much in size."""
-        return not 1 / _ASTRAY < self.palm.size_px / detected.size_px < _ASTRAY
+    def has_gone_astray(self, detected: Region, view: int) -> bool:
+        """Return whether a detection of its palm in a view differs too much in size."""
+        return not 1 / _ASTRAY < self.palms[view].size_px / detected.size_px < _ASTRAY
 
     def update(
         self, seen: Observation, now_s: float, *, margin: float | None, smoothing_hz: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Take in what an image shows of the hand.
+        """Take in what images of one moment show of the hand.
 
         Args:
-            seen: the hand in the image.
-            now_s: time of the image, on a clock that never runs backwards.
+            seen: the hand in the images.
+            now_s: their time, on a clock that never runs backwards.
             margin: side of the crop over that of the hand's box; None: placed by the palm.
             smoothing_hz: see `PipelineSettings`.
 
@@ -116,9 +116,13 @@ class Track:
         self.side = seen.side
         # By the 2D joints: crops that follow the mesh would drift where it fits badly.
         left = self.side.handedness is Handedness.LEFT
-        self.palm = self.region = region_from_joints(seen.joints_px, left)
+        joints_px = seen.joints_px.items()
+        self.palms = {view: region_from_joints(joints, left) for view, joints in joints_px}
+        self.regions = self.palms
         if margin is not None:
-            self.region = region_from_joints(seen.joints_px, left, margin)
+            self.regions = {
+                view: region_from_joints(joints, left, margin) for view, joints in joints_px
+            }
         if seen.size is not None:
             deviation = max(seen.size.deviation, _SIZE_DEVIATION)
             self.size = HandSize(seen.size.length_m, deviation)
@@ -136,30 +140,37 @@ class Tracker:
         self.lost: list[Track] = []
         self._next_id = 0
 
-    def start(self, region: Region) -> Track:
-        """Return a new track on a detection's region; it is not alive until `keep` gets it."""
-        track = Track(self._next_id, region, region)
+    def start(self, region: Region, view: int = 0) -> Track:
+        """Return a new track on a view's detection; it is not alive until `keep` gets it."""
+        track = Track(self._next_id, {view: region}, {view: region})
         self._next_id += 1
         return track
 
-    def targets(self, detections: Sequence[Region], most: int) -> list[tuple[Track, Region]]:
-        """Return at most `most` tracks, new ones included, and where to look for each.
+    def targets(
+        self, detections: Sequence[Region], most: int, view: int = 0
+    ) -> list[tuple[Track, dict[int, Region]]]:
+        """Return at most `most` tracks, new ones included, and where to look for each in each view.
 
         Tracks seen in the last image come first, then those that a detection shows, then lost
         ones, which are looked for where they were.  A detection of a palm that a track holds is
         that track's, which is looked for there if it was lost or has gone astray.
+
+        Args:
+            detections: in one of the views.
+            most: tracks.
+            view: number of the view.
         """
-        regions = {track: track.region for track in self.seen}
+        regions = {track: dict(track.regions) for track in self.seen}
         for detected in detections:
-            track = self._holder(detected, self.seen + self.lost) or self._regained(
-                detected, [track for track in self.lost if track not in regions]
+            track = self._holder(detected, view, self.seen + self.lost) or self._regained(
+                detected, view, [track for track in self.lost if track not in regions]
             )
             if track is None:
-                regions[self.start(detected)] = detected
-            elif track not in regions or track.has_gone_astray(detected):
-                regions[track] = detected
+                regions[self.start(detected, view)] = {view: detected}
+            elif track not in regions or track.has_gone_astray(detected, view):
+                regions[track] = {**track.regions, view: detected}
         for track in self.lost:
-            regions.setdefault(track, track.region)
+            regions.setdefault(track, dict(track.regions))
         return list(regions.items())[:most]
 
     def keep(self, seen: Sequence[Track], now_s: float) -> None:
@@ -171,7 +182,7 @@ class Tracker:
         old = self.seen + self.lost
         alive: list[Track] = []
         for track in sorted(seen, key=lambda track: (track in self.lost, track.id)):
-            if self._holder(track.palm, alive) is None:
+            if not self._is_held(track, alive):
                 alive.append(track)
         self.seen = sorted(alive, key=lambda track: track.id)
         self.lost = [
@@ -180,26 +191,31 @@ class Tracker:
             if track not in seen
             and track.seen_s is not None
             and now_s - track.seen_s <= PATIENCE_S
-            and self._holder(track.palm, self.seen) is None
+            and not self._is_held(track, self.seen)
         ]
 
     def reset(self) -> None:
         """Forget all tracks; ids count on."""
         self.seen, self.lost = [], []
 
+    def _is_held(self, track: Track, others: Sequence[Track]) -> bool:
+        """Return whether other tracks hold its palm in a view."""
+        palms = track.palms.items()
+        return any(self._holder(palm, view, others) is not None for view, palm in palms)
+
     @staticmethod
-    def _holder(region: Region, tracks: Sequence[Track]) -> Track | None:
-        """Return the track that holds the palm of a region."""
-        overlaps = [palm_overlap(region, track.palm) for track in tracks]
+    def _holder(region: Region, view: int, tracks: Sequence[Track]) -> Track | None:
+        """Return the track that holds the palm of a region in a view."""
+        tracks = [track for track in tracks if view in track.palms]
+        overlaps = [palm_overlap(region, track.palms[view]) for track in tracks]
         best = int(np.argmax(overlaps)) if overlaps else None
         return None if best is None or overlaps[best] < _SAME_PALM else tracks[best]
 
     @staticmethod
-    def _regained(region: Region, lost: Sequence[Track]) -> Track | None:
-        """Return the nearest lost track whose hand may have moved to a region."""
-        away = [
-            np.hypot(*np.subtract(region.center_px, track.region.center_px)) / track.region.size_px
-            for track in lost
-        ]
+    def _regained(region: Region, view: int, lost: Sequence[Track]) -> Track | None:
+        """Return the nearest lost track whose hand may have moved to a region of a view."""
+        lost = [track for track in lost if view in track.regions]
+        was = [track.regions[view] for track in lost]
+        away = [np.hypot(*np.subtract(region.center_px, r.center_px)) / r.size_px for r in was]
         best = int(np.argmin(away)) if away else None
         return None if best is None or away[best] > _REGAINED else lost[best]

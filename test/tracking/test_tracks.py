@@ -1,5 +1,7 @@
 """Tracks: which hand is which, and where to look for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ RIGHT = Side(Handedness.RIGHT, 0.9)
 def observation(center=(320, 240), side=RIGHT, size=None, depth_m=0.5):
     return Observation(
         side=side,
-        joints_px=joints_at(center),
+        joints_px={0: joints_at(center)},
         root_m=np.array([0.0, 0.0, depth_m]),
         vertices_m=np.zeros((4, 3)),
         size=size,
@@ -93,30 +95,30 @@ def test_a_track_that_comes_back_does_not_take_the_hand_of_one_that_was_followed
 def test_hands_that_are_followed_are_not_found_again():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
-    again, new = track.palm, Region((400, 100), 200)
+    again, new = track.palms[0], Region((400, 100), 200)
     (first, where), (second, there) = tracker.targets([again, new], most=2)
-    assert first is track and where is track.region
-    assert second.is_new and there is new
+    assert first is track and where == track.regions
+    assert second.is_new and there == {0: new}
 
 
 def test_a_track_that_went_astray_is_looked_for_where_it_was_detected():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
-    detected = Region(track.palm.center_px, 2 * track.palm.size_px)
-    assert tracker.targets([detected], most=2) == [(track, detected)]
+    detected = Region(track.palms[0].center_px, 2 * track.palms[0].size_px)
+    assert tracker.targets([detected], most=2) == [(track, {0: detected})]
 
 
 def test_a_lost_track_is_looked_for_where_a_hand_was_detected_nearby():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
     tracker.keep([], PERIOD_S)
-    assert tracker.targets([], most=2) == [(track, track.region)]
-    x, y = track.region.center_px
-    size_px = track.region.size_px
+    assert tracker.targets([], most=2) == [(track, track.regions)]
+    x, y = track.regions[0].center_px
+    size_px = track.regions[0].size_px
     near, far = Region((x + 0.9 * size_px, y), size_px), Region((x + 3 * size_px, y), size_px)
-    assert tracker.targets([near], most=2) == [(track, near)]
+    assert tracker.targets([near], most=2) == [(track, {0: near})]
     (new, where), lost = tracker.targets([far], most=2)
-    assert new.is_new and where is far and lost == (track, track.region)
+    assert new.is_new and where == {0: far} and lost == (track, track.regions)
 
 
 def test_no_more_targets_than_wanted_and_lost_ones_last():
@@ -126,6 +128,35 @@ def test_no_more_targets_than_wanted_and_lost_ones_last():
     new = Region((300, 500), 200)
     assert [track for track, _ in tracker.targets([new], most=3)][::2] == [second, first]
     assert first not in dict(tracker.targets([new], most=2))
+
+
+def test_a_palm_is_known_in_each_view_that_shows_it():
+    tracker = Tracker()
+    both, right = tracker.start(Region((100, 100), 200)), tracker.start(Region((0, 0), 200), view=1)
+    seen = observation((100, 100))
+    both.update(
+        replace(seen, joints_px={0: joints_at((100, 100)), 1: joints_at((60, 100))}),
+        0.0, margin=None, smoothing_hz=0.0,
+    )  # fmt: skip
+    right.update(
+        replace(seen, joints_px={1: joints_at((300, 100))}), 0.0, margin=None, smoothing_hz=0.0
+    )
+    tracker.keep([both, right], 0.0)
+    assert tracker.seen == [both, right]
+    # What the second view detects is the first track's, the second one's, or new.
+    known = [both.palms[1], right.palms[1]]
+    assert dict(tracker.targets(known, most=4, view=1)) == {
+        both: both.regions, right: right.regions
+    }  # fmt: skip
+    # The same place in the first view is another hand's.
+    *_, (new, where) = tracker.targets([right.palms[1]], most=4, view=0)
+    assert new.is_new and set(where) == {0}
+    # Two tracks that come to the same palm in any view are one.
+    right.update(
+        replace(seen, joints_px={1: joints_at((61, 100))}), 0.1, margin=None, smoothing_hz=0.0
+    )
+    tracker.keep([both, right], 0.1)
+    assert tracker.seen == [both] and tracker.lost == []
 
 
 def test_handedness_has_hysteresis():
@@ -140,7 +171,7 @@ def test_handedness_has_hysteresis():
 
 
 def test_smoothing_begins_afresh_when_a_hand_changes_sides():
-    track = Track(0, Region((0, 0), 1), Region((0, 0), 1))
+    track = Track(0, {0: Region((0, 0), 1)}, {0: Region((0, 0), 1)})
 
     def depth_m(side, depth, now_s):
         seen = observation(side=Side(side, 0.5), depth_m=depth)
@@ -152,7 +183,7 @@ def test_smoothing_begins_afresh_when_a_hand_changes_sides():
 
 
 def test_a_learned_hand_size_is_never_known_better_than_the_network_errs():
-    track = Track(0, Region((0, 0), 1), Region((0, 0), 1))
+    track = Track(0, {0: Region((0, 0), 1)}, {0: Region((0, 0), 1)})
     track.update(observation(), 0.0, margin=None, smoothing_hz=0.0)
     assert track.size is None
     track.update(observation(size=HandSize(0.17, 0.001)), 0.1, margin=None, smoothing_hz=0.0)
