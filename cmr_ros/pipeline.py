@@ -18,7 +18,7 @@ from cmr_ros.model import weights
 from cmr_ros.model.inference import load_network
 from cmr_ros.placement import Placement, find_apart, place
 from cmr_ros.prediction import Crop, CropPrediction, predict, refine
-from cmr_ros.registration import HandSize, Noise
+from cmr_ros.registration import Noise
 from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
@@ -65,7 +65,8 @@ class HandPipeline:
         self.network = load_network(
             model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
         )
-        self._noise = Noise(**self.network.card.noise)
+        #: What is assumed of the network's meshes.
+        self.noise = Noise(**self.network.card.noise)
         palms = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
         proposals = HandDetector(weights.find(weights.HAND_DETECTION), threads)
         #: One for each view, since they take turns in where they look.
@@ -220,25 +221,19 @@ class HandPipeline:
         """Register all hands together; return those that have a place in camera space."""
         placed, self.refusals = place(
             self.network,
-            self._noise,
+            self.noise,
             hands,
-            [self._size(first.crop.track) for first, *_ in hands],
+            [self._settings.hand_size(first.crop.track.size) for first, *_ in hands],
             scheme=self._settings.scheme,
             depth_m=depth_m,
         )
         return placed
 
-    def _size(self, track: Track) -> HandSize:
-        """Return what is known of the size of a track's hand: at least that it is an adult's."""
-        if not self._settings.hand_length_m:
-            return track.size or HandSize()
-        return HandSize.measured(self._settings.hand_length_m)
-
     def _follow(self, views: Sequence[CameraView], placements: Sequence[Placement]) -> list[Hand]:
         """Update the hands' tracks; return those whose palm is in an image, without doubles."""
         camera = views[0].camera
         hands: dict[Track, Hand] = {}
-        doubles, self.apart = find_apart(self.network, self._noise, views, placements)
+        doubles, self.apart = find_apart(self.network, self.noise, views, placements)
         for placement in placements:
             estimate, track = placement.estimate, placement.track
             joints_px = placement.joints_px(views, self.template)
@@ -248,7 +243,7 @@ class HandPipeline:
             if {"depth", "stereo"} & set(estimate.cues.split("+")):
                 # Pixels of one view tell nothing new about a hand's size; and a pose that is
                 # misjudged in one image is misjudged in the next, too.
-                deviation = max(estimate.size.deviation, self._noise.scale_log_sd)
+                deviation = max(estimate.size.deviation, self.noise.scale_log_sd)
                 size = replace(estimate.size, deviation=deviation)
             root_m, vertices_m = track.update(
                 Observation(

@@ -8,7 +8,16 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import Handedness
-from cmr_ros.registration import SCHEMES
+from cmr_ros.registration import SCHEMES, HandSize
+
+#: Sizes of hands before any is seen: ANSUR II for adults (193 +- 10 mm men, 178 +- 9 mm women),
+#: Snyder et al. 1977 for children of 6 to 12 years.
+POPULATIONS = {
+    "adult": HandSize(),
+    "man": HandSize(0.193, 0.052),
+    "woman": HandSize(0.178, 0.051),
+    "child": HandSize(0.147, 0.10),
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,10 @@ class PipelineSettings:
     #: Length of all hands in metres, from the wrist to the tip of the middle finger along the
     #: bones; 0: unknown, learned from depth images, where there are some, while a hand is followed.
     hand_length_m: float = 0.0
+    #: Standard deviation of that length in metres, where it is known.
+    hand_length_deviation_m: float = 0.002
+    #: Whose hands they are where their length is not known, one of `POPULATIONS`.
+    population: str = "adult"
     #: Which cues place a hand in space, one of `registration.SCHEMES`.
     scheme: str = SCHEMES[0]
 
@@ -41,6 +54,7 @@ class PipelineSettings:
             "detection_interval": (1, np.inf),
             "smoothing_hz": (0, np.inf),
             "hand_length_m": (0, 1),
+            "hand_length_deviation_m": (1e-4, 1),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
@@ -48,3 +62,13 @@ class PipelineSettings:
                 raise InputError(f"{name} {value}: must be from {low} to {high}")
         if self.scheme not in SCHEMES:
             raise InputError(f"scheme {self.scheme!r}: must be one of {', '.join(SCHEMES)}")
+        if self.population not in POPULATIONS:
+            known = ", ".join(POPULATIONS)
+            raise InputError(f"population {self.population!r}: must be one of {known}")
+
+    def hand_size(self, learned: HandSize | None) -> HandSize:
+        """Return what is known of a hand's size; learned: from depth images, if there were some."""
+        if self.hand_length_m:
+            deviation = self.hand_length_deviation_m / self.hand_length_m
+            return HandSize(self.hand_length_m, deviation)
+        return learned or POPULATIONS[self.population]

@@ -19,6 +19,10 @@ _GROWTH = slice(3, 5)
 _UNKNOWNS = 5
 
 
+#: What is better known of a size than this is more than whose hand it is.
+_KNOWN_DEVIATION = 0.05
+
+
 @dataclass(frozen=True)
 class HandSize:
     """What is known of a hand's size beforehand.
@@ -131,7 +135,7 @@ def join(
     if size is not None and noise.length_m is None:
         log_ratio = np.log(size.length_m / mesh_length_m)
         belief = belief.with_measured_length(log_ratio, size.deviation)
-    if size is not None and size.deviation < HandSize.deviation:
+    if size is not None and size.deviation < _KNOWN_DEVIATION:
         names.append("size")
     from_root_m = np.concatenate([np.zeros((1, 3)), joints_m[1:]])
     scale, grown_m, joint_covariances_m2 = belief.grown(from_root_m)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -20,6 +21,7 @@ from cmr_ros.ros.inputs import Inputs
 from cmr_ros.ros.memory import release_memory
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameters import Parameters, declare
+from cmr_ros.ros.size_service import SizeService
 
 #: How often listeners are looked for, where ROS does not tell that they have come.
 _LOOK_S = 0.2
@@ -38,7 +40,7 @@ class HandNode(LifecycleNode):
 
     Subscriptions: image_raw or image_raw/compressed, camera_info; if wanted depth, ~/regions.
     Publications: those of `cmr_ros.ros.topics`, /tf, /diagnostics.
-    Service: ~/reset.  Works only while somebody listens.
+    Services: ~/reset, ~/calibrate_hand_size.  Works only while somebody listens.
     Everything about an image has its stamp, and its frame_id, an optical frame.  Parameters: see
     `cmr_ros.ros.parameters`.
     """
@@ -57,6 +59,7 @@ class HandNode(LifecycleNode):
         self.health.look = self._look
         self.health.resting = "unconfigured"
         self.create_service(Empty, "~/reset", self._on_reset)
+        self._sizing = SizeService(self, self._measure_size)
         # Not simulated time: listeners may come while a simulation is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._looking = self.create_timer(_LOOK_S, self._look_for_listeners, clock=steady)
@@ -122,6 +125,7 @@ class HandNode(LifecycleNode):
             half=p.half,
         )
         self.health.serving = pipeline.network.serving
+        self._sizing.scale_log_sd = pipeline.noise.scale_log_sd
         self._pipeline = pipeline
         self._outputs = Outputs(self, pipeline.template, self.health, self._look_for_listeners)
 
@@ -153,6 +157,14 @@ class HandNode(LifecycleNode):
             self._pipeline.settings = settings
         self._settings = parameters
 
+    def _measure_size(self, begins: bool):
+        if self._inputs is not None:
+            settings = self._settings.pipeline_settings()
+            unknown = replace(settings, hand_length_m=0.0)
+            self._pipeline.settings = unknown if begins else settings
+        elif begins:
+            raise InputError("the node is not active, so no hand is seen")
+
     def _on_reset(self, request: Empty.Request, response: Empty.Response) -> Empty.Response:
         if self._pipeline is not None:
             self._pipeline.reset()
@@ -166,7 +178,7 @@ class HandNode(LifecycleNode):
             return
         with self.health.guard("listeners"):
             now_s = time.monotonic()
-            if self._outputs.are_wanted(self._settings):
+            if self._sizing.is_measuring or self._outputs.are_wanted(self._settings):
                 self._wanted_s = now_s
                 if not self._inputs.is_open:
                     self._inputs.open()
@@ -196,6 +208,7 @@ class HandNode(LifecycleNode):
             stamp_s = self._stamp_s(header)
             hands = self._pipeline(picture, camera, stamp_s, depth_m, places)
             self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
+            self._sizing.see(hands)
             self._report(header, time.monotonic() - start_s, hands, picture)
 
     def _stamp_s(self, header: Header) -> float | None:

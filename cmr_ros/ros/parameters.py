@@ -21,7 +21,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.model.choices import ENGINES
 from cmr_ros.registration import SCHEMES
-from cmr_ros.settings import PipelineSettings
+from cmr_ros.settings import POPULATIONS, PipelineSettings
 
 #: Frame names may have slashes inside, but tf2 refuses those that begin with one.
 _FRAME_PREFIX = re.compile(r"(?!/)[\w.\-/]*", re.ASCII)
@@ -121,6 +121,17 @@ class Parameters:
         "bones; 0: unknown, estimated from depth images while a hand is tracked",
         limits=(0.0, 0.3),
     )
+    hand_length_deviation_m: float = _parameter(
+        0.002,
+        "Standard deviation of hand_length_m, where that is set; the service "
+        "~/calibrate_hand_size sets both",
+        limits=(0.0005, 0.1),
+    )
+    population: str = _parameter(
+        "adult",
+        "Whose hands they are, while nothing else is known of their length",
+        choices=tuple(POPULATIONS),
+    )
     registration: str = _parameter(
         SCHEMES[0],
         "Cues that place a hand in camera space; published: the paper's scheme",
@@ -149,6 +160,8 @@ class Parameters:
             handedness=Handedness[self.handedness.upper()],
             smoothing_hz=self.smoothing_hz,
             hand_length_m=self.hand_length_m,
+            hand_length_deviation_m=self.hand_length_deviation_m,
+            population=self.population,
             scheme=self.registration,
         )
 

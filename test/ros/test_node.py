@@ -20,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
+from cmr_ros.srv import CalibrateHandSize
 from support.peer import PATIENCE_S, Camera, NodeProcess, environment
 
 
@@ -221,6 +222,45 @@ def test_parameters_change_while_running(camera):
     assert not set_parameter("hand_node", "transport", "compressed").successful, "fixed"
     refused = set_parameter("hand_node", "handedness", "both")
     assert not refused.successful and "unknown, left, right" in refused.reason
+
+
+def test_the_size_of_a_hand_is_measured_and_set(camera):
+    peer, set_parameter = camera.peer, camera.peer.set_parameter
+    client = peer.node.create_client(CalibrateHandSize, "hand_node/calibrate_hand_size")
+    peer.spin_until(client.service_is_ready, "the service")
+
+    def measured(picture=None, **request):
+        answer = client.call_async(CalibrateHandSize.Request(**request))
+
+        def answered():
+            camera.send(copy.deepcopy(picture))
+            peer.spin_for(0.05)
+            return answer.done()
+
+        peer.spin_until(answered, "the measurement")
+        return answer.result()
+
+    def depth_m():
+        return camera.ask().hands[0].joints[0].z
+
+    try:
+        assert set_parameter("hand_node", "max_hands", 1).successful
+        before_m = depth_m()
+        found = measured(wrist_depth_m=1.08 * before_m, duration_s=2.0)
+        assert found.success, found.message
+        assert found.hand_length_m == pytest.approx(1.08 * 0.186, rel=0.05)
+        assert 0.001 < found.hand_length_deviation_m < 0.03
+        assert depth_m() == pytest.approx(1.08 * before_m, rel=0.03)
+        empty = to_image(np.full((480, 640, 3), 90, np.uint8), camera.picture.header)
+        refused = measured(empty, wrist_depth_m=0.5, duration_s=0.5)
+        assert not refused.success and "are needed" in refused.message
+        assert depth_m() == pytest.approx(1.08 * before_m, rel=0.03), "what was set stays"
+        refused = measured(wrist_depth_m=-1.0)
+        assert not refused.success and "wrist_depth_m" in refused.message
+    finally:
+        assert set_parameter("hand_node", "hand_length_m", 0.0).successful
+        assert set_parameter("hand_node", "hand_length_deviation_m", 0.002).successful
+        assert set_parameter("hand_node", "max_hands", 2).successful
 
 
 def test_diagnostics(camera):
