@@ -36,9 +36,12 @@ ARGUMENTS = {
     "model": ("the shipped one, unless params_file says otherwise", "model folder"),
     "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
     "rviz": ("false", "true: also start RViz"),
-    "viewer": ("none", "web: also start a page in the browser; rerun: the Rerun viewer"),
-    "viewer_host": ("127.0.0.1", "address that the page is served on; 0.0.0.0: all"),
-    "viewer_port": ("0", "port of the page; 0: 8080"),
+    "viewer": (
+        "none",
+        "web: a page in the browser; foxglove: a server for Foxglove; rerun: the Rerun viewer",
+    ),
+    "viewer_host": ("127.0.0.1", "address that web and foxglove are served on; 0.0.0.0: all"),
+    "viewer_port": ("0", "their port; 0: 8080 for web, 8765 for foxglove"),
     "fixed_frame": (
         "upright at the camera",
         "fixed frame of RViz: one of the robot's, such as base_link",
@@ -47,7 +50,7 @@ ARGUMENTS = {
 #: Arguments that are parameters of the node.
 PARAMETERS = ("transport", "engine", "providers", "model")
 #: What `viewer` may be, but for none.
-VIEWERS = ("web", "rerun")
+VIEWERS = ("web", "foxglove", "rerun")
 
 #: Who sets one of these has chosen how messages travel.
 TRANSPORT_CHOICES = (

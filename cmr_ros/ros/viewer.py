@@ -35,8 +35,8 @@ class HandViewer(Node):
     """Shows the hands and the debug image of a hand_node in a viewer, while somebody watches.
 
     Subscriptions: hand_node/topology; hand_node/hands, hand_node/debug_image and camera_info only
-    while somebody watches, so that nothing is computed for nobody.  Parameters: viewer (web
-    or rerun), host and port (0: the viewer's usual one).
+    while somebody watches, so that nothing is computed for nobody.  Parameters: viewer (web,
+    foxglove or rerun), host and port (0: the viewer's usual one).
     """
 
     def __init__(self):
@@ -98,7 +98,7 @@ class HandViewer(Node):
         except (InputError, ValueError) as error:
             self.get_logger().warning(str(error), throttle_duration_sec=10.0)
             return
-        frame_id = message.header.frame_id
+        frame_id = message.header.frame_id or "camera"
         shown = ShownImage(picture, hands, self._faces, stamp_ns, frame_id, self._camera)
         self._viewer.show(shown)
 

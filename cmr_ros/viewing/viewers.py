@@ -9,7 +9,7 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.viewing.shown import ShownImage, Viewer
 from cmr_ros.viewing.viewer import RerunViewer
 
-WEB, RERUN = VIEWERS = ("web", "rerun")
+WEB, RERUN, FOXGLOVE = VIEWERS = ("web", "rerun", "foxglove")
 #: Nothing but the size of the image in space depends on it, where the camera is not known.
 _ANY_HFOV_DEG = 60.0
 
@@ -37,6 +37,10 @@ def open_viewer(
         from cmr_ros.viewing.page import PORT, Page
 
         return Page(host, PORT if port is None else port, note)
+    if kind == FOXGLOVE:
+        from cmr_ros.viewing.foxglove_server import PORT, FoxgloveServer
+
+        return FoxgloveServer(host, PORT if port is None else port)
     if kind == RERUN:
         return _RerunWindow()
     raise InputError(f"viewer {kind!r}: there are {', '.join(VIEWERS)}")

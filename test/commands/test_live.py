@@ -16,7 +16,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 from cmr_ros import cli
 from cmr_ros.model import weights
 from cmr_ros.viewing.drawing import MESH_COLORS
-from support.browser import browser, wait_until
+from support.browser import PATIENCE_S, browser, wait_until
 from support.shared import ROOT
 
 SHOWN = "Number(document.body.dataset.shown ?? 0)"
@@ -63,7 +63,7 @@ def opened(chromium, url):
         page.on("console", lambda said: complaints.append(said.text) if is_bad(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: pages_requests.append(request.url))
-        page.goto(url)
+        page.goto(url, timeout=1000 * PATIENCE_S)
         pages.append(page)
         return page
 
