@@ -138,7 +138,9 @@ class HandPipeline:
             self._forget()
         self._places.extend(places)
         detections, number = self._detect(views)
-        targets = self._tracker.targets(detections, self._settings.max_hands, number)
+        targets = self._tracker.targets(
+            detections, self._settings.max_hands, number, self._clock.now_s
+        )
         crops = [
             Crop(view, track, regions[index], self._side(track))
             for track, regions in targets

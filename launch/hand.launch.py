@@ -3,6 +3,7 @@
 ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 In the browser: viewer:=web
 For RGB-D cameras: depth:=/camera/aligned_depth_to_color/image_raw
+Several cameras: cameras:=left,right starts a node each on /left/image_raw and /right/image_raw
 """
 
 import difflib
@@ -23,6 +24,11 @@ ARGUMENTS = {
     "camera_info": ("camera_info", "camera_info topic"),
     "depth": ("", "topic of the depth image registered to the colour image; empty: none"),
     "namespace": ("", "namespace of the node, one per camera"),
+    "cameras": (
+        "",
+        "names of several cameras, such as left,right: a node for each, in a namespace of that "
+        "name; {camera} in topics and frame_prefix stands for it",
+    ),
     "frame_prefix": (
         "that of params_file, or the namespace: left_ for namespace:=left",
         "prefix of the TF frame names; none: no prefix",
@@ -34,6 +40,10 @@ ARGUMENTS = {
         "onnxruntime execution providers in order of preference: tensorrt,cuda,cpu",
     ),
     "model": ("the shipped one, unless params_file says otherwise", "model folder"),
+    "autostart": (
+        "true, unless params_file says otherwise",
+        "false: a lifecycle manager configures and activates the node",
+    ),
     "params_file": (str(CONFIG / "hand.yaml"), "parameter file of the node"),
     "rviz": ("false", "true: also start RViz"),
     "viewer": (
@@ -67,6 +77,31 @@ def start(context):
     """Return the processes to start, now that the arguments are known."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     given = {name for name in ARGUMENTS if value[name] != ARGUMENTS[name][0]}
+    names = [name.strip() for name in value["cameras"].split(",") if name.strip()]
+    if not names:
+        return start_camera(context, value, given)
+    wrong = [name for name in names if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII)]
+    if wrong or len(set(names)) < len(names):
+        raise RuntimeError(
+            f"cameras:={value['cameras']}: must be different names of letters, digits and _"
+        )
+    cameras = [value_of_camera(value, name, number) for number, name in enumerate(names)]
+    return [process for one in cameras for process in start_camera(context, one, given)]
+
+
+def value_of_camera(value, name, number):
+    """Return the arguments of one of several cameras."""
+    one = {
+        key: value[key].replace("{camera}", name)
+        for key in ("image", "camera_info", "depth", "frame_prefix")
+    }
+    one["namespace"] = f"{value['namespace'].rstrip('/')}/{name}" if value["namespace"] else name
+    one["viewer_port"] = str((int(value["viewer_port"]) or 8080) + number)
+    return {**value, **one}
+
+
+def start_camera(context, value, given):
+    """Return the processes of one camera; given: the names of arguments that were given."""
     namespace = full_namespace(value["namespace"], context)
     overrides = {name: value[name] for name in PARAMETERS if name in given and value[name]}
     file_parameters = read_parameters(value["params_file"], f"{namespace}/hand_node")
@@ -74,6 +109,8 @@ def start(context):
         overrides["frame_prefix"] = value["frame_prefix"].replace("none", "")
     elif namespace and not file_parameters.get("frame_prefix"):
         overrides["frame_prefix"] = namespace.strip("/").replace("/", "_") + "_"
+    if "autostart" in given:
+        overrides["autostart"] = value["autostart"].lower() in ("true", "1")
     remappings = [("image_raw", value["image"]), ("camera_info", value["camera_info"])]
     if value["depth"]:
         overrides["use_depth"] = True

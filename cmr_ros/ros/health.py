@@ -6,7 +6,8 @@ import math
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,19 +38,21 @@ class _Trouble:
 class Health:
     """Collects troubles and timings; logs each trouble once and reports all on /diagnostics.
 
-    serving: what runs the network.  topic: what brings images.  resting: why nothing is to be
-    done, empty while there is.
+    model: name of the network.  serving: what runs it.  topic: what brings images.  resting: why
+    nothing is to be done, empty while there is.
     """
 
     def __init__(self, node: Node):
         """Report for `node`."""
         self._node = node
-        self.serving, self.topic, self.resting = "", "", ""
+        self.model, self.serving, self.topic, self.resting = "", "", "", ""
         #: Called before each report; it may add troubles.
         self.look: Callable[[], None] = lambda: None
         self._troubles: dict[str, _Trouble] = {}
         self._latencies_s: list[float] = []
         self._work_s: list[float] = []
+        self._stages_s: dict[str, list[float]] = {}
+        self._refusals: Counter[str] = Counter()
         self._received = self._hands = 0
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._last_report_s = time.monotonic()
@@ -66,6 +69,14 @@ class Health:
             self._latencies_s.append(latency_s)
         self._work_s.append(work_s)
         self._hands = hands
+
+    def stage(self, name: str, duration_s: float):
+        """Note how long a stage of an image's way took; a `stages.Listener`."""
+        self._stages_s.setdefault(name, []).append(duration_s)
+
+    def refused(self, reasons: Iterable[str]):
+        """Count hands of an image that are not published, each for a reason."""
+        self._refusals.update(re.sub(r"\d+", "#", reason) for reason in reasons)
 
     def trouble(
         self,
@@ -178,24 +189,37 @@ class Health:
         if troubles:
             status.level = max(trouble.level for trouble in troubles)
             status.message = "; ".join(trouble.text for trouble in troubles)
+        skipped = max(self._received - len(self._work_s), 0)
         values = {
             "images received per second": f"{self._received / elapsed_s:.1f}",
             "images processed per second": f"{len(self._work_s) / elapsed_s:.1f}",
-            "latency since the image's stamp, ms": _milliseconds(self._latencies_s),
-            "processing time per image, ms": _milliseconds(self._work_s),
+            "images skipped per second": f"{skipped / elapsed_s:.1f}",
+            **_durations("latency since the image's stamp", self._latencies_s),
+            **_durations("processing time per image", self._work_s),
+        }
+        for name, durations_s in self._stages_s.items():
+            values |= _durations(f"stage {name}", durations_s)
+        values |= {
             "hands": str(self._hands),
+            "hands refused": str(sum(self._refusals.values())),
+            **{f"hands refused: {why}": str(n) for why, n in self._refusals.most_common(3)},
+            "model": self.model,
             "network runs on": self.serving,
         }
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         report = DiagnosticArray(status=[status])
         report.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(report)
-        self._latencies_s, self._work_s = [], []
+        self._latencies_s, self._work_s, self._stages_s = [], [], {}
+        self._refusals.clear()
         self._received = self._hands = 0
 
 
-def _milliseconds(durations_s: list[float]) -> str:
-    """Return the median; no number where nothing was measured."""
-    if not durations_s:
-        return "-"
-    return f"{1000 * sorted(durations_s)[len(durations_s) // 2]:.1f}"
+def _durations(name: str, durations_s: list[float]) -> dict[str, str]:
+    """Return median and 90th percentile in milliseconds; "-" where nothing was measured."""
+    ordered = sorted(durations_s)
+    values = {f"{name}, ms": 0.5, f"{name}, 90th percentile, ms": 0.9}
+    return {
+        key: f"{1000 * ordered[int(share * len(ordered))]:.1f}" if ordered else "-"
+        for key, share in values.items()
+    }

@@ -22,6 +22,7 @@ from cmr_ros.ros.memory import release_memory
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameters import Parameters, declare
 from cmr_ros.ros.size_service import SizeService
+from cmr_ros.stages import listening
 
 #: How often listeners are looked for, where ROS does not tell that they have come.
 _LOOK_S = 0.2
@@ -124,6 +125,7 @@ class HandNode(LifecycleNode):
             threads=p.threads,
             half=p.half,
         )
+        self.health.model = pipeline.network.card.name
         self.health.serving = pipeline.network.serving
         self._sizing.scale_log_sd = pipeline.noise.scale_log_sd
         self._pipeline = pipeline
@@ -206,7 +208,8 @@ class HandNode(LifecycleNode):
             depth_m = self._inputs.depth_m(depth, camera, header)
             places = self._inputs.places()
             stamp_s = self._stamp_s(header)
-            hands = self._pipeline(picture, camera, stamp_s, depth_m, places)
+            with listening(self.health.stage):
+                hands = self._pipeline(picture, camera, stamp_s, depth_m, places)
             self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
             self._sizing.see(hands)
             self._report(header, time.monotonic() - start_s, hands, picture)
@@ -230,6 +233,7 @@ class HandNode(LifecycleNode):
         stamp_ns = nanoseconds(header.stamp)
         age_ns = self.get_clock().now().nanoseconds - stamp_ns
         self.health.published(age_ns * 1e-9 if stamp_ns else None, work_s, len(hands))
+        self.health.refused(self._pipeline.refusals)
         if hands:
             self.health.clear("refusals")
             self.health.clear("exposure")

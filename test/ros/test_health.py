@@ -132,6 +132,26 @@ def test_skipped_images_make_the_difference_between_received_and_processed(node,
     assert status.message == "1 hand"
 
 
+def test_stages_and_refused_hands_are_counted_for_a_second(node, health):
+    health.model = "hand_mobile"
+    for duration_ms in range(1, 11):
+        health.stage("network", duration_ms / 1000)
+        health.published(None, 0.01, 0)
+    health.received(12)
+    health.refused(["the joints place the hand 12 m away", "the joints place the hand 31 m away"])
+    health.refused(["the mesh is not finite"])
+    values = {pair.key: pair.value for pair in node.report().values}
+    assert values["stage network, ms"] == "6.0"
+    assert values["stage network, 90th percentile, ms"] == "10.0"
+    assert values["latency since the image's stamp, ms"] == "-"
+    assert values["images skipped per second"] == "2.0"
+    assert values["hands refused"] == "3"
+    assert values["hands refused: the joints place the hand # m away"] == "2"
+    assert values["model"] == "hand_mobile"
+    values = {pair.key: pair.value for pair in node.report().values}
+    assert values["hands refused"] == "0" and "stage network, ms" not in values
+
+
 def test_idle_is_told_and_troubles_of_images_are_forgotten(node, health):
     health.trouble("image", "cannot be read")
     health.forget()

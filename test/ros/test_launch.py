@@ -176,6 +176,32 @@ def test_a_depth_topic_switches_depth_on(launch_file):
     assert node.parameters[1] == {"use_depth": True}
 
 
+def test_several_cameras_share_nothing_but_the_arguments(launch_file):
+    depth = "/{camera}/aligned_depth_to_color/image_raw"
+    left, right = started(launch_file, cameras="left, right", depth=depth, model="mine")
+    for name, node in (("left", left), ("right", right)):
+        assert node.namespace == name
+        assert node.parameters[1] == {
+            "model": "mine", "frame_prefix": f"{name}_", "use_depth": True
+        }  # fmt: skip
+        topics = dict(node.remappings)
+        assert topics["image_raw"] == "image_raw", "relative: in the camera's namespace"
+        assert topics["depth"] == f"/{name}/aligned_depth_to_color/image_raw"
+    (inner, _) = started(launch_file, cameras="a,b", namespace="/robot", frame_prefix="{camera}/")
+    assert inner.namespace == "/robot/a" and inner.parameters[1]["frame_prefix"] == "a/"
+
+
+@pytest.mark.parametrize("names", ["left,left", "left,/right", "a b"])
+def test_names_of_cameras_must_be_different_names(launch_file, names):
+    with pytest.raises(RuntimeError, match="different names"):
+        started(launch_file, cameras=names)
+
+
+def test_a_lifecycle_manager_may_start_the_node(launch_file):
+    (node,) = started(launch_file, autostart="false")
+    assert node.parameters[1] == {"autostart": False}
+
+
 def test_rviz_is_started_on_demand_and_first(launch_file):
     assert len(started(launch_file)) == 1
     rviz, node = started(launch_file, rviz="true", fixed_frame="base_link")

@@ -275,6 +275,8 @@ def test_diagnostics(camera):
     values = {pair.key: pair.value for pair in status.values}
     assert "onnxruntime" in values["network runs on"]
     assert float(values["processing time per image, ms"]) > 0
+    assert float(values["stage network, 90th percentile, ms"]) > 0
+    assert values["model"] and int(values["hands refused"]) >= 0
 
 
 def test_silence_is_reported(camera, node):
