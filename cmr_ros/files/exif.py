@@ -38,9 +38,11 @@ def horizontal_fov_deg(path: Path | str, width: int, height: int) -> float | Non
         ) from error
     data = read_bytes(path, "expected an image")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            focal_mm = float(image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_LENGTH_IN_35MM_FILM, 0))
+            with Image.open(io.BytesIO(data)) as image:
+                exif = image.getexif().get_ifd(_EXIF_IFD)
+                focal_mm = float(exif.get(_FOCAL_LENGTH_IN_35MM_FILM, 0))
     except Exception:  # damaged data fail in every way there is, and then say nothing
         return None
     if not 1 <= focal_mm <= 5000:  # 0: unknown
