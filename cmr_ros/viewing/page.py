@@ -43,8 +43,10 @@ _MAX_ASKED = 2
 _NEXT = "next"
 #: A viewer that does not answer for so long is gone.
 _HEARTBEAT_S = 10.0
+#: How long viewers are waited for at the end.
+_GOODBYE_S = 1.0
 #: Images whose rate is shown, and what is a pause between them.
-_RATE_IMAGES, _PAUSE_S = 30, 2.0
+_RATE_IMAGES, _PAUSE_S = 30, 10.0
 
 
 class Page:
@@ -146,7 +148,7 @@ class Page:
                 name = file.relative_to(_FILES).as_posix().replace("index.html", "")
                 app.router.add_get(f"/{name}", self._answer(file.read_bytes(), _TYPES[file.suffix]))
         app.router.add_get("/stream", self._serve_viewer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GOODBYE_S)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
@@ -156,8 +158,7 @@ class Page:
         return self._runner.addresses[0][1]
 
     async def _stop(self) -> None:
-        for socket_ in set(self._sockets):
-            await socket_.close(code=1001)
+        await asyncio.gather(*(viewer.close(code=1001) for viewer in self._sockets))
         await self._runner.cleanup()
 
     def _guard(self):
@@ -188,7 +189,9 @@ class Page:
             raise web.HTTPForbidden(text="only the page itself may open the stream")
         if len(self._sockets) >= _MAX_VIEWERS:
             raise web.HTTPServiceUnavailable(text=f"{_MAX_VIEWERS} viewers are here already")
-        viewer = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=64, compress=False)
+        viewer = web.WebSocketResponse(
+            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, max_msg_size=64, compress=False
+        )
         self._sockets.add(viewer)
         try:
             await viewer.prepare(request)

@@ -1,9 +1,11 @@
 """The page's server, spoken to as browsers and as others do."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
+import threading
 import time
 
 import cv2
@@ -95,8 +97,9 @@ def test_large_images_are_scaled_down(page):
     assert head["size"] == [1920, 1080] and picture.shape == (720, 1280, 3)
 
 
-def test_a_viewer_that_stalls_holds_nobody_up(page):
-    """One asks and never reads, one never asks; a third gets the newest image each time."""
+@contextlib.contextmanager
+def stalled_viewer(page):
+    """Connect as a viewer that asks for images and reads nothing."""
     host, port = page.url.split("/")[2].split(":")
     request = (
         f"GET /stream HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{host}:{port}\r\n"
@@ -104,13 +107,19 @@ def test_a_viewer_that_stalls_holds_nobody_up(page):
         "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
     )
     next_ = b"\x81\x84\0\0\0\0next"  # a masked text frame
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect((host, int(port)))
+        stalled.sendall(request.encode() + 2 * next_)
+        yield
+
+
+def test_a_viewer_that_stalls_holds_nobody_up(page):
+    """One asks and never reads, one never asks; a third gets the newest image each time."""
     noise = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
 
     async def talk(session):
-        with socket.socket() as stalled:
-            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stalled.connect((host, int(port)))
-            stalled.sendall(request.encode() + 2 * next_)
+        with stalled_viewer(page):
             async with connected(session, page), connected(session, page) as viewer:
                 while page.viewers < 3:
                     await asyncio.sleep(0.01)
@@ -129,6 +138,19 @@ def test_a_viewer_that_stalls_holds_nobody_up(page):
                 return numbers
 
     assert speak(page, talk) == [100 * number + 1 for number in range(8)]
+
+
+def test_the_end_does_not_wait_for_a_viewer_that_stalls():
+    page = Page(port=0)
+    with stalled_viewer(page):
+        end = time.monotonic() + WAIT_S
+        while not page.is_watched and time.monotonic() < end:
+            time.sleep(0.01)
+        assert page.is_watched
+        closing = threading.Thread(target=page.close, daemon=True)
+        closing.start()
+        closing.join(8)  # less than the 10 s of aiohttp
+        assert not closing.is_alive()
 
 
 def test_viewers_come_and_go(page):
