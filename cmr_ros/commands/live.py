@@ -33,6 +33,9 @@ def add_arguments(parser) -> None:
         "file", nargs="?", type=Path, help="video or recording (MCAP) to play instead of a camera"
     )
     parser.add_argument("--camera", default="0", metavar="DEV", help="/dev/videoN or N (default 0)")
+    parser.add_argument(
+        "--topic", help="image topic of ROS 2 instead of a camera; camera_info lies beside it"
+    )
     calibration = parser.add_mutually_exclusive_group()
     calibration.add_argument(
         "--camera-info", type=Path, metavar="FILE", help="calibration, as for `cmr infer`"
@@ -69,6 +72,9 @@ def run(args) -> None:
 
 
 def _run(args) -> None:
+    if args.topic:
+        _run_topic(args)
+        return
     camera, images = _open(args)
     pipeline = HandPipeline(args.model, max_hands=args.max_hands)
     note = ""
@@ -84,6 +90,18 @@ def _run(args) -> None:
                 hands = pipeline(picture, camera, stamp_ns * 1e-9)
                 drawn = overlay(picture, hands, pipeline.template, camera)
                 viewer.show(ShownImage(drawn, hands, faces, stamp_ns, camera=camera))
+
+
+def _run_topic(args) -> None:
+    if args.file or args.camera_info:
+        raise InputError("--topic brings its own images and camera_info; leave the files away")
+    from cmr_ros.ros.live import show_topic
+
+    node = [f"max_hands:={args.max_hands}"]
+    node += [f"assume_hfov_deg:={args.hfov}"] if args.hfov else []
+    node += [f"model:={args.model.resolve()}"] if args.model else []
+    viewer = [f"viewer:={args.viewer or installed_viewer()}", f"host:={args.host}"]
+    show_topic(args.topic, node, [*viewer, f"port:={args.port or 0}"])
 
 
 def _open(args) -> tuple[Camera | None, Iterator[_Stamped]]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -53,6 +54,24 @@ def camera(tmp_path_factory, recorded_messages):
     node.stop()
 
 
+async def watch(port, camera) -> list[bytes]:
+    """Watch the page while the camera sends images, and return what came."""
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{url}/stream", headers={"Origin": url}) as stream,
+    ):
+        for _ in range(2):
+            await stream.send_str("next")
+        messages = []
+        while len(messages) < 2:
+            camera.send()
+            await asyncio.to_thread(camera.peer.spin_for, 0.2)
+            with contextlib.suppress(asyncio.TimeoutError):
+                messages.append(await stream.receive_bytes(timeout=0.2))
+        return messages
+
+
 def listeners(camera) -> list[str]:
     node = camera.peer.node
     found = node.get_subscriptions_info_by_topic("/shown/hand_node/debug_image")
@@ -64,28 +83,12 @@ def test_the_page_shows_a_running_node_and_listens_only_while_somebody_watches(c
     viewer = ViewerProcess("shown", tmp_path, f"port:={port}")
     peer = camera.peer
 
-    async def watch():
-        url = f"http://127.0.0.1:{port}"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{url}/stream", headers={"Origin": url}) as stream,
-        ):
-            for _ in range(2):
-                await stream.send_str("next")
-            messages = []
-            while len(messages) < 2:
-                camera.send()
-                await asyncio.to_thread(peer.spin_for, 0.2)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    messages.append(await stream.receive_bytes(timeout=0.2))
-            return messages
-
     try:
         peer.spin_until(lambda: "Open http://127.0.0.1" in viewer.log, "the page")
         peer.spin_until(lambda: peer.node.count_publishers("hand_node/hands"), "the node")
         peer.spin_for(1.0)
         assert listeners(camera) == []
-        faces, image, *_ = asyncio.run(asyncio.wait_for(watch(), PATIENCE_S))
+        faces, image, *_ = asyncio.run(asyncio.wait_for(watch(port, camera), PATIENCE_S))
         head, jpeg, numbers = unpack(image)
         assert head["hands"] and head["note"] == "/shown/hand_node"
         assert 0.1 < head["hands"][0]["depth_m"] < 3 and head["hands"][0]["sigma_m"] > 0
@@ -120,3 +123,25 @@ def test_what_cannot_be_shown_is_one_line(tmp_path, parameter, words):
         assert viewer.process.wait(PATIENCE_S) == 1
     lines = [line for line in viewer.log.splitlines() if line]
     assert len(lines) == 1 and re.search(f"FATAL.*{words}", lines[0]), viewer.log
+
+
+def test_cmr_live_shows_the_hands_on_a_topic(recorded_messages, tmp_path):
+    camera, port = Camera("live_topic", recorded_messages), free_port()
+    command = [sys.executable, "-m", "cmr_ros", "live", "--topic", "/live_topic/image_raw"]
+    log = tmp_path / "live.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--web", "--port", str(port)], stdout=file, stderr=file, env=environment()
+        )
+    try:
+        camera.peer.spin_until(lambda: "Open http" in log.read_text(), "the page")
+        camera.peer.spin_until(
+            lambda: camera.peer.node.count_publishers("/cmr_live/hand_node/hands"), "the node"
+        )
+        _, image, *_ = asyncio.run(asyncio.wait_for(watch(port, camera), PATIENCE_S))
+        assert unpack(image)[0]["hands"]
+    finally:
+        camera.peer.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
