@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure a model on images with ground truth",
     "infer": "find the hands in pictures, a video or a camera",
     "live": "watch the hands before a camera, in the browser",
+    "label": "make training samples of photographs",
     "synth": "render training images",
     "table": "print the paper's tables beside this project's measurements",
     "train": "train a network according to a plan",

@@ -10,8 +10,8 @@ from support.sources import ROS_MODULES, SOURCES, imports
 #: From the ground up: a room uses none but those before it.
 ROOMS = (
     "errors stages geometry hand files sources registration settings model tracking prediction "
-    "placement pipeline grasping viewing hand_model network synthesis evaluation training ros demo "
-    "benchmark commands cli __main__"
+    "placement pipeline grasping viewing hand_model network synthesis labelling evaluation "
+    "training ros demo benchmark commands cli __main__"
 ).split()
 #: What uses a room above it: the torch engine is loaded where somebody asks for it.
 ON_DEMAND = {("model", "network")}

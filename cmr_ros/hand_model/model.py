@@ -132,15 +132,16 @@ _STARTS: Sequence[int] = (0, *JOINT_PARENTS[1:])
 def forward(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bones' turns (..., 21, 3, 3) and the joints (..., 21, 3) of a bent hand.
 
-    joints: (21, 3) at rest.  rotations: (..., 21, 3, 3) as `HandModel.pose` takes them.
+    joints: (..., 21, 3) at rest.  rotations: (..., 21, 3, 3) as `HandModel.pose` takes them.
     """
     turns, moved = np.array(rotations), np.zeros((*rotations.shape[:-3], 21, 3))
-    moved[..., 0, :] = joints[0]
+    moved[..., 0, :] = joints[..., 0, :]
     for joint, parent in enumerate(JOINT_PARENTS[1:], start=1):
         if parent > 0:
             turns[..., joint, :, :] = turns[..., parent, :, :] @ rotations[..., joint, :, :]
-        bone = joints[joint] - joints[parent]
-        moved[..., joint, :] = moved[..., parent, :] + turns[..., joint, :, :] @ bone
+        bone = joints[..., joint, :] - joints[..., parent, :]
+        bent = (turns[..., joint, :, :] @ bone[..., None])[..., 0]
+        moved[..., joint, :] = moved[..., parent, :] + bent
     return turns, moved
 
 

@@ -56,6 +56,34 @@ def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
             return rotations[good[0]]
 
 
+#: How many numbers make a row of angles: flexion (4 x 3), spread (4), cup, thumb (5), as in
+#: `_Angles`; the wrist, which moves the forearm alone, is left out.
+ANGLE_COUNT = 22
+
+
+def sample_angles(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return rows of angles (N, ANGLE_COUNT) of about `count` random poses in degrees.
+
+    Fingers may run into each other.
+    """
+    rows = []
+    for share, draw in _HABITS:
+        angles = draw(max(round(share * count), 1), rng)
+        parts = (angles.flexion, angles.spread, angles.cup[:, None], angles.thumb)
+        rows.append(np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1))
+    return np.concatenate(rows)
+
+
+def rotations_of(rest: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return rotations (N, 21, 3, 3) for `HandModel.pose` of rows of angles (N, ANGLE_COUNT).
+
+    rest: (21, 3), the joints of the mean hand.
+    """
+    flexion, spread, cup, thumb = np.split(rows, [12, 16, 17], axis=1)
+    wrist = np.zeros((len(rows), 3))
+    return _rotations(rest, _Angles(flexion.reshape(-1, 4, 3), spread, cup[:, 0], thumb, wrist))
+
+
 def clear(joints: np.ndarray) -> np.ndarray:
     """Return which hands (N,) keep their fingers apart; joints (N, 21, 3), tips in the flesh."""
     points = np.concatenate(

@@ -27,51 +27,88 @@ class LossWeights:
 PUBLISHED_WEIGHTS = LossWeights()
 
 
-def mesh_loss(meshes: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the mean absolute error of each level's mesh (N, V_i, 3), summed over the levels."""
+def _mean(values: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Return the mean of values, whose first axes are those of the weights, each times its own."""
+    if weights is None:
+        return values.mean()
+    return (values.flatten(weights.dim()).mean(dim=-1) * weights).mean()
+
+
+def mesh_loss(
+    meshes: Sequence[torch.Tensor],
+    targets: Sequence[torch.Tensor],
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the mean absolute error of each level's mesh (N, V_i, 3), summed over the levels.
+
+    weights: (N,) of the samples.
+    """
     pairs = zip(meshes, targets, strict=True)
-    return torch.stack([functional.l1_loss(mesh, target) for mesh, target in pairs]).sum()
+    return torch.stack([_mean((mesh - target).abs(), weights) for mesh, target in pairs]).sum()
 
 
-def map_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the mean binary cross-entropy of probability maps of any shape."""
+def map_loss(
+    maps: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the mean binary cross-entropy of probability maps (N, C, h, w).
+
+    weights: (N, C) of the maps.
+    """
     # Logarithms of half-precision probabilities overflow: this one loss is always taken in full.
     with torch.autocast(maps.device.type, enabled=False):
-        return functional.binary_cross_entropy(maps.float(), targets.float())
+        entropy = functional.binary_cross_entropy(maps.float(), targets.float(), reduction="none")
+        return _mean(entropy, weights)
 
 
-def location_loss(heatmaps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def location_loss(
+    heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean cross-entropy between each map and its target, both as distributions.
 
     heatmaps: (N, J, h, w) probabilities.  targets: (N, J, h, w) not negative; a map without any
-    target, of a joint outside the crop, does not count.  Unlike the binary cross-entropy, whose
-    many empty cells teach caution first, it asks where the joint is from the first step on.
+    target, of a joint outside the crop, does not count.  weights: (N, J) of the maps.  Unlike the
+    binary cross-entropy, whose many empty cells teach caution first, it asks where the joint is
+    from the first step on.
     """
     with torch.autocast(heatmaps.device.type, enabled=False):
         log_share = torch.logit(heatmaps.float().flatten(2), eps=1e-6).log_softmax(dim=2)
         target = targets.float().flatten(2)
         mass = target.sum(dim=2)
         entropy = -(target * log_share).sum(dim=2) / mass.clamp_min(1e-6)
-        return (entropy * (mass > 1e-3)).mean()
+        entropy = entropy * (mass > 1e-3)
+        return (entropy if weights is None else entropy * weights).mean()
 
 
-def normal_loss(mesh: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+def normal_loss(
+    mesh: torch.Tensor,
+    target: torch.Tensor,
+    faces: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return the mean |cosine| between predicted edges and the true normals of their faces.
 
-    mesh, target: (N, V, 3).  faces: (F, 3).
+    mesh, target: (N, V, 3).  faces: (F, 3).  weights: (N,) of the samples.
     """
     a, b, c = mesh[:, faces].unbind(2)
     edges = functional.normalize(torch.stack([b - a, c - a, c - b], dim=2), dim=3)
     a, b, c = target[:, faces].unbind(2)
     along, across = functional.normalize(b - a, dim=2), functional.normalize(c - a, dim=2)
     normals = functional.normalize(torch.linalg.cross(along, across, dim=2), dim=2)
-    return (edges * normals[:, :, None]).sum(dim=3).abs().mean()
+    return _mean((edges * normals[:, :, None]).sum(dim=3).abs(), weights)
 
 
-def edge_loss(mesh: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
-    """Return the mean absolute error of edge lengths; mesh, target: (N, V, 3), faces: (F, 3)."""
+def edge_loss(
+    mesh: torch.Tensor,
+    target: torch.Tensor,
+    faces: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the mean absolute error of edge lengths.
+
+    mesh, target: (N, V, 3).  faces: (F, 3).  weights: (N,) of the samples.
+    """
     difference = _edge_lengths(mesh, faces) - _edge_lengths(target, faces)
-    return difference.abs().mean()
+    return _mean(difference.abs(), weights)
 
 
 def _edge_lengths(mesh: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
@@ -87,6 +124,8 @@ class Targets:
     heatmaps: torch.Tensor  # (N, J, h, w) in [0, 1]
     silhouette: torch.Tensor  # (N, 1, h, w) in [0, 1]
     joints: torch.Tensor | None = None  # (N, J, 3) in the meshes' units, for the loss on joints
+    #: (N, J): how much each joint counts; what is not a joint counts as much as the mean joint
+    weights: torch.Tensor | None = None
 
 
 def recovery_losses(
@@ -109,23 +148,30 @@ def recovery_losses(
     """
     heatmaps = (recovery.heatmaps, *recovery.prior_heatmaps)
     silhouettes = (recovery.silhouette, *recovery.prior_silhouettes)
-    fine = recovery.meshes[0], targets.meshes[0], faces
+    of_joints = targets.weights
+    of_samples = None if of_joints is None else of_joints.mean(dim=1)
+    of_silhouettes = None if of_samples is None else of_samples[:, None]
+    fine = recovery.meshes[0], targets.meshes[0], faces, of_samples
     nudged = () if recovery.nudged is None else (recovery.nudged,)
+
+    def map_terms(maps: tuple, true: torch.Tensor, of_maps: torch.Tensor | None) -> torch.Tensor:
+        return sum(map_loss(one, true, of_maps) for one in maps)
+
     terms = {
-        "mesh": weights.mesh * mesh_loss(recovery.meshes, targets.meshes),
-        "heatmap": weights.heatmap * sum(map_loss(maps, targets.heatmaps) for maps in heatmaps),
+        "mesh": weights.mesh * mesh_loss(recovery.meshes, targets.meshes, of_samples),
+        "heatmap": weights.heatmap * map_terms(heatmaps, targets.heatmaps, of_joints),
         "silhouette": weights.silhouette
-        * sum(map_loss(maps, targets.silhouette) for maps in silhouettes),
+        * map_terms(silhouettes, targets.silhouette, of_silhouettes),
         "normal": weights.normal * normal_loss(*fine),
         "edge": weights.edge * edge_loss(*fine),
     }
     if weights.location:
-        location = sum(location_loss(maps, targets.heatmaps) for maps in heatmaps)
+        location = sum(location_loss(maps, targets.heatmaps, of_joints) for maps in heatmaps)
         terms["location"] = weights.location * location
     if nudged:
-        terms["nudge"] = weights.mesh * mesh_loss(nudged, targets.meshes[:1])
+        terms["nudge"] = weights.mesh * mesh_loss(nudged, targets.meshes[:1], of_samples)
     if weights.joint:
         meshes = (recovery.meshes[0], *nudged)
-        joint = sum(functional.l1_loss(regressor @ mesh, targets.joints) for mesh in meshes)
+        joint = sum(_mean((regressor @ one - targets.joints).abs(), of_joints) for one in meshes)
         terms["joint"] = weights.joint * joint
     return terms

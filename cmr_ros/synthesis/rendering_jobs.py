@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,12 @@ def contact_sheet(studio: Studio, count: int) -> np.ndarray:
     for index in tqdm(range(count), unit="image", desc="preview"):
         sample = generator.sample(index)
         tiles.append(with_truth(sample) if index % _COLUMNS == _COLUMNS - 1 else sample.picture)
-    tiles += [np.zeros_like(tiles[0])] * (-count % _COLUMNS)
+    return sheet(tiles)
+
+
+def sheet(tiles: Sequence[np.ndarray]) -> np.ndarray:
+    """Return tiles (s, s, 3), at least one, as one picture of eight columns."""
+    tiles = [*tiles, *[np.zeros_like(tiles[0])] * (-len(tiles) % _COLUMNS)]
     rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
     return np.vstack(rows)
 

@@ -17,3 +17,5 @@ class Sample:
     matrix: np.ndarray  # (3, 3) of the crop camera
     mask: np.ndarray  # (s, s) bool, the hand where it is seen
     visible: np.ndarray  # (21,) bool, joints neither hidden nor outside the picture
+    #: (21,) float32 in [0, 1]: how far to trust each joint; a label's, since renders are true
+    weights: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""Rendered training sets on disk: shards of a thousand samples, written once, read at random."""
+"""Training sets on disk: shards of a thousand samples, written once, read at random."""
 
 from __future__ import annotations
 
@@ -55,13 +55,20 @@ def write_shard(
             matrices=np.stack([s.matrix for s in samples]),
             masks=np.packbits(np.stack([s.mask for s in samples]).reshape(len(samples), -1), 1),
             visible=np.stack([s.visible for s in samples]),
+            weights=np.stack([_weights(s) for s in samples]),
             seed=np.int64(seed),
         )
     os.replace(unfinished, path)
 
 
+def _weights(sample: Sample) -> np.ndarray:
+    if sample.weights is None:
+        return np.ones(len(sample.joints), np.float32)
+    return sample.weights.astype(np.float32)
+
+
 class Shards:
-    """Rendered sets, one after the other, as a sequence of `Sample`, each decoded when asked for.
+    """Sets, one after the other, as a sequence of `Sample`, each decoded when asked for.
 
     Shards are read on first use and kept in memory, about 55 kB a sample.  Raises InputError for
     an empty folder at once, and for a damaged shard when it is read.
@@ -100,6 +107,7 @@ class Shards:
             shard["matrices"][i],
             mask,
             shard["visible"][i],
+            shard["weights"][i],
         )
 
     def _shard(self, number: int) -> dict[str, np.ndarray]:
@@ -114,9 +122,14 @@ def _count(path: Path) -> int:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    shard = read_npz(path, _REMEDY, _ARRAYS)
+    shard = read_npz(path, _REMEDY)
+    for name in _ARRAYS:
+        if name not in shard:
+            raise InputError(f"{path}: the array {name!r} is missing; {_REMEDY}")
     count = len(shard["offsets"]) - 1
-    for name in ("vertices", "joints", "matrices", "masks", "visible"):
+    # Shards of earlier versions hold renders alone.
+    shard.setdefault("weights", np.ones(shard["joints"].shape[:2], np.float32))
+    for name in ("vertices", "joints", "matrices", "masks", "visible", "weights"):
         if len(shard[name]) != count:
             raise InputError(f"{path}: {len(shard[name])} {name} for {count} images; not a shard")
     if shard["offsets"][-1] != len(shard["pictures"]):

@@ -22,6 +22,7 @@ class Batch:
     joints: Tensor  # (N, J, 3) metres in the crop camera's frame
     joints_px: Tensor  # (N, J, 2) crop pixels
     mask: Tensor  # (N, S/2, S/2) uint8, share of each cell that shows the hand, 255 for all
+    weights: Tensor  # (N, J) in [0, 1], how much each joint counts
     images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
 
@@ -47,7 +48,10 @@ class Batch:
 
 
 class RenderedSamples(Dataset):
-    """Batches of renders: an item is a list of indices and gives a Batch with images."""
+    """Batches of renders, or of labelled photographs: an item is a list of indices.
+
+    It gives a Batch with images.
+    """
 
     def __init__(self, shards: Shards, limit: int | None = None):
         self.shards = shards
@@ -65,6 +69,7 @@ class RenderedSamples(Dataset):
             joints=torch.from_numpy(joints),
             joints_px=torch.from_numpy(pixels[..., :2] / pixels[..., 2:]),
             mask=torch.from_numpy(np.stack([_halved(s.mask) for s in samples])),
+            weights=torch.from_numpy(np.stack([s.weights for s in samples])),
             images=torch.from_numpy(np.stack([s.picture for s in samples])),
         )
 

@@ -19,7 +19,7 @@ from cmr_ros.training.batches import Batch, RenderedSamples, in_order, loader
 
 #: Samples in one folder of the cache.
 _CHUNK = 1000
-_TARGETS = ("vertices", "joints", "joints_px", "mask")
+_TARGETS = ("vertices", "joints", "joints_px", "mask", "weights")
 #: The stem's maps are as large as all others together, and the mobile network does not use them.
 _MAPS = ("x4", "x8", "x16", "x32", "pooled")
 

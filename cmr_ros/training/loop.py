@@ -31,6 +31,7 @@ from cmr_ros.training.features import cached
 from cmr_ros.training.objective import Objective
 from cmr_ros.training.plan import TrainingPlan
 from cmr_ros.training.processes import Processes
+from cmr_ros.training.release import exported_weights
 from cmr_ros.training.validation import pictures, validate
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -219,22 +220,26 @@ def _new_network(
     return network
 
 
-def _start_from(network: nn.Module, checkpoint: Path, fresh: tuple[str, ...]) -> int:
+def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int:
     """Take over those averaged weights of another run that fit, and return how many do.
 
-    Raises InputError if none does.
+    source: a checkpoint or a model folder.  Raises InputError if nothing in it fits.
     """
     unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
     if unknown:
         raise InputError(f"fresh: {unknown[0]!r} is no part of the network")
-    own, weights = network.state_dict(), load_checkpoint(checkpoint, ("average",))["average"]
+    if source.is_dir():
+        weights = exported_weights(source)
+    else:
+        weights = load_checkpoint(source, ("average",))["average"]
+    own = network.state_dict()
     taken = {
         name: values
         for name, values in weights.items()
         if name.split(".")[0] not in fresh and name in own and own[name].shape == values.shape
     }
     if not taken:
-        raise InputError(f"{checkpoint}: nothing in it fits the network")
+        raise InputError(f"{source}: nothing in it fits the network")
     network.load_state_dict(own | taken)
     return len(taken)
 

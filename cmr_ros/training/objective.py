@@ -60,13 +60,16 @@ class Objective(nn.Module):
     def released_joints(self, pooled: Tensor, batch: Batch) -> Tensor:
         """Return the joints (N, J, 3) that the released head might predict from photographs.
 
-        Its errors are smaller on photographs than on renders, by an unknown factor: its joints are
-        moved towards the truth, so that a random share of its error, `head_error` to 1, is left.
+        Its errors are smaller on photographs than on renders, by an unknown factor: on renders its
+        joints are moved towards the truth, so that a random share of its error, `head_error` to 1,
+        is left.  Labelled photographs, whose joints weigh less than 1, show what it does predict.
         """
         found = self.network.released_joints(pooled)
         found = found - found.mean(dim=1, keepdim=True)
         true = batch.joints - batch.joints.mean(dim=1, keepdim=True)
         share = self.head_error + (1 - self.head_error) * torch.rand_like(found[:, :1, :1])
+        rendered = (batch.weights >= 1).all(dim=1)
+        share = torch.where(rendered[:, None, None], share, 1.0)
         return torch.lerp(true / self.network.config.scale_m, found, share)
 
     def targets(self, batch: Batch, recovery: Recovery) -> Targets:
@@ -83,6 +86,7 @@ class Objective(nn.Module):
             heatmaps=gaussians(batch.joints_px, config.input_size, size, config.heatmap_sigma_px),
             silhouette=F.adaptive_avg_pool2d(mask, size),
             joints=(batch.joints - root) / config.scale_m,
+            weights=batch.weights,
         )
 
 

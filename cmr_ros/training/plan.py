@@ -25,7 +25,7 @@ class TrainingPlan:
     """A run of `cmr train`."""
 
     # Data.
-    train: tuple[Path, ...]  # folders of shards (`cmr synth`), read one after the other
+    train: tuple[Path, ...]  # folders of shards (`cmr synth`, `cmr label`)
     validation: Path  # folder of shards
     template: Path  # template.npz of the hand
     output: Path  # folder for checkpoints, logs and pictures
@@ -39,8 +39,8 @@ class TrainingPlan:
     frozen: bool = False  # keep that trunk as it is
     #: folder for the frozen trunk's features, computed once; None: they are computed each time
     cache: Path | None = None
-    #: checkpoint of another run whose averaged weights to start from; what does not fit starts
-    #: from scratch
+    #: checkpoint of another run whose averaged weights to start from, or a model folder; what does
+    #: not fit starts from scratch
     init: Path | None = None
     fresh: tuple[str, ...] = ()  # parts (encoder, decoder, ...) that start from scratch anyway
 

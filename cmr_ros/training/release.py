@@ -1,4 +1,4 @@
-"""Turns the checkpoint of a training run into a network that can be exported."""
+"""From a training run's checkpoint to a network that can be exported, and back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from cmr_ros.errors import InputError, reason
+from cmr_ros.model.card import ModelCard
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.engine import stored_network
 from cmr_ros.synthesis.shards import Shards
 
 
@@ -38,6 +40,17 @@ def trained_network(
         what = str(error).splitlines()[-1].strip()
         raise InputError(f"{path}: trained with another template? ({what})") from None
     return config, network, state["metrics"]
+
+
+def exported_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the arrays of a model folder's network by name, as the network was trained.
+
+    What the file does not hold is left out.  Raises InputError for a folder that is none.
+    """
+    card = ModelCard.load(folder / "model.json")
+    template = HandTemplate.load(folder / "template.npz")
+    state = stored_network(folder / "model.onnx", card, template).network.state_dict()
+    return {name: values for name, values in state.items() if not values.isnan().any()}
 
 
 def rendered_pictures(folder: Path | str, count: int) -> np.ndarray:

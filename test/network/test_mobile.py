@@ -39,6 +39,7 @@ def batch(count=4):
         joints=vertices[:, :21],
         joints_px=SIZE * torch.rand(count, 21, 2, generator=generator),
         mask=torch.randint(0, 2, (count, SIZE // 2, SIZE // 2), generator=generator).byte() * 255,
+        weights=torch.ones(count, 21),
         images=torch.randint(0, 256, (count, SIZE, SIZE, 3), generator=generator).byte(),
     )
 
@@ -151,6 +152,40 @@ def test_training_brings_released_joints_nearer_to_the_truth(head_error):
     assert head_error - 1e-4 <= share.min() and share.max() <= 1 + 1e-4
     if head_error < 1:
         assert share.max() - share.min() > 0.5 * (1 - head_error)
+
+
+def test_photographs_show_what_the_released_head_does_predict():
+    net, batch_ = network(), batch(8)
+    batch_.weights[4:] = 0.5
+    objective = Objective(net, sphere_template(), LossWeights(), head_error=0.0)
+    pooled = torch.rand(8, 1152)
+    found = net.released_joints(pooled)
+    found = found - found.mean(dim=1, keepdim=True)
+    moved = (objective.released_joints(pooled, batch_) - found).abs().amax(dim=(1, 2))
+    assert moved[4:].max() == 0 < moved[:4].min()
+
+
+def test_joints_that_weigh_nothing_teach_nothing():
+    net, batch_ = network(), batch(4)
+    objective = Objective(net, sphere_template(), LossWeights(location=0.02, joint=1.0))
+
+    def gradient(changed):
+        net.zero_grad()
+        torch.manual_seed(0)
+        sum(objective(changed).values()).backward()
+        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+    batch_.weights[:, 8] = 0
+    batch_.weights[3] = 0
+    before = gradient(batch_)
+    batch_.joints_px[:, 8] += 30
+    batch_.joints_px[3] -= 30
+    batch_.vertices[3] *= 2
+    batch_.joints[3] *= 2
+    batch_.mask[3] = 255 - batch_.mask[3]
+    assert torch.equal(gradient(batch_), before)
+    batch_.joints_px[0, 7] += 30
+    assert not torch.equal(gradient(batch_), before)
 
 
 def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():

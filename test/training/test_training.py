@@ -16,8 +16,13 @@ import yaml
 from cmr_ros.cli import main
 from cmr_ros.errors import InputError
 from cmr_ros.model.card import ModelCard
+from cmr_ros.model.inference import load_network
+from cmr_ros.model.template import HandTemplate
 from cmr_ros.model.weights import find
+from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
+from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.export import card_of, export
 from cmr_ros.network.trunk import MobileTrunk
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
@@ -28,6 +33,7 @@ from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
 from cmr_ros.training.processes import Processes
+from cmr_ros.training.release import exported_weights
 from cmr_ros.training.validation import validate
 from support.networks import sphere_template
 
@@ -140,7 +146,7 @@ def test_kept_features_equal_computed_ones(data, tmp_path):
     for name in ("x4", "x8", "x16", "x32", "pooled"):
         x, y = getattr(ours.features, name).float(), getattr(expected, name)
         torch.testing.assert_close(x, y, rtol=2e-3, atol=2e-3 * float(y.abs().max()))
-    for name in ("vertices", "joints", "joints_px", "mask"):
+    for name in ("vertices", "joints", "joints_px", "mask", "weights"):
         assert torch.equal(getattr(ours, name), getattr(direct, name))
 
 
@@ -309,6 +315,34 @@ def test_several_sets_are_read_one_after_the_other(data):
         Shards(data / "train", data / "nowhere")
 
 
+def test_training_goes_on_from_the_shipped_weights():
+    folder = find("hand_mobile")
+    card = ModelCard.load(folder / "model.json")
+    network = build(
+        NetworkConfig.from_dict(card.network), HandTemplate.load(folder / "template.npz")
+    )
+    weights = exported_weights(folder)
+    assert weights.keys() == network.state_dict().keys()
+    network.load_state_dict(weights)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
+    expected = load_network(folder, providers=("cpu",))(crops)
+    with torch.no_grad():
+        recovery = network.eval()(torch.from_numpy(crops).permute(0, 3, 1, 2) / 255)
+    apart = np.abs(recovery.mesh.numpy() * card.scale_m - expected.vertices_m).max()
+    assert apart < 1e-4
+
+
+def test_a_run_may_start_from_a_model_folder(plan_file, tmp_path):
+    first = Training(load_plan(plan_file), ALONE)
+    template = first.template
+    folder = tmp_path / "model"
+    export(first.network, template, card_of(first.config, "g_mobile", template), folder)
+    second = Training(load_plan(plan_file, init=str(folder), seed=1), ALONE)
+    for name, value in first.network.top_down.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(second.network.top_down.state_dict()[name], value), name
+
+
 def test_plans_that_ship_are_sound():
     shipped = ModelCard.load(find("hand_mobile/model.json"))
     for path in sorted(Path(__file__).parents[2].glob("config/train_*.yaml")):
@@ -322,5 +356,7 @@ def test_a_loader_pins_every_array_of_a_batch(data, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
     batch = RenderedSamples(Shards(data / "train"))[[0, 1]]
     assert len(torch.utils.data._utils.pin_memory.pin_memory(batch)) == 2
-    arrays = [batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.images]
+    arrays = [
+        batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.weights, batch.images,
+    ]  # fmt: skip
     assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in arrays}

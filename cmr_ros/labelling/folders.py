@@ -1,0 +1,204 @@
+"""Labels whole folders of photographs, shard by shard, each by itself."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from cmr_ros.errors import InputError
+from cmr_ros.files.output import write_bytes
+from cmr_ros.files.pictures import read_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.hand import Hand
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.labelling.fit import FittedHand, HandFitter
+from cmr_ros.labelling.looks import Consensus, look_several_times
+from cmr_ros.labelling.pictures import Label, sample_of
+from cmr_ros.model import weights
+from cmr_ros.pipeline import HandPipeline
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.shards import encode_picture, shard_path, write_shard
+
+NO_HAND = "no hand found"
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+#: Pictures of a shard.
+_SHARD = 100
+#: Labels are kept within these: what looks, fit and maps say of the hand must agree.  Pixels are
+#: those of the crop, in which a stretched hand is about 200 long.
+_LEAST_PRESENCE, _LEAST_CONFIDENCE, _LEAST_AGREEMENT = 0.8, 0.3, 0.9
+_MOST_SPREAD_PX, _MOST_RMS_PX, _MOST_OUTLINE_PX, _MOST_STRANGENESS = 6.0, 5.0, 4.0, 1.6
+#: How many times the finder is asked: by then it has seen the image with a border, too, which hands
+#: that fill it need.
+_SEARCHES = 3
+#: A joint this far off, by its spread and by its distance from the fit together, counts half.
+_HALF_PX = 4.0
+
+
+@dataclass(frozen=True)
+class LabellingPlan:
+    """How to label a folder."""
+
+    folder: Path  # of photographs, subfolders included
+    output: Path  # folder of shards
+    model: Path | None = None  # folder of the network that looks; None: the package's own
+    copies: int = 4  # samples of each hand; the first one shows it as it is
+    per_folder: int | None = None  # at most so many pictures of each folder, evenly spaced
+    hfov_deg: float = 60.0  # horizontal field of view that photographs are taken to have
+    max_hands: int = 2
+    seed: int = 0
+
+    def pictures(self) -> list[Path]:
+        """Return the pictures to label, relative to the folder; InputError if there are none."""
+        found: dict[Path, list[Path]] = {}
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix.lower() in _SUFFIXES and path.is_file():
+                found.setdefault(path.parent, []).append(path.relative_to(self.folder))
+        if not found:
+            raise InputError(f"{self.folder}: no JPEG or PNG here; give a folder of photographs")
+        return [path for paths in found.values() for path in _spaced(paths, self.per_folder)]
+
+
+def label_folder(plan: LabellingPlan, jobs: int) -> list[dict]:
+    """Label what is not labelled yet; return an entry for every picture, in their order.
+
+    Labels depend on the plan and on the picture alone, not on `jobs` or on interruptions.  Each
+    entry has `picture`, the number of its `samples`, why hands in it were `refused` and, where it
+    cannot be read, why as `unreadable`.
+    """
+    pictures = plan.pictures()
+    spans = [pictures[i : i + _SHARD] for i in range(0, len(pictures), _SHARD)]
+    missing = [n for n in range(len(spans)) if not _index(plan, n).exists()]
+    tasks = [(plan, number, spans[number]) for number in missing]
+    with tqdm(total=sum(len(span) for _, _, span in tasks), unit="image", desc="label") as progress:
+        for count in _each(tasks, jobs):
+            progress.update(count)
+    return [entry for n in range(len(spans)) for entry in _read_index(_index(plan, n), spans[n])]
+
+
+def disagreement(seen: Consensus, fitted: FittedHand) -> str:
+    """Return what looks, fit and maps disagree on, with its figure; nothing if they agree."""
+    most = {
+        "spread_px": (seen.spread_px.mean(), _MOST_SPREAD_PX),
+        "rms_px": (fitted.rms_px, _MOST_RMS_PX),
+        "outline_px": (fitted.outline_px, _MOST_OUTLINE_PX),
+        "strangeness": (fitted.strangeness, _MOST_STRANGENESS),
+    }
+    least = {
+        "presence": (seen.presence, _LEAST_PRESENCE),
+        "confidence": (seen.confidence.mean(), _LEAST_CONFIDENCE),
+        "agreement": (seen.agreement, _LEAST_AGREEMENT),
+    }
+    wrong = [f"{name} {value:.2f}" for name, (value, bound) in least.items() if value < bound]
+    # What is not a number is not within its bound either.
+    wrong += [f"{name} {v:.2f}" for name, (v, bound) in most.items() if not v <= bound]
+    return wrong[0] if wrong else ""
+
+
+def _spaced(paths: list[Path], count: int | None) -> list[Path]:
+    if count is None or count >= len(paths):
+        return paths
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+
+
+def _index(plan: LabellingPlan, number: int) -> Path:
+    return plan.output / f"labels_{number:05d}.json"
+
+
+def _read_index(path: Path, span: list[Path]) -> list[dict]:
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    if [entry["picture"] for entry in entries] != [one.as_posix() for one in span]:
+        raise InputError(f"{path}: labels of other images; write to another folder")
+    return entries
+
+
+def _each(tasks: list, jobs: int) -> Iterator[int]:
+    if jobs == 1 or len(tasks) < 2:
+        yield from map(_label_shard, tasks)
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap_unordered(_label_shard, tasks)
+
+
+_labellers: dict[LabellingPlan, Labeller] = {}
+
+
+def _label_shard(task: tuple[LabellingPlan, int, list[Path]]) -> int:
+    """Write a shard and its index; return how many pictures it was made of."""
+    plan, number, span = task
+    if plan not in _labellers:
+        cv2.setNumThreads(1)
+        _labellers[plan] = Labeller(plan)
+    entries, samples = [], []
+    for path in span:
+        entry: dict = {"picture": path.as_posix(), "samples": 0, "refused": []}
+        try:
+            found, entry["refused"] = _labellers[plan](path)
+        except InputError as error:
+            entry["unreadable"] = str(error)
+        else:
+            entry["samples"] = len(found)
+            samples += found
+        entries.append(entry)
+    if samples:
+        codes = [encode_picture(sample.picture) for sample in samples]
+        write_shard(shard_path(plan.output, number), samples, codes, plan.seed)
+    write_bytes(_index(plan, number), (json.dumps(entries, indent=0) + "\n").encode())
+    return len(span)
+
+
+class Labeller:
+    """Labels photographs according to a plan, one at a time."""
+
+    def __init__(self, plan: LabellingPlan):
+        self._plan = plan
+        self._pipeline = HandPipeline(plan.model, providers=("cpu",), max_hands=plan.max_hands)
+        self._fitter = HandFitter(HandModel.load(weights.find("hand_model.npz")))
+
+    def __call__(self, path: Path) -> tuple[list[Sample], list[str]]:
+        """Return the samples of a picture and why hands in it were refused.
+
+        Raises InputError for a picture that cannot be read.
+        """
+        plan, pipeline = self._plan, self._pipeline
+        picture = read_picture(plan.folder / path)
+        height, width = picture.shape[:2]
+        camera = Camera.from_fov(width, height, plan.hfov_deg)
+        pipeline.reset()
+        hands: list[Hand] = []
+        for _ in range(_SEARCHES):
+            hands = hands or pipeline(picture, camera)
+        rng = np.random.default_rng([plan.seed, zlib.crc32(path.as_posix().encode())])
+        samples, refused = [], [] if hands else [NO_HAND]
+        for hand in hands:
+            label, problem = self._label(hand, picture, camera)
+            if label is None:
+                refused.append(problem)
+                continue
+            faces = pipeline.template.faces[0]
+            samples += [
+                sample_of(label, picture, faces, rng, clean=not copy) for copy in range(plan.copies)
+            ]
+        return samples, refused
+
+    def _label(self, hand: Hand, picture: np.ndarray, camera: Camera) -> tuple[Label | None, str]:
+        """Return the label of a hand, or None and what disagreed."""
+        mirrored = hand.handedness is Handedness.LEFT
+        seen = look_several_times(self._pipeline.network, picture, camera, hand.region, mirrored)
+        fitted = self._fitter.fit(seen)
+        if problem := disagreement(seen, fitted):
+            return None, problem
+        off_px = np.linalg.norm(seen.camera.project(fitted.joints_m) - seen.joints_px, axis=1)
+        off = np.hypot(off_px, seen.spread_px) / _HALF_PX
+        picture_weight = 1 / (1 + (fitted.rms_px / _HALF_PX) ** 2)
+        return Label(seen, fitted, picture_weight / (1 + off**2)), ""
