@@ -87,7 +87,11 @@ def normal_loss(
 ) -> torch.Tensor:
     """Return the mean |cosine| between predicted edges and the true normals of their faces.
 
-    mesh, target: (N, V, 3).  faces: (F, 3).  weights: (N,) of the samples.
+    Args:
+        mesh: (N, V, 3), the prediction.
+        target: (N, V, 3), the truth.
+        faces: (F, 3).
+        weights: (N,) of the samples.
     """
     a, b, c = mesh[:, faces].unbind(2)
     edges = functional.normalize(torch.stack([b - a, c - a, c - b], dim=2), dim=3)
@@ -105,7 +109,11 @@ def edge_loss(
 ) -> torch.Tensor:
     """Return the mean absolute error of edge lengths.
 
-    mesh, target: (N, V, 3).  faces: (F, 3).  weights: (N,) of the samples.
+    Args:
+        mesh: (N, V, 3), the prediction.
+        target: (N, V, 3), the truth.
+        faces: (F, 3).
+        weights: (N,) of the samples.
     """
     difference = _edge_lengths(mesh, faces) - _edge_lengths(target, faces)
     return _mean(difference.abs(), weights)
