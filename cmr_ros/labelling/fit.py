@@ -30,6 +30,8 @@ _ROBUST = 3.0
 #: Steps with joints alone, and with the outline.
 _STEPS = (8, 5)
 _POSES = 4000
+#: Of the outline's points: the vertices nearest to them, and how far these are in pixels.
+_Nearest = tuple[np.ndarray, np.ndarray]
 _STEP_SIZES = np.r_[np.full(ANGLE_COUNT, 0.5), np.full(3, 1e-3), np.full(3, 1e-4)]
 
 
@@ -105,7 +107,7 @@ class HandFitter:
         rotation = cv2.Rodrigues(turn)[0].ravel()
         return np.r_[self._mean, rotation, root, np.zeros(1 + len(_TRAITS))]
 
-    def _hand(self, states: np.ndarray, index) -> tuple[np.ndarray, np.ndarray]:
+    def _hand(self, states: np.ndarray, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """Return some vertices (N, K, 3) and the joints (N, 21, 3) of states (N, P)."""
         angles, turn, root, length, traits = np.split(
             states, np.cumsum([ANGLE_COUNT, 3, 3, 1]), axis=1
@@ -129,7 +131,9 @@ class HandFitter:
         rotation = np.stack([cv2.Rodrigues(one)[0] for one in turn])
         return tuple(x @ rotation.swapaxes(1, 2) + root[:, None] for x in (vertices, joints))
 
-    def _step(self, state, seen, outline, nearest) -> np.ndarray:
+    def _step(
+        self, state: np.ndarray, seen: Consensus, outline: np.ndarray, nearest: _Nearest | None
+    ) -> np.ndarray:
         """Return the state after a damped Gauss-Newton step."""
         states = state + np.vstack([np.zeros_like(state), np.diag(self._steps)])
         values = self._residuals(states, seen, outline, nearest)
@@ -141,7 +145,9 @@ class HandFitter:
         most = np.abs(step[:ANGLE_COUNT]).max() / 25
         return state + step / max(most, 1)
 
-    def _residuals(self, states, seen, outline, nearest) -> np.ndarray:
+    def _residuals(
+        self, states: np.ndarray, seen: Consensus, outline: np.ndarray, nearest: _Nearest | None
+    ) -> np.ndarray:
         """Return what is minimised (N, R), each in its standard deviations."""
         index, away = (slice(0, 0), None) if nearest is None else nearest
         vertices, joints = self._hand(states, index)
@@ -159,7 +165,7 @@ class HandFitter:
             parts.append((_projected(vertices, seen) - outline) * pull[:, None])
         return np.concatenate([part.reshape(len(states), -1) for part in parts], axis=1)
 
-    def _nearest(self, state, seen, outline) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, state: np.ndarray, seen: Consensus, outline: np.ndarray) -> _Nearest:
         """Return the vertex nearest to each point of the outline in the crop, and how far it is."""
         pixels = _projected(self._hand(state[None], slice(None))[0][0], seen)
         apart = np.linalg.norm(outline[:, None] - pixels, axis=-1)

@@ -163,7 +163,16 @@ class Labeller:
     def __init__(self, plan: LabellingPlan):
         self._plan = plan
         self._pipeline = HandPipeline(plan.model, providers=("cpu",), max_hands=plan.max_hands)
-        self._fitter = HandFitter(HandModel.load(weights.find("hand_model.npz")))
+        model = HandModel.load(weights.find("hand_model.npz"))
+        vertices = self._pipeline.template.vertices[0]
+        if self._pipeline.network.card.crop != "virtual" or len(vertices) != len(
+            model.template_index
+        ):
+            raise InputError(
+                f"{plan.model}: no network of this package's hand in virtual crops; leave --model "
+                "out, or name one that `cmr export` wrote"
+            )
+        self._fitter = HandFitter(model)
 
     def __call__(self, path: Path) -> tuple[list[Sample], list[str]]:
         """Return the samples of a picture and why hands in it were refused.

@@ -37,7 +37,6 @@ class Consensus:
     spread_px: np.ndarray  # (J,) standard deviation over looks, and between maps and landmarks
     confidence: np.ndarray  # (J,) mean height of the heatmaps' peaks
     joints_m: np.ndarray  # (J, 3) relative to the root
-    vertices_m: np.ndarray  # (V, 3) relative to the root
     joint_spread_m: np.ndarray  # (J,) of `joints_m` over the looks
     silhouette: np.ndarray  # (S, S) in [0, 1], mean
     agreement: float  # mean intersection over union of the looks' silhouettes with the mean
@@ -114,7 +113,6 @@ def _agreed(
         spread_px=spread,
         confidence=height.mean(axis=0),
         joints_m=joints.mean(axis=0),
-        vertices_m=meshes.mean(axis=0),
         joint_spread_m=np.sqrt(_square(joints - joints.mean(axis=0)).mean(axis=0)),
         silhouette=mean,
         agreement=float(np.mean([_overlap(one > 0.5, mean > 0.5) for one in silhouettes])),

@@ -18,8 +18,6 @@ from cmr_ros.synthesis.augment import photograph
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PhotographSettings, PictureSettings
 
-#: Joints that are nearer to a crop's edge than this, or beyond it, are not visible.
-_MARGIN_PX = 0.0
 #: The silhouette is believed this far from the fitted mesh: what is farther is forearm.
 _BESIDE_PX = 7
 #: How often, and how large (by the crop's side), something covers part of the hand; how often the
@@ -82,7 +80,7 @@ def sample_of(
     if not clean:
         crop = _spoilt(crop, flat > 0, joints @ camera.matrix.T, rng)
     pixels = camera.project(joints)
-    inside = ((pixels > _MARGIN_PX) & (pixels < size_px - 1 - _MARGIN_PX)).all(axis=1)
+    inside = ((pixels > 0) & (pixels < size_px - 1)).all(axis=1)
     return Sample(
         picture=crop,
         vertices=vertices.astype(np.float32),

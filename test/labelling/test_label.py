@@ -1,6 +1,7 @@
 """Labels of photographs: the fit recovers known hands, and `cmr label` as a user calls it."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +43,6 @@ def seen_hand(angles, noise_px, noise_m, rng):
         spread_px=np.full(21, noise_px),
         confidence=np.full(21, 0.6),
         joints_m=joints - joints[0] + rng.normal(0, noise_m, (21, 3)),
-        vertices_m=vertices - joints[0],
         joint_spread_m=np.full(21, noise_m),
         silhouette=silhouette,
         agreement=1.0,
@@ -137,3 +137,13 @@ def test_labels_of_other_images_are_not_taken_for_these(photographs, tmp_path, c
     assert "another folder" in capsys.readouterr().err
     assert main(["label", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
     assert "no JPEG or PNG" in capsys.readouterr().err
+
+
+def test_networks_of_other_hands_cannot_label(photographs, tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(weights.find(weights.HAND_NETWORK), model)
+    card = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(card | {"crop": "affine"}))
+    command = ["label", str(photographs[0]), "--model", str(model), "-o", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "this package's hand" in capsys.readouterr().err
