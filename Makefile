@@ -37,7 +37,7 @@ resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
 help:
 	@echo 'make demo    play a recording through the real node; images and meshes in demo_out/'
-	@echo '             (VIEWER=rerun make demo opens the Rerun viewer)'
+	@echo '             (VIEWER=rerun make demo opens the Rerun viewer; STEREO=1: two cameras)'
 	@echo 'make live    watch your own hands before a webcam, in the browser'
 	@echo '             (ARGS=video.mp4, or other arguments of `cmr live`)'
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
@@ -57,7 +57,7 @@ setup: $(VENV)/.setup
 
 demo: REQUIRE = --install
 demo: setup $(if $(filter rerun,$(VIEWER)),$(VENV)/.rerun)
-	$(BIN)/cmr demo
+	$(BIN)/cmr demo $(if $(STEREO),--stereo)
 
 live: REQUIRE = --install
 live: setup

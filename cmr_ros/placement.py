@@ -221,7 +221,7 @@ def _why_apart(
         views=[[replace(view, translation_m=-view.translation_m)]],
     )[0]
     if isinstance(answer, RootEstimate) and (answer.agreement or 0) > _SURELY:
-        return "they do with left and right exchanged, or with the baseline's sign"
+        return "they would with left and right exchanged, or the baseline's sign"
     return "check the calibration of both cameras and that their images are taken at one time"
 
 

@@ -4,6 +4,7 @@ ros2 launch cmr_ros hand.launch.py image:=/camera/image_raw camera_info:=/camera
 In the browser: viewer:=web
 For RGB-D cameras: depth:=/camera/aligned_depth_to_color/image_raw
 Several cameras: cameras:=left,right starts a node each on /left/image_raw and /right/image_raw
+For two cameras: right_image:=/right/image_raw right_camera_info:=/right/camera_info
 """
 
 import difflib
@@ -23,6 +24,8 @@ ARGUMENTS = {
     "image": ("image_raw", "image topic; one that ends with /compressed implies the transport"),
     "camera_info": ("camera_info", "camera_info topic"),
     "depth": ("", "topic of the depth image registered to the colour image; empty: none"),
+    "right_image": ("", "image topic of a second camera beside the first one; empty: none"),
+    "right_camera_info": ("right/camera_info", "camera_info topic of the second camera"),
     "namespace": ("", "namespace of the node, one per camera"),
     "cameras": (
         "",
@@ -116,6 +119,10 @@ def start_camera(context, value, given):
         overrides["use_depth"] = True
         remappings.append(("depth", value["depth"]))
     node_environment = room_for_images(context.environment)
+    if value["right_image"]:
+        overrides["use_stereo"] = True
+        remappings.append(("right/image_raw", value["right_image"]))
+        remappings.append(("right/camera_info", value["right_camera_info"]))
     node = Node(
         package="cmr_ros",
         executable="hand_node",

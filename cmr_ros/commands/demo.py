@@ -19,6 +19,7 @@ HEADING = (
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--recording", type=Path, help="MCAP to play (default: the package's own)")
+    parser.add_argument("--stereo", action="store_true", help="play a recording of two cameras")
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument("-o", "--output", type=Path, default=Path("demo_out"), metavar="DIR")
     parser.add_argument(
@@ -49,12 +50,18 @@ def run(args) -> int:
     check_bag(bag)
     if args.recording and bag.resolve() in args.recording.resolve().parents:
         raise InputError(f"{args.recording}: would be replaced; name another --output")
-    camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
+    if args.stereo:
+        cameras, *_, frames = playback.read_stereo(
+            args.recording or weights.find("demo_stereo.mcap")
+        )
+        camera = cameras[0]
+    else:
+        camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
     show = args.viewer == "rerun" or args.save is not None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
     print(f"Starting the node; {len(frames)} images of {camera.width}x{camera.height} follow.")
     print(HEADING)
-    with Demo(args.output / "node.log", model) as demo:
+    with Demo(args.output / "node.log", model, args.stereo) as demo:
         if show:
             viewer = RerunViewer(demo.faces, args.save)
 

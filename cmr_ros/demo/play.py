@@ -24,7 +24,16 @@ from cmr_ros.demo.bag import Sent
 from cmr_ros.errors import InputError
 from cmr_ros.files import share
 from cmr_ros.files.output import write_bytes
-from cmr_ros.files.playback import IMAGE_TOPIC, INFO_TOPIC, Answer, FoundHand, Frame, answer
+from cmr_ros.files.playback import (
+    IMAGE_TOPIC,
+    INFO_TOPIC,
+    RIGHT_IMAGE_TOPIC,
+    RIGHT_INFO_TOPIC,
+    Answer,
+    FoundHand,
+    Frame,
+    answer,
+)
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.ros import topics
@@ -36,6 +45,7 @@ HANDS, TOPOLOGY, MARKERS, MASK, DEBUG_IMAGE = (
     for topic in (topics.HANDS, topics.TOPOLOGY, topics.MARKERS, topics.MASK, topics.DEBUG_IMAGE)
 )
 _INPUTS = {INFO_TOPIC: CameraInfo, IMAGE_TOPIC: CompressedImage}
+_RIGHT_INPUTS = {RIGHT_INFO_TOPIC: CameraInfo, RIGHT_IMAGE_TOPIC: CompressedImage}
 _OUTPUTS = {
     HANDS: HandMeshArray,
     TOPOLOGY: HandTopology,
@@ -57,13 +67,18 @@ class Demo:
     came.  faces: (F, 3) of the node's template.  on_hands: called with a frame's index and hands.
     """
 
-    def __init__(self, log: Path, node_arguments: Sequence[str] = ()):
-        """Take the file for the node's log, and ROS arguments for the node."""
+    def __init__(self, log: Path, node_arguments: Sequence[str] = (), stereo: bool = False):
+        """Take the file for the node's log, and ROS arguments for the node.
+
+        stereo: whether the frames are those of two cameras.
+        """
         self.sent: list[Sent] = []
         self.answers: list[Answer | None] = []
         self.faces: np.ndarray | None = None
         self.on_hands: Callable[[int, list[FoundHand]], None] = lambda index, hands: None
-        self._log, self._node_arguments = log, node_arguments
+        self._inputs = _INPUTS | _RIGHT_INPUTS if stereo else _INPUTS
+        use_stereo = ["-p", "use_stereo:=true"] if stereo else []
+        self._log, self._node_arguments = log, [*node_arguments, *use_stereo]
         self._frames: list[Frame] = []
         self._sent_s: list[float] = []
         self._index_of: dict[int, int] = {}
@@ -103,7 +118,8 @@ class Demo:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._ros)
         self._publishers = {
-            topic: self._ros.create_publisher(kind, topic, 10) for topic, kind in _INPUTS.items()
+            topic: self._ros.create_publisher(kind, topic, 10)
+            for topic, kind in self._inputs.items()
         }
         for topic, kind in _OUTPUTS.items():
             kept = topic == TOPOLOGY
@@ -169,6 +185,8 @@ class Demo:
         self._index_of[stamp_ns] = index
         self._sent_s[index] = time.monotonic()
         for topic, kind, data in self._frames[index].messages:
+            if topic not in self._publishers:
+                continue
             data = _stamped(data, stamp_ns)
             self._publishers[topic].publish(data)
             self.sent.append(Sent(topic, kind, data, stamp_ns))

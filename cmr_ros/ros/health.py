@@ -53,11 +53,16 @@ class Health:
         self._work_s: list[float] = []
         self._stages_s: dict[str, list[float]] = {}
         self._refusals: Counter[str] = Counter()
+        self._offsets_s: list[float] = []
         self._received = self._hands = 0
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._last_report_s = time.monotonic()
         # Not simulated time: a paused simulation must not silence the diagnostics.
         node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def offset(self, offset_s: float):
+        """Note how much later than an image the second camera's was taken."""
+        self._offsets_s.append(offset_s)
 
     def received(self, images: int):
         """Count images that were published, skipped ones too."""
@@ -206,12 +211,16 @@ class Health:
             "model": self.model,
             "network runs on": self.serving,
         }
+        if self._offsets_s:
+            later_ms = 1000 * sorted(self._offsets_s)[len(self._offsets_s) // 2]
+            values["second image later by, ms"] = f"{later_ms:.1f}"
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         report = DiagnosticArray(status=[status])
         report.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(report)
         self._latencies_s, self._work_s, self._stages_s = [], [], {}
         self._refusals.clear()
+        self._offsets_s.clear()
         self._received = self._hands = 0
 
 

@@ -1,8 +1,6 @@
-"""What a camera sends to the node: images, camera_info and, if wanted, depth images."""
+"""What cameras send to the node: images, camera_info, and depth or a second camera's images."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from rclpy.node import Node
@@ -12,10 +10,13 @@ from std_msgs.msg import Header
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import BitsInUse
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.camera_view import CameraView
 from cmr_ros.ros import messages, pictures
 from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.health import Health
+from cmr_ros.ros.pairing import Answer, Pairing
 from cmr_ros.ros.parameters import Parameters
+from cmr_ros.ros.stereo import StereoInput
 from cmr_ros.ros.subscription import NewestSubscription, PolledSubscription
 from cmr_ros.tracking.finder import MOST_PLACES, Box
 
@@ -35,7 +36,7 @@ class Inputs:
         node: Node,
         parameters: Parameters,
         health: Health,
-        answer: Callable[[Image | CompressedImage, Image | None], None],
+        answer: Answer,
     ):
         """Subscribe.
 
@@ -43,7 +44,11 @@ class Inputs:
             node: to subscribe for.
             parameters: what to subscribe to.
             health: where to report what is missing.
-            answer: gets each image with the depth image that belongs to it, or None.
+            answer: gets each image with the depth image, or the second camera's image, that
+                belongs to it, or None.
+
+        Raises:
+            InputError: for parameters that exclude each other.
         """
         self._node, self._health, self._answer = node, health, answer
         # Like image_transport: one remapping of image_raw serves every transport.
@@ -60,13 +65,20 @@ class Inputs:
         self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
         self._info: CameraInfo | None = None
         self._bits = BitsInUse()
-        self._depths = DepthInput(node, answer) if parameters.use_depth else None
+        if parameters.use_depth and parameters.use_stereo:
+            raise InputError("use_depth and use_stereo: depth needs no second camera, choose one")
+        self._beside: Pairing | None = None
+        if parameters.use_depth:
+            self._beside = DepthInput(node, answer)
+        elif parameters.use_stereo:
+            tolerance_s = parameters.stereo_tolerance_s
+            self._beside = StereoInput(node, compressed, tolerance_s, answer)
         self._regions: PolledSubscription | None = None
         if parameters.regions != "none":
             self._regions = PolledSubscription(node, RegionOfInterest, "~/regions", MOST_PLACES)
         self.topics = [self._images.topic, self._infos.topic]
-        if self._depths:
-            self.topics.append(self._depths.topic)
+        if self._beside:
+            self.topics += self._beside.topics
         health.topic = self._images.topic
         self.close()
 
@@ -78,22 +90,22 @@ class Inputs:
     def open(self) -> None:
         """Read images, from the next one on."""
         self._images.open()
-        if self._depths:
-            self._depths.open()
+        if self._beside:
+            self._beside.open()
         self._health.clear("silence")
 
     def close(self) -> None:
         """Leave images unread; camera_info, which may be sent only once, is kept."""
         self._images.close()
-        if self._depths:
-            self._depths.close()
+        if self._beside:
+            self._beside.close()
 
     def destroy(self) -> None:
         """Subscribe to nothing any more."""
         self._images.destroy()
         self._infos.destroy()
-        if self._depths:
-            self._depths.destroy()
+        if self._beside:
+            self._beside.destroy()
         if self._regions:
             self._regions.destroy()
 
@@ -101,8 +113,8 @@ class Inputs:
         """See to what publishers offer, and report images that do not come; once a second."""
         self._images.adapt()
         self._infos.adapt()
-        if self._depths:
-            self._depths.adapt()
+        if self._beside:
+            self._beside.adapt()
         if self._regions:
             self._regions.adapt()
         images = self._images.published()
@@ -156,12 +168,36 @@ class Inputs:
 
     def depth_m(self, message: Image | None, camera: Camera, header: Header) -> np.ndarray | None:
         """Return z of each pixel of an image; None, and a warning, where it is not known."""
-        if self._depths is None:
+        if not isinstance(self._beside, DepthInput):
             return None
         with self._health.guard(
             "depth", "hands are placed without depth: ", _GRACE_S, degraded=True
         ):
-            return self._depths.read(message, camera, header.frame_id)
+            return self._beside.read(message, camera, header.frame_id)
+        return None
+
+    def second_view(
+        self,
+        message: Image | CompressedImage | None,
+        first: Image | CompressedImage,
+        parameters: Parameters,
+    ) -> CameraView | None:
+        """Return the second camera's view; None, and a warning, where there is none to be used.
+
+        Args:
+            message: the second camera's image, None where none fits.
+            first: the first camera's.
+            parameters: what to assume of the cameras.
+        """
+        if not isinstance(self._beside, StereoInput):
+            return None
+        info = None if parameters.assume_hfov_deg > 0 else self._info
+        with self._health.guard(
+            "stereo", "hands are placed by one view: ", _GRACE_S, degraded=True
+        ):
+            view = self._beside.read(message, first, info, parameters.rectified)
+            self._health.offset(self._beside.offset_s)
+            return view
         return None
 
     def places(self) -> list[Box]:
@@ -171,15 +207,15 @@ class Inputs:
 
     def forget(self) -> None:
         """Forget images that wait."""
-        if self._depths:
-            self._depths.forget()
+        if self._beside:
+            self._beside.forget()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._health.clear("silence")
-        if self._depths is None:
+        if self._beside is None:
             self._answer(message, None)
         else:
-            self._depths.pair(message)
+            self._beside.pair(message)
 
     def _compare_frames(self, info: str, image: str) -> None:
         if info and image and info != image:

@@ -194,7 +194,7 @@ class HandNode(LifecycleNode):
             self._inputs.look()
             self._outputs.look(self._settings)
 
-    def _answer(self, message: Image | CompressedImage, depth: Image | None):
+    def _answer(self, message: Image | CompressedImage, beside: Image | CompressedImage | None):
         """Publish the hands of one image, or warn why they cannot be found."""
         if self._inputs is None:  # it came while the node was deactivated
             return
@@ -205,11 +205,12 @@ class HandNode(LifecycleNode):
             camera = self._inputs.camera(*picture.shape[1::-1], header, self._settings)
             if camera is None:
                 return
-            depth_m = self._inputs.depth_m(depth, camera, header)
+            depth_m = self._inputs.depth_m(beside, camera, header)
+            second = self._inputs.second_view(beside, message, self._settings)
             places = self._inputs.places()
             stamp_s = self._stamp_s(header)
             with listening(self.health.stage):
-                hands = self._pipeline(picture, camera, stamp_s, depth_m, places)
+                hands = self._pipeline(picture, camera, stamp_s, depth_m, places, second)
             self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
             self._sizing.see(hands)
             self._report(header, time.monotonic() - start_s, hands, picture)
@@ -234,6 +235,9 @@ class HandNode(LifecycleNode):
         age_ns = self.get_clock().now().nanoseconds - stamp_ns
         self.health.published(age_ns * 1e-9 if stamp_ns else None, work_s, len(hands))
         self.health.refused(self._pipeline.refusals)
+        if self._pipeline.apart:
+            text = f"hands are placed by one view: two views do not fit, {self._pipeline.apart}"
+            self.health.trouble("views", text, _GRACE_S, _LAPSE_S, degraded=True)
         if hands:
             self.health.clear("refusals")
             self.health.clear("exposure")

@@ -78,6 +78,20 @@ class Parameters:
         "sets this when its argument depth names a topic",
         fixed=True,
     )
+    use_stereo: bool = _parameter(
+        False,
+        "Also subscribe to right/image_raw and right/camera_info, a second camera that is "
+        "calibrated with the first one; the launch file sets this when its argument right_image "
+        "names a topic",
+        fixed=True,
+    )
+    stereo_tolerance_s: float = _parameter(
+        0.01,
+        "How far apart in time the images of two cameras may be taken, in seconds; 0: synchronised "
+        "cameras that give both images one timestamp",
+        limits=(0.0, 0.1),
+        fixed=True,
+    )
     regions: str = _parameter(
         "none",
         "Also subscribe to ~/regions, boxes in which to look for new hands: besides the search of "

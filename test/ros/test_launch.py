@@ -202,6 +202,14 @@ def test_a_lifecycle_manager_may_start_the_node(launch_file):
     assert node.parameters[1] == {"autostart": False}
 
 
+def test_a_second_image_topic_switches_stereo_on(launch_file):
+    (node,) = started(launch_file, right_image="/r/image_raw", right_camera_info="/r/info")
+    remappings = dict(node.remappings)
+    assert remappings["right/image_raw"] == "/r/image_raw"
+    assert remappings["right/camera_info"] == "/r/info"
+    assert node.parameters[1] == {"use_stereo": True}
+
+
 def test_rviz_is_started_on_demand_and_first(launch_file):
     assert len(started(launch_file)) == 1
     rviz, node = started(launch_file, rviz="true", fixed_frame="base_link")

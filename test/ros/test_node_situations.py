@@ -19,6 +19,7 @@ from tf2_msgs.msg import TFMessage
 from cmr_ros.errors import RegistrationError
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray
+from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.pictures import decompress, to_image
 from support.peer import NodeProcess, Peer
 
@@ -302,7 +303,9 @@ def test_hands_that_all_are_refused_are_told_with_the_reason(node, recorded_mess
 def test_unexpected_exceptions_of_depth_cost_no_hand(node, recorded_messages, monkeypatch):
     moment = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: moment[0])
-    node._inputs._depths = SimpleNamespace(read=lambda *_: raised(IndexError("out of bounds")))
+    depths = DepthInput(node, node._answer)
+    depths.read = lambda *_: raised(IndexError("out of bounds"))
+    node._inputs._beside = depths
     compressed = recorded_messages[0][0]
     message = to_image(decompress(compressed), compressed.header)
     for _ in range(2):
