@@ -19,7 +19,7 @@ from cmr_ros.files import playback
 from cmr_ros.model import weights
 from cmr_ros.msg import HandMeshArray
 from cmr_ros.ros.pictures import decompress, to_image
-from support.peer import NodeProcess, Peer
+from support.peer import PATIENCE_S, NodeProcess, Peer
 
 KINDS = {"image_raw/compressed": CompressedImage, "camera_info": CameraInfo}
 OFFSET_NS = 3_000_000
@@ -214,5 +214,5 @@ def test_depth_and_a_second_camera_exclude_each_other(tmp_path):
     node = NodeProcess(
         "both", tmp_path, "-p", "use_stereo:=true", "-p", "use_depth:=true",
     )  # fmt: skip
-    assert node.process.wait(60) == 1
+    assert node.process.wait(2 * PATIENCE_S) == 1
     assert "choose one" in node.log
