@@ -39,7 +39,7 @@ class Cost:
     peak_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A sequence of images in which so many hands are seen.
 

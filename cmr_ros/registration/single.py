@@ -50,7 +50,23 @@ def register_alone(
     edges: np.ndarray | None,
     depths_m: Sequence[np.ndarray] | None,
 ) -> list[RootEstimate | RegistrationError]:
-    """Return each hand's root from one view; arguments and errors are those of `register`."""
+    """Return each hand's root from one view.
+
+    Args:
+        vertices_m: as `register` takes them, like all others.
+        joints_m: see `register`.
+        cues: see `register`.
+        matrices: see `register`.
+        size_px: see `register`.
+        scheme: see `register`.
+        noise: see `register`.
+        sizes: see `register`.
+        edges: see `register`.
+        depths_m: see `register`.
+
+    Raises:
+        InputError: as in `register`.
+    """
     vertices_m, joints_m, matrices = (
         np.asarray(array, np.float64) for array in (vertices_m, joints_m, matrices)
     )

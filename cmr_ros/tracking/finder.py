@@ -73,7 +73,7 @@ class _Tried:
     age: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _View:
     """An image (height, width, 3) as the finder sees it, and its scale against the original."""
 
