@@ -1,9 +1,10 @@
 """Decides where to look for hands next, so that hands of any size are found at little cost.
 
 The palm detector knows hands that fill a fifth of its square or more.  So a second, small detector
-goes over the image part by part and proposes places, many of them wrong; each time the palm
-detector looks at the likeliest of them enlarged.  Every other time it is shown a larger part as
-well: the whole image or, in between, the image with a border, for hands that fill it, and tiles.
+goes over the image part by part and proposes places, many of them wrong, and looks at the likeliest
+of them again by themselves; each time the palm detector looks at one that is still open.  Every
+other time it is shown a larger part as well: the whole image or, in between, the image with a
+border, for hands that fill it, and tiles.
 Whoever knows where persons or hands are may name places, which are looked at first.
 """
 
@@ -47,8 +48,12 @@ _CLOSE = 1.5
 _SAME = 0.35
 #: How many times a place is passed over after it has been looked at.
 _PAUSE = 30
-#: A proposal of that score is handed on even where the palm detector sees nothing.
-_CLEAR = 0.6
+#: So many proposals are looked at again each time, each with that much around it, by the side of
+#: its region, in so many pixels.
+_AGAIN, _CONTEXT, _AGAIN_PX = 4, 2.2, 128
+#: Places that then have this score are handed on as hands, and shown to the palm detector if they
+#: do not become hands; or else are not shown even to the palm detector.
+_CLEAR, _OPEN = 0.6, 0.15
 
 
 #: Left, top, width and height in pixels.
@@ -61,8 +66,10 @@ class Proposer(Protocol):
     #: Of the images it computes with, in pixels; larger ones are scaled down.
     longer_side: int
 
-    def __call__(self, picture: np.ndarray, part: Box) -> list[Detection]:
-        """Return proposals in a part of an image, the best first."""
+    def __call__(
+        self, picture: np.ndarray, part: Box, longer_side: int | None = None
+    ) -> list[Detection]:
+        """Return proposals in a part of an image, scaled down to a longer side, the best first."""
 
 
 @dataclass
@@ -106,6 +113,7 @@ class HandFinder:
     def reset(self) -> None:
         """Forget what was looked at, as before an image that has nothing to do with the last."""
         self._tried: list[_Tried] = []
+        self._handed_on: list[_Tried] = []
         #: By part, with the number of the look that made them.
         self._proposals: dict[Box, tuple[int, list[Detection]]] = {}
         self._places: deque[Box] = deque(maxlen=MOST_PLACES)
@@ -152,21 +160,19 @@ class HandFinder:
         """Put a place of the original image among those that wait."""
         left, top, width, height = (view.scale * side for side in place)
         around = _AROUND * max(width, height)
-        across, down = (
-            (max(int(start - around), 0), min(int(np.ceil(start + side + around)), whole))
-            for start, side, whole in (
-                (left, width, view.picture.shape[1]),
-                (top, height, view.picture.shape[0]),
-            )
+        part = _clipped(
+            left - around, top - around, width + 2 * around, height + 2 * around, view.picture
         )
-        part = across[0], down[0], across[1] - across[0], down[1] - down[0]
         if min(part[2:]) > 0 and part not in self._places:
             self._places.append(part)
 
     def _look(
         self, picture: np.ndarray, known: Sequence[Region], everywhere: bool
     ) -> list[Detection]:
-        self._tried = [_Tried(t.region, t.age + 1) for t in self._tried if t.age < _PAUSE]
+        self._tried, self._handed_on = (
+            [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
+            for places in (self._tried, self._handed_on)
+        )
         if self._places or everywhere:
             part = self._places.popleft() if self._places else next(self._parts)
             self._proposals[part] = self._looks, self._proposer(picture, part)
@@ -174,11 +180,26 @@ class HandFinder:
         self._proposals = {k: made for k, made in self._proposals.items() if made[0] > oldest}
         found = []
         if self._looks % 2 == 0 and everywhere:
-            found += self._palms(picture, *next(self._windows))
+            # Where a hand is followed, looks are rare, and others are as large in the image.
+            window = self._whole if known else next(self._windows)
+            found += self._palms(picture, *window)
         self._looks += 1
-        proposal = self._likeliest(picture, known)
-        if proposal is not None:
-            found += self._look_closely(picture, proposal)
+        still_open: list[tuple[Detection, Detection]] = []
+        for proposal in self._likeliest(picture, known):
+            place = self._again(picture, proposal)
+            before = [handed_on.region for handed_on in self._handed_on]
+            if place.score < _OPEN:
+                self._tried.append(_Tried(proposal.region))
+            elif place.score < _CLEAR or _same([place.region], before).any():
+                # Where a clear one has not become a hand, the palm detector may know better.
+                still_open.append((proposal, place))
+            else:
+                found.append(place)
+                self._handed_on.append(_Tried(place.region))
+        if still_open:
+            proposal, place = max(still_open, key=lambda pair: pair[1].score)
+            self._tried.append(_Tried(proposal.region))
+            found += self._look_closely(picture, place)
         return _without_doubles(found)
 
     def _plan(self, height: int, width: int) -> None:
@@ -191,10 +212,9 @@ class HandFinder:
             for top in _starts(height, side, _SHARED)
             for left in _starts(width, side, _SHARED)
         ]
+        self._whole = whole, FULL_SIZE
         windows = [
-            look
-            for other in (bordered, *tiles)
-            for look in ((whole, FULL_SIZE), (other, _SMALL_SIZE))
+            look for other in (bordered, *tiles) for look in (self._whole, (other, _SMALL_SIZE))
         ]
         self.round = 2 * len(windows)
         self._windows = cycle(windows)
@@ -212,25 +232,49 @@ class HandFinder:
         self._lasting = len(parts)
         self.round = max(self.round, len(parts) + 1)
 
-    def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> Detection | None:
-        """Return the likeliest proposal that is not about a hand followed or looked at lately."""
+    def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
+        """Return proposals that are not about hands followed or places looked at lately."""
         proposals = [proposal for _, made in self._proposals.values() for proposal in made]
         proposals.sort(key=lambda proposal: -proposal.score)
         taken = [*known, *(tried.region for tried in self._tried)]
-        same = _same([proposal.region for proposal in proposals], taken)
-        for proposal, taken_by in zip(proposals, same, strict=True):
-            if not taken_by.any() and palm_in_picture(proposal.region, *picture.shape[1::-1]):
-                return proposal
-        return None
+        chosen: list[Detection] = []
+        for proposal in proposals:
+            others = [*taken, *(one.region for one in chosen)]
+            same = _same([proposal.region], others).any()
+            if not same and palm_in_picture(proposal.region, *picture.shape[1::-1]):
+                chosen.append(proposal)
+            if len(chosen) == _AGAIN:
+                break
+        return chosen
 
-    def _look_closely(self, picture: np.ndarray, proposal: Detection) -> list[Detection]:
-        self._tried.append(_Tried(proposal.region))
+    def _again(self, picture: np.ndarray, proposal: Detection) -> Detection:
+        """Return what the proposer says of a proposal by itself."""
         region = proposal.region
-        side = _CLOSE * region.size_px
-        x, y = region.center_px
+        side = _CONTEXT * region.size_px
+        left, top = np.subtract(region.center_px, side / 2)
+        part = _clipped(left, top, side, side, picture)
+        found = self._proposer(picture, part, _AGAIN_PX) if min(part[2:]) > 0 else []
+        same = _same([one.region for one in found], [region])[:, 0]
+        near = [one for one, is_same in zip(found, same, strict=True) if is_same]
+        return near[0] if near else Detection(region, 0.0)
+
+    def _look_closely(self, picture: np.ndarray, place: Detection) -> list[Detection]:
+        side = _CLOSE * place.region.size_px
+        x, y = place.region.center_px
         window = Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side)
-        found = self._palms(picture, window, _SMALL_SIZE)
-        return found or ([proposal] if proposal.score >= _CLEAR else [])
+        return self._palms(picture, window, _SMALL_SIZE)
+
+
+def _clipped(left: float, top: float, width: float, height: float, picture: np.ndarray) -> Box:
+    """Return what of a box lies in a picture, its sides at least 0."""
+    (x, across), (y, down) = (
+        (max(int(start), 0), min(int(np.ceil(start + side)), whole))
+        for start, side, whole in (
+            (left, width, picture.shape[1]),
+            (top, height, picture.shape[0]),
+        )
+    )
+    return x, y, max(across - x, 0), max(down - y, 0)
 
 
 def _starts(length: float, side: float, shared: float) -> np.ndarray:

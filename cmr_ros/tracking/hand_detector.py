@@ -41,15 +41,19 @@ class HandDetector:
         self._min_score = min_score
 
     def __call__(
-        self, picture: np.ndarray, part: tuple[int, int, int, int] | None = None
+        self,
+        picture: np.ndarray,
+        part: tuple[int, int, int, int] | None = None,
+        longer_side: int | None = None,
     ) -> list[Detection]:
         """Return the hands in an RGB picture (height, width, 3) uint8, the best first.
 
         part: left, top, width and height of the part to look at, all by default; as many pixels as
-        fit into the network's input are kept, so a part shows smaller hands.
+        fit into the network's input are kept, so a part shows smaller hands.  longer_side: of that
+        input, `self.longer_side` by default.
         """
         left, top, width, height = part or (0, 0, picture.shape[1], picture.shape[0])
-        scale = min(self.longer_side / max(width, height), 1.0)
+        scale = min((longer_side or self.longer_side) / max(width, height), 1.0)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         image = picture[top : top + height, left : left + width]
         if scale < 1:

@@ -22,16 +22,23 @@ class Palms:
 
 
 class Proposals:
-    """Stands in for the project's detector: proposes the given hands wherever it looks."""
+    """Stands in for the project's detector: proposes the given hands wherever it looks.
+
+    second: what it says of places by themselves, by default the same.
+    """
 
     longer_side = 640
 
-    def __init__(self, *hands):
+    def __init__(self, *hands, second=None):
         self.hands, self.parts = hands, []
+        self.second, self.again = second, []
 
-    def __call__(self, picture, part):
-        self.parts.append(part)
-        return list(self.hands)
+    def __call__(self, picture, part, longer_side=None):
+        if longer_side is None:
+            self.parts.append(part)
+            return list(self.hands)
+        self.again.append(part)
+        return list(self.hands if self.second is None else self.second)
 
 
 def _seen(hand: Region, window: Window) -> bool:
@@ -73,6 +80,12 @@ def test_the_whole_image_is_looked_at_every_fourth_time():
     assert [window == Window.around(640, 480) for window in palms.windows] == [True, False] * 3
 
 
+def test_while_a_hand_is_followed_the_whole_image_is_looked_at_every_second_time():
+    palms = Palms()
+    looks(HandFinder(palms, Proposals()), IMAGE, 12, [Region((100.0, 100.0), 50.0)])
+    assert palms.windows == [Window.around(640, 480)] * 6
+
+
 def test_a_hand_seen_twice_is_handed_on_once():
     better, worse = Region((320.0, 240.0), 250.0), Region((325.0, 240.0), 260.0)
     palms = Palms(better, worse)
@@ -95,13 +108,30 @@ def test_the_same_place_is_not_looked_at_again_at_once():
     assert sum(window.side < 100 for window in palms.windows) == 2
 
 
-def test_the_likeliest_of_all_parts_comes_first():
-    likely = Detection(Region((100, 100), 40), 0.5)
-    less, least = Detection(Region((400, 300), 60), 0.3), Detection(Region((500, 100), 50), 0.2)
-    palms = Palms()
-    looks(HandFinder(palms, Proposals(least, less, likely)), IMAGE, 5)
-    sides = [window.side for window in palms.windows if window.side < 200]
-    assert sides == [1.5 * side for side in (40, 60, 50)]
+def test_the_likeliest_of_all_parts_come_first_and_are_looked_at_by_themselves():
+    hands = [Detection(Region((60.0 + 90 * k, 200.0), 40.0), 0.2 + 0.05 * k) for k in range(6)]
+    proposals = Proposals(*hands)
+    finder = HandFinder(Palms(), proposals)
+    finder(IMAGE, [])
+    middles = [left + width / 2 for left, _, width, _ in proposals.again]
+    np.testing.assert_allclose(middles, [510, 420, 330, 240], atol=1)
+    assert all(40 < width < 100 for _, _, width, _ in proposals.again)
+    looks(finder, IMAGE, 4)
+    assert {left + width // 2 for left, _, width, _ in proposals.again} == {
+        60,
+        150,
+        240,
+        330,
+        420,
+        510,
+    }
+
+
+def test_what_is_no_hand_by_itself_is_not_shown_to_the_palm_detector():
+    palms = Palms(Region((100.0, 100.0), 40.0))
+    proposals = Proposals(Detection(Region((100, 100), 40), 0.8), second=[])
+    assert not any(looks(HandFinder(palms, proposals), IMAGE, 4))
+    assert not any(window.side < 100 for window in palms.windows)
 
 
 def test_nothing_is_proposed_where_a_hand_is_followed():
@@ -110,6 +140,23 @@ def test_nothing_is_proposed_where_a_hand_is_followed():
     finder = HandFinder(palms, Proposals(Detection(hand, 0.9)))
     looks(finder, IMAGE, 10, [hand])
     assert not any(window.side < 100 for window in palms.windows)
+
+
+def test_a_place_that_is_clear_by_itself_is_handed_on_as_it_is_seen_then():
+    proposal, second = (Detection(Region((x, 100), 40), 0.9) for x in (100, 104))
+    palms = Palms()
+    finder = HandFinder(palms, Proposals(proposal, second=[second]))
+    assert finder(IMAGE, []) == [second]
+    finder(IMAGE, [second.region])
+    assert not any(window.side < 100 for window in palms.windows)
+
+
+def test_a_clear_place_that_did_not_become_a_hand_is_shown_to_the_palm_detector():
+    clear, better = Detection(Region((100, 100), 40), 0.9), Region((104.0, 100.0), 44.0)
+    finder = HandFinder(Palms(better), Proposals(clear))
+    assert finder(IMAGE, []) == [clear]
+    assert [hand.region for hand in finder(IMAGE, [])] == [better]
+    assert not any(looks(finder, IMAGE, 10))
 
 
 def test_a_clear_proposal_stands_where_the_palm_detector_sees_nothing():
