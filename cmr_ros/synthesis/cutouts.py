@@ -18,7 +18,7 @@ from cmr_ros.synthesis.surfaces import HAND
 #: The whole forearm and whatever is held fit in; no second hand, whose joints nobody would know.
 CUTOUT = PictureSettings(
     size_px=320, palm_share=0.21, palm_center=(0.5, 0.48), center_jitter=0.02, scale_jitter=0.08,
-    arm_away_min=-0.92, second_hand=0.0, held=0.35, occluder=0.1, sleeve=0.5, bracelet=0.12,
+    arm_away_min=-0.92, second_hand=0.0, held=0.45, occluder=0.15, sleeve=0.5, bracelet=0.12,
     turn_deg=40.0, steep=0.3, far=0.3, far_depth_m=3.0,
 )  # fmt: skip
 #: Share of gloved hands, of gloves in skin colours, and of the picture that a hand must fill.
@@ -29,7 +29,7 @@ _GLOVED, _SKIN_LIKE, _LEAST_SEEN = 0.1, 0.1, 0.012
 class Cutout:
     """A right hand with its arm and what it holds, fingers roughly up."""
 
-    color: np.ndarray  # (s, s, 4) uint8 RGBA, not multiplied by alpha
+    color: np.ndarray  # (h, w, 4) uint8 RGBA, not multiplied by alpha
     joints_px: np.ndarray  # (21, 2)
     #: (2,) unit vector from the wrist along the forearm; zero where it points at the camera
     elbow_px: np.ndarray
@@ -88,8 +88,11 @@ class CutoutGenerator(Generator):
         joints_px = project(hand.joints, matrix)
         elbow = project(hand.joints[0] + 0.1 * hand.elbow_side, matrix) - joints_px[0]
         reach = np.linalg.norm(elbow)
+        # Only what is seen is kept: thousands are.
+        rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in ((1, 2), (0, 2)))
+        seen = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return Cutout(
-            np.concatenate([color, 255 * alpha], axis=-1).astype(np.uint8),
-            joints_px.astype(np.float32),
+            np.concatenate([color, 255 * alpha], axis=-1)[seen].astype(np.uint8),
+            (joints_px - [columns[0], rows[0]]).astype(np.float32),
             (elbow / reach if reach > 0.025 * settings.size_px else np.zeros(2)),
         )

@@ -17,7 +17,8 @@ from cmr_ros.geometry.regions import palm_center, region_from_joints
 from cmr_ros.synthesis.augment import photograph
 from cmr_ros.synthesis.backgrounds import add_shapes, palette_of_things, skin_palette
 from cmr_ros.synthesis.cutouts import Cutout
-from cmr_ros.synthesis.pasting import Pose2D, extend_arm, paste
+from cmr_ros.synthesis.pasting import Pose2D, extend_arm, lay_over, paste
+from cmr_ros.synthesis.persons import Person
 from cmr_ros.synthesis.settings import PictureSettings, SceneSettings
 
 #: Longer side of the joints' box of an average hand as a share of its region's side.
@@ -53,6 +54,7 @@ class SceneComposer:
         cutouts: Sequence[Cutout],
         surroundings: Sequence[np.ndarray],
         photographs: Sequence[Photograph] = (),
+        persons: Sequence[Person] = (),
         settings: SceneSettings | None = None,
     ):
         """Take what scenes are made of.
@@ -61,11 +63,12 @@ class SceneComposer:
             cutouts: rendered hands to paste.
             surroundings: pictures (n, n, 3) without hands.
             photographs: of hands; there may be none.
+            persons: likewise.
             settings: how often what comes, and how large.
         """
         self._settings = settings or SceneSettings()
         self._cutouts, self._surroundings = cutouts, surroundings
-        self._photographs = photographs
+        self._photographs, self._persons = photographs, persons
         self._camera = PictureSettings()
 
     def scene(self, rng: np.random.Generator) -> Scene:
@@ -75,6 +78,8 @@ class SceneComposer:
         if rng.random() < settings.bystanders:
             self._add_bystanders(picture, rng)
         hands: list[np.ndarray] = []
+        while self._persons and rng.random() < settings.persons:
+            hands += self._paste_person(picture, hands, rng)
         count = 0 if rng.random() < settings.empty else 1 + rng.poisson(settings.more_hands)
         for _ in range(count):
             extent = float(np.exp(rng.uniform(*np.log(settings.extent_px))))
@@ -143,6 +148,31 @@ class SceneComposer:
             ):
                 return place
         return None
+
+    def _paste_person(self, picture, others, rng: np.random.Generator) -> list[np.ndarray]:
+        person = self._persons[rng.integers(len(self._persons))]
+        size, own = self._settings.size_px, np.array(person.color.shape[1::-1])
+        extents = [np.ptp(joints, axis=0).max() for joints, _ in person.hands]
+        scale = size / own.max() * np.exp(rng.uniform(*np.log(self._settings.person_size)))
+        if extents:
+            low, high = self._settings.extent_px
+            scale = np.exp(rng.uniform(np.log(low), np.log(0.6 * high))) / min(extents)
+        flip = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
+        # The person, or one of its hands, is somewhere in the picture.
+        middle = own / 2
+        if extents:
+            middle = person.hands[rng.integers(len(extents))][0].mean(axis=0)
+        affine = np.concatenate([scale * flip, np.zeros((2, 1))], axis=1)
+        affine[:, 2] = rng.uniform(0, size, 2) - affine[:, :2] @ middle
+        hands = [
+            (joints @ affine[:, :2].T + affine[:, 2], left == bool(flip[0, 0] > 0))
+            for joints, left in person.hands
+        ]
+        alpha = cv2.warpAffine(person.color[..., 3], affine, (size, size))
+        if any(alpha[tuple(np.clip(hand[1::-1], 0, size - 1).astype(int))] for hand in others):
+            return []  # it would hide a hand
+        lay_over(picture, person.color, affine, np.exp(rng.normal(0, 0.25)))
+        return [_row(region_from_joints(j, left), 0.0 if left else 1.0) for j, left in hands]
 
     def _paste_cutout(self, picture, extent: float, place, rng: np.random.Generator) -> np.ndarray:
         cutout = self._cutouts[rng.integers(len(self._cutouts))]

@@ -37,18 +37,33 @@ def paste(
     Returns:
         The cut-out's joints (21, 2) in the picture.
     """
-    color, joints = cutout.color, cutout.joints_px.astype(float)
-    scale = pose.extent_px / np.ptp(joints, axis=0).max()
-    while scale < 0.5:  # halves average all pixels; one bilinear step would skip some
-        color = cv2.resize(color, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        joints, scale = (joints + 0.5) / 2 - 0.5, 2 * scale
-    turn = _turn(pose.turn_rad, pose.left) * scale
+    joints = cutout.joints_px.astype(float)
+    turn = _turn(pose.turn_rad, pose.left) * pose.extent_px / np.ptp(joints, axis=0).max()
     shift = pose.palm_px - (joints[list(_PALM)] @ turn.T).mean(axis=0)
-    affine = np.concatenate([turn, shift[:, None]], axis=1)
+    lay_over(picture, cutout.color, np.concatenate([turn, shift[:, None]], axis=1), gain)
+    return joints @ turn.T + shift
+
+
+def lay_over(
+    picture: np.ndarray, color: np.ndarray, affine: np.ndarray, gain: float | np.ndarray = 1.0
+) -> None:
+    """Lay a picture with opacity over another one, in place.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        color: (h, w, 4) uint8 RGBA.
+        affine: (2, 3) from its pixels to the picture's; a similarity.
+        gain: factor, or factors (3,), on its colours.
+    """
+    affine = affine.copy()
+    # Halves average all pixels; one bilinear step would skip some.
+    while np.linalg.norm(affine[:, 0]) < 0.5:
+        color = cv2.resize(color, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        affine[:, 2] += affine[:, :2] @ [0.5, 0.5]
+        affine[:, :2] *= 2
     layer = cv2.warpAffine(color, affine, picture.shape[1::-1], flags=cv2.INTER_LINEAR)
     alpha = layer[..., 3:] / np.float32(255)
     picture[:] = np.clip(layer[..., :3] * (gain * alpha) + picture * (1 - alpha), 0, 255)
-    return joints @ turn.T + shift
 
 
 def extend_arm(picture: np.ndarray, cutout: Cutout, pose: Pose2D, rng: np.random.Generator) -> None:

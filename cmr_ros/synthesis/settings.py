@@ -287,7 +287,9 @@ class SceneSettings:
     photographed: float = 0.45  # hands from photographs, where there are some
     touching: float = 0.08  # hands that may touch or cover others
     whole_arm: float = 0.7  # cut-outs whose arm goes on
-    bystanders: float = 0.5  # scenes with faces, and limbs without hands
+    persons: float = 0.4  # probability of one more rendered person, where there are some
+    person_size: Pair = (0.3, 1.5)  # of those without hands, by the scene's size
+    bystanders: float = 0.35  # scenes with drawn faces, and limbs without hands
     clouds: float = 0.15  # grounds of clouds in a picture's colours
     shapes: float = 0.35
     grey: float = 0.12

@@ -1,81 +1,77 @@
-"""Trains the hand detector on scenes that other processes compose meanwhile."""
+"""Trains the hand detector."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
 
-from cmr_ros.files.pictures import read_picture
-from cmr_ros.hand_model.model import HandModel
-from cmr_ros.model import weights
-from cmr_ros.network.detector import STRIDE, HandDetector
-from cmr_ros.synthesis.cutouts import CutoutGenerator
-from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
-from cmr_ros.synthesis.settings import SceneSettings
-from cmr_ros.tracking.detection import PalmDetector, Window
+from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
+from cmr_ros.network.detector import HandDetector
 from cmr_ros.training.average import Average
+from cmr_ros.training.detector_data import SceneSources, batches
 
-#: Photographs are used if all hands found in them are at least that likely.
-_SURE = 0.6
-_LONGEST_PHOTOGRAPH = 320
 #: Weights of the losses: score, place, side, direction, handedness.
 _WEIGHTS = (1.0, 0.3, 1.0, 1.0, 0.2)
+_SAVE_EVERY = 500
+_WARM_UP = 300
 
 
 @dataclass(frozen=True)
 class DetectorPlan:
-    """How to train a detector.
-
-    Data: skins, panoramas: folders, see `Generator`.  photographs: folder of pictures of hands, to
-    be labelled by the palm detector.  cutouts, surroundings: how many to render.
-    Steps: each of batch_size pictures, three quarters of them four scenes of half the size.
-    """
+    """How to train a detector: steps of batch_size images each, made by `jobs` processes."""
 
     output: Path
-    skins: Path | None = None
-    panoramas: Path | None = None
-    photographs: Path | None = None
-    cutouts: int = 1500
-    surroundings: int = 700
-    steps: int = 4000
+    sources: SceneSources = field(default_factory=SceneSources)
+    steps: int = 20000
     batch_size: int = 16
     learning_rate: float = 3e-3
-    jobs: int = 1  # processes that compose scenes
+    jobs: int = 1
     seed: int = 0
 
 
 def train(plan: DetectorPlan) -> Path:
-    """Train as planned; return the path of the ONNX file."""
+    """Train as planned, from where an earlier run stopped; return the path of the ONNX file.
+
+    The output folder's checkpoint.pt may have been trained with other steps and sources.
+    """
     torch.manual_seed(plan.seed)
     network = HandDetector().to(memory_format=torch.channels_last)
     average = Average(network, 0.998)
     optimizer = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, plan.steps, pct_start=0.05
-    )
-    batches = _batches(plan)
-    with tqdm(range(plan.steps), unit="step") as progress:
-        for step in progress:
-            pictures, targets = next(batches)
+    parts = {"network": network, "average": average.network, "optimizer": optimizer}
+    checkpoint, start = plan.output / "checkpoint.pt", 0
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint, (*parts, "step"))
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        start = state["step"]
+    made = batches(plan.sources, plan.batch_size, plan.jobs, [plan.seed, start])
+    with tqdm(range(start, plan.steps), unit="step", initial=start, total=plan.steps) as progress:
+        for step, (pictures, targets) in zip(progress, made, strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * _share_of_rate(step, plan.steps)
             loss = detection_loss(network(pictures), *targets)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
-            schedule.step()
             average.update(network, step)
             progress.set_postfix(loss=f"{loss.item():.3f}")
+            if (step + 1) % _SAVE_EVERY == 0 or step + 1 == plan.steps:
+                states = {name: part.state_dict() for name, part in parts.items()}
+                save_checkpoint(checkpoint, states | {"step": step + 1})
     return export(average.network, plan.output)
+
+
+def _share_of_rate(step: int, steps: int) -> float:
+    """Return a step's learning rate by the highest: a short rise, then half a cosine."""
+    return min((step + 1) / _WARM_UP, (1 + math.cos(math.pi * step / steps)) / 2)
 
 
 def detection_loss(
@@ -110,128 +106,6 @@ def detection_loss(
         (side * known).sum() / known.sum().clamp(min=1),
     )
     return sum(weight * part for weight, part in zip(_WEIGHTS, parts, strict=True))
-
-
-def targets(hands: np.ndarray, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the map of a picture should be: heat and share (h, w), goals (6, h, w).
-
-    hands: see `Scene`.  heat: 1 at the middle of each palm, falling off around it.  share: how much
-    the goals count.  goals: the channels after the score, of the nearest hand.
-    """
-    count = size_px // STRIDE
-    heat, share = np.zeros((2, count, count), np.float32)
-    goals = np.zeros((6, count, count), np.float32)
-    row, column = np.mgrid[:count, :count]
-    for x_px, y_px, side, *rest in hands:
-        x, y = (x_px + 0.5) / STRIDE - 0.5, (y_px + 0.5) / STRIDE - 0.5
-        if not (-0.5 <= x < count - 0.5 and -0.5 <= y < count - 0.5):
-            continue
-        spread = max(0.07 * side / STRIDE, 0.55)
-        square = (column - round(x)) ** 2 + (row - round(y)) ** 2
-        bump = np.exp(-square / (2 * spread**2)).astype(np.float32)
-        own = bump > np.maximum(share, 0.25)
-        share[own] = bump[own]
-        heat = np.maximum(heat, bump)
-        values = (x - column, y - row, math.log(side / STRIDE), *rest)
-        for goal, value in zip(goals, values, strict=True):
-            goal[own] = np.broadcast_to(value, own.shape)[own]
-    return heat, share, goals
-
-
-def mosaic(scenes: list[Scene], rng: np.random.Generator) -> Scene:
-    """Return four scenes at half their size as one."""
-    half = len(scenes[0].picture) // 2
-    picture = np.empty_like(scenes[0].picture)
-    hands = []
-    for number, scene in enumerate(scenes):
-        scene = flipped(scene, rng)
-        corner = half * np.array(divmod(number, 2)[::-1])
-        area = np.s_[corner[1] : corner[1] + half, corner[0] : corner[0] + half]
-        picture[area] = cv2.resize(scene.picture, (half, half), interpolation=cv2.INTER_AREA)
-        moved = scene.hands.copy()
-        moved[:, :2] = (moved[:, :2] + 0.5) / 2 - 0.5
-        moved[:, 2] /= 2
-        inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < half - 0.5)).all(axis=1)
-        moved[:, :2] += corner
-        hands.append(moved[inside])
-    return Scene(picture, np.concatenate(hands))
-
-
-def flipped(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Return the scene, mirrored or upside down at random; both make left hands of right ones."""
-    picture, hands = scene.picture, scene.hands.copy()
-    for axis, share in ((1, 0.5), (0, 0.15)):
-        if rng.random() < share:
-            picture = np.flip(picture, axis)
-            place, up = (0, 3) if axis else (1, 4)
-            hands[:, place] = picture.shape[axis] - 1 - hands[:, place]
-            hands[:, up] *= -1
-            known = hands[:, 5] >= 0
-            hands[known, 5] = 1 - hands[known, 5]
-    return Scene(picture, hands)
-
-
-def _batches(plan: DetectorPlan) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    rng = np.random.default_rng(plan.seed)
-    # A process that renders must not share its parent's OpenGL context.
-    loader = DataLoader(
-        _Scenes(plan), None, num_workers=plan.jobs, multiprocessing_context="spawn",
-        prefetch_factor=32,
-    )  # fmt: skip
-    scenes = iter(loader)
-    pool = [next(scenes) for _ in range(40 * plan.batch_size)]
-    size = SceneSettings().size_px
-    while True:
-        # A scene is seen some times, mirrored and beside others, before it makes room.
-        for _ in range(plan.batch_size):
-            pool[rng.integers(len(pool))] = next(scenes)
-        rows = []
-        for number in range(plan.batch_size):
-            chosen = [pool[k] for k in rng.integers(len(pool), size=4)]
-            rows.append(flipped(chosen[0], rng) if number % 4 == 0 else mosaic(chosen, rng))
-        pictures = torch.from_numpy(np.stack([row.picture for row in rows])).permute(0, 3, 1, 2)
-        pictures = pictures.float().div(255).contiguous(memory_format=torch.channels_last)
-        truth = zip(*(targets(row.hands, size) for row in rows), strict=True)
-        yield pictures, [torch.from_numpy(np.stack(part)) for part in truth]
-
-
-class _Scenes(IterableDataset):
-    """Scenes without end, composed by the loader's processes, each from hands of its own."""
-
-    def __init__(self, plan: DetectorPlan):
-        self._plan = plan
-
-    def __iter__(self) -> Iterator[Scene]:
-        cv2.setNumThreads(1)
-        plan = self._plan
-        worker = get_worker_info()
-        seed = [plan.seed, worker.id if worker else 0]
-        rng = np.random.default_rng(seed)
-        model = HandModel.load(weights.find("hand_model.npz"))
-        generator = CutoutGenerator(model, int(rng.integers(1 << 31)), plan.skins, plan.panoramas)
-        cutouts = [generator.sample(k) for k in range(plan.cutouts)]
-        surroundings = [generator.scenery(rng, (320, 320)) for _ in range(plan.surroundings)]
-        photographs = label(plan.photographs) if plan.photographs else []
-        composer = SceneComposer(cutouts, surroundings, photographs)
-        while True:
-            yield composer.scene(rng)
-
-
-def label(folder: Path) -> list[Photograph]:
-    """Return the pictures of a folder and of those in it whose hands are clear to see."""
-    palms = PalmDetector(weights.find(weights.PALM_DETECTION), min_score=0.3)
-    photographs = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png")):
-        picture = read_picture(path)
-        height, width = picture.shape[:2]
-        scale = min(_LONGEST_PHOTOGRAPH / max(height, width), 1.0)
-        if scale < 1:
-            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            height, width = picture.shape[:2]
-        found = palms(picture) or palms(picture, Window.around(width, height, 0.25))
-        if found and min(hand.score for hand in found) > _SURE:
-            photographs.append(Photograph(picture, tuple(hand.region for hand in found)))
-    return photographs
 
 
 class _OfPictures(nn.Module):

@@ -32,10 +32,12 @@ def dots():
 def test_cutouts_show_a_hand_on_nothing(generator):
     for index in range(4):
         cutout = generator.sample(index)
-        opaque = cutout.color[..., 3] > 128
-        row, column = np.clip(cutout.joints_px.round().astype(int), 0, 319)[:, ::-1].T
-        assert opaque[row, column].mean() > 0.7
-        assert not opaque[0].any() and 0.01 < opaque.mean() < 0.5
+        alpha = cutout.color[..., 3]
+        last = np.subtract(alpha.shape, 1)
+        row, column = np.clip(cutout.joints_px.round().astype(int)[:, ::-1], 0, last).T
+        assert (alpha[row, column] > 128).mean() > 0.7
+        edges = alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]
+        assert all(edge.any() for edge in edges) and (alpha == 0).mean() > 0.1
 
 
 @pytest.mark.parametrize("extent", [30.0, 60.0, 150.0])

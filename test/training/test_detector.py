@@ -10,12 +10,16 @@ import torch
 from cmr_ros.cli import main
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_center
+from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.detector import CHANNELS, STRIDE, HandDetector
 from cmr_ros.synthesis.cutouts import Cutout
 from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
+from cmr_ros.synthesis.persons import Person
+from cmr_ros.synthesis.settings import SceneSettings
 from cmr_ros.tracking.hand_detector import HandDetector as Runtime
 from cmr_ros.tracking.hand_detector import decode
-from cmr_ros.training.detector import detection_loss, export, flipped, mosaic, targets
+from cmr_ros.training.detector import detection_loss, export
+from cmr_ros.training.detector_data import flipped, mosaic, targets
 
 HANDS = np.array(
     [[40.0, 60.0, 50.0, 0.0, -1.0, 1.0], [121.0, 90.0, 90.0, 0.6, -0.8, 0.0]], np.float32
@@ -119,6 +123,28 @@ def test_composed_scenes_show_their_hands():
     assert seen > 30 and red > 0.6 * seen  # the rest is grey, dark or covered
 
 
+def test_persons_bring_their_hands_into_scenes():
+    color = np.zeros((200, 150, 4), np.uint8)
+    color[..., :3], color[:, 20:, 3] = (0, 255, 0), 255
+    joints = np.random.default_rng(2).uniform(60, 100, (21, 2))
+    color[50:110, 50:110, :3] = (255, 0, 0)
+    persons = [Person(color, ((joints, True),)), Person(color[:40], ())]
+    settings = SceneSettings(empty=1.0, persons=0.7, bystanders=0, grey=0, dark=0)
+    grounds = [np.full((320, 320, 3), 90, np.uint8)]
+    composer = SceneComposer([], grounds, [], persons, settings)
+    rng = np.random.default_rng(3)
+    red, sides = [], set()
+    for _ in range(40):
+        scene = composer.scene(rng)
+        for x, y, *_, right in scene.hands:
+            if 3 < x < 156 and 3 < y < 156:
+                r, g, b = scene.picture[int(y), int(x)].astype(int)
+                red.append(r > g + 20 and r > b + 20)
+                sides.add(float(right))
+    assert len(red) > 15 and np.mean(red) > 0.8
+    assert sides == {0.0, 1.0}  # a left hand, mirrored or not
+
+
 def test_what_is_exported_computes_what_torch_computes(tmp_path):
     torch.manual_seed(1)
     network = HandDetector().eval()
@@ -134,9 +160,13 @@ def test_what_is_exported_computes_what_torch_computes(tmp_path):
 
 def test_the_command_trains_and_writes(tmp_path, capsys):
     pytest.importorskip("moderngl")
-    arguments = ["--steps", "2", "--cutouts", "2", "--surroundings", "2"]
-    status = main(["train-detector", "-o", str(tmp_path), *arguments])
+    arguments = ["train-detector", "-o", str(tmp_path), "--cutouts", "2", "--surroundings", "2"]
+    status = main([*arguments, "--steps", "1"])
     if status == 2 and "EGL" in capsys.readouterr().err:
         pytest.skip("rendering needs EGL")
     assert status == 0
     Runtime(tmp_path / "hand_detection.onnx")
+    first = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert first["step"] == 1
+    assert main([*arguments, "--steps", "1"]) == 0  # nothing is left to do
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 1
