@@ -46,14 +46,16 @@ _SMALL_SIZE = 128
 _CLOSE = 1.5
 #: Proposals nearer to a region's palm than this share of its side are about the same hand.
 _SAME = 0.35
+#: What is smaller than this share of a hand on which it lies is a part of it.
+_PART_OF = 0.6
 #: How many times a place is passed over after it has been looked at.
 _PAUSE = 30
 #: So many proposals are looked at again each time, each with that much around it, by the side of
 #: its region, in so many pixels.
-_AGAIN, _CONTEXT, _AGAIN_PX = 4, 2.2, 128
+_AGAIN, _CONTEXT, _AGAIN_PX = 3, 2.2, 128
 #: Places that then have this score are handed on as hands, and shown to the palm detector if they
 #: do not become hands; or else are not shown even to the palm detector.
-_CLEAR, _OPEN = 0.6, 0.15
+_CLEAR, _OPEN = 0.6, 0.25
 
 
 #: Left, top, width and height in pixels.
@@ -179,10 +181,9 @@ class HandFinder:
         oldest = self._looks - self._lasting
         self._proposals = {k: made for k, made in self._proposals.items() if made[0] > oldest}
         found = []
-        if self._looks % 2 == 0 and everywhere:
-            # Where a hand is followed, looks are rare, and others are as large in the image.
-            window = self._whole if known else next(self._windows)
-            found += self._palms(picture, *window)
+        # Beside a hand that is followed there are others of its size, if any: no tiles are needed.
+        if everywhere and self._looks % (4 if known else 2) == 0:
+            found += self._palms(picture, *(self._whole if known else next(self._windows)))
         self._looks += 1
         still_open: list[tuple[Detection, Detection]] = []
         for proposal in self._likeliest(picture, known):
@@ -240,7 +241,7 @@ class HandFinder:
         chosen: list[Detection] = []
         for proposal in proposals:
             others = [*taken, *(one.region for one in chosen)]
-            same = _same([proposal.region], others).any()
+            same = _same([proposal.region], others).any() or _is_part(proposal.region, known)
             if not same and palm_in_picture(proposal.region, *picture.shape[1::-1]):
                 chosen.append(proposal)
             if len(chosen) == _AGAIN:
@@ -290,6 +291,15 @@ def _without_doubles(found: Sequence[Detection]) -> list[Detection]:
         if not _same([detection.region], [other.region for other in kept]).any():
             kept.append(detection)
     return kept
+
+
+def _is_part(region: Region, hands: Sequence[Region]) -> bool:
+    """Return whether a region seems to show a part of one of some hands, such as a finger."""
+    return any(
+        region.size_px < _PART_OF * hand.size_px
+        and np.hypot(*np.subtract(palm_center(region), hand.center_px)) < hand.size_px / 2
+        for hand in hands
+    )
 
 
 def _same(some: Sequence[Region], others: Sequence[Region]) -> np.ndarray:
