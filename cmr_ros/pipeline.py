@@ -138,9 +138,7 @@ class HandPipeline:
             self._forget()
         self._places.extend(places)
         detections, number = self._detect(views)
-        targets = self._tracker.targets(
-            detections, self._settings.max_hands, number, self._clock.now_s
-        )
+        targets = self._tracker.targets(detections, self._settings.max_hands, number)
         crops = [
             Crop(view, track, regions[index], self._side(track))
             for track, regions in targets

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_overlap, region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import HandSize
-from cmr_ros.tracking.assignment import assign
 from cmr_ros.tracking.smoothing import Smoother
 
 #: A hand that is not seen for longer is a new one when it comes back: hidden for some images, it
@@ -23,11 +21,6 @@ _SAME_PALM = 0.6
 #: A hand that was lost is found again within this many sides of its crop from where it was: at
 #: arm's length the crop is 0.3 m wide, and a hand moves at about 1 m/s.
 _REGAINED = 1.0
-#: A palm farther than this part of its crop from where its motion takes it has jumped: to another
-#: hand that hides its own.
-_JUMP = 0.12
-#: The share of each image in the belief about a track's motion.
-_MOTION_GAIN = 0.4
 #: A track whose crop differs from a detection's by more than this factor has gone astray.
 _ASTRAY = 1.5
 #: Uncertainty of a hand's size (see HandSize.deviation) that no number of images removes.
@@ -92,32 +85,12 @@ class Track:
     size: HandSize | None = None
     #: When it was last seen; None until the network has confirmed its detection.
     seen_s: float | None = None
-    #: How its palm moves in each view, (2,) pixels per second.
-    motion_px_s: dict[int, np.ndarray] = field(default_factory=dict)
-    #: Whether another hand may hide its own.
-    is_hidden: bool = False
-    #: How far its palm was from where its motion takes it, over the side of its crop.
-    surprise: float = 0.0
-    _before: dict[str, Any] = field(default_factory=dict)
     smoother: Smoother = field(default_factory=Smoother)
 
     @property
     def is_new(self) -> bool:
         """Whether no image has confirmed it yet."""
         return self.seen_s is None
-
-    def expected(self, now_s: float) -> dict[int, Region]:
-        """Return where to look for its hand at a time in each view, if it moves on as it did."""
-        step_s = min(now_s - self.seen_s, PATIENCE_S) if self.seen_s is not None else 0.0
-        return {
-            view: replace(region, center_px=self._moved(view, region, step_s))
-            for view, region in self.regions.items()
-        }
-
-    def _moved(self, view: int, region: Region, step_s: float) -> tuple[float, float]:
-        x, y = region.center_px
-        dx, dy = step_s * self.motion_px_s.get(view, np.zeros(2))
-        return float(x + dx), float(y + dy)
 
     def has_gone_astray(self, detected: Region, view: int) -> bool:
         """Return whether a detection of its palm in a view differs too much in size."""
@@ -138,7 +111,6 @@ class Track:
             Its root (3,) and root-relative vertices (V, 3) in metres, smoothed.
 
         """
-        self._before = {name: getattr(self, name) for name in _KEPT}
         if seen.side.handedness is not self.side.handedness:
             self.smoother = Smoother()  # a mesh must not turn into its mirror image by degrees
         self.side = seen.side
@@ -151,7 +123,6 @@ class Track:
             self.regions = {
                 view: region_from_joints(joints, left, margin) for view, joints in joints_px
             }
-        self._note_motion(now_s)
         if seen.size is not None:
             deviation = max(seen.size.deviation, _SIZE_DEVIATION)
             self.size = HandSize(seen.size.length_m, deviation)
@@ -159,29 +130,6 @@ class Track:
         if smoothing_hz <= 0:
             return seen.root_m, seen.vertices_m
         return self.smoother(seen.root_m, seen.vertices_m, now_s, smoothing_hz)
-
-    def step_back(self) -> None:
-        """Take back the last update: it was another hand's."""
-        for name, value in self._before.items():
-            setattr(self, name, value)
-        self.is_hidden = True
-
-    def _note_motion(self, now_s: float) -> None:
-        """Compare its palms with where they were, and with where they were to be expected."""
-        before, seen_s = self._before["palms"], self._before["seen_s"]
-        self.motion_px_s, self.surprise = {}, 0.0
-        if seen_s is None or now_s <= seen_s:
-            return
-        for view in before.keys() & self.palms.keys():
-            old_px_s = self._before["motion_px_s"].get(view, np.zeros(2))
-            way_px = np.subtract(self.palms[view].center_px, before[view].center_px)
-            off_px = way_px - (now_s - seen_s) * old_px_s
-            self.surprise = max(self.surprise, float(np.hypot(*off_px)) / self.palms[view].size_px)
-            self.motion_px_s[view] = old_px_s + _MOTION_GAIN * off_px / (now_s - seen_s)
-
-
-#: What an update changes, but for what is learned of the hand.
-_KEPT = ("regions", "palms", "side", "seen_s", "motion_px_s", "surprise")
 
 
 class Tracker:
@@ -199,63 +147,51 @@ class Tracker:
         return track
 
     def targets(
-        self, detections: Sequence[Region], most: int, view: int = 0, now_s: float | None = None
+        self, detections: Sequence[Region], most: int, view: int = 0
     ) -> list[tuple[Track, dict[int, Region]]]:
         """Return at most `most` tracks, new ones included, and where to look for each in each view.
 
         Tracks seen in the last image come first, then those that a detection shows, then lost
-        ones, which are looked for where their motion takes them.  A detection of a palm that a
-        track holds is that track's, which is looked for there if it was lost or has gone astray.
-        Other detections near lost tracks are shared out among these, at the least way in sum.
+        ones, which are looked for where they were.  A detection of a palm that a track holds is
+        that track's, which is looked for there if it was lost or has gone astray.
 
         Args:
             detections: in one of the views.
             most: tracks.
             view: number of the view.
-            now_s: time of the image; None: that of the last one.
         """
         regions = {track: dict(track.regions) for track in self.seen}
-        holders = self.seen + [track for track in self.lost if not track.is_hidden]
-        held = [self._holder(detected, view, holders) for detected in detections]
-        free = [i for i, track in enumerate(held) if track is None]
-        away = [track for track in self.lost if track not in held]
-        for i, j in assign(_ways([detections[i] for i in free], view, away, now_s)):
-            held[free[i]] = away[j]
-        for detected, track in zip(detections, held, strict=True):
+        for detected in detections:
+            track = self._holder(detected, view, self.seen + self.lost) or self._regained(
+                detected, view, [track for track in self.lost if track not in regions]
+            )
             if track is None:
                 regions[self.start(detected, view)] = {view: detected}
             elif track not in regions or track.has_gone_astray(detected, view):
                 regions[track] = {**track.regions, view: detected}
         for track in self.lost:
-            lost_at = track.regions if now_s is None else track.expected(now_s)
-            regions.setdefault(track, dict(lost_at))
+            regions.setdefault(track, dict(track.regions))
         return list(regions.items())[:most]
 
     def keep(self, seen: Sequence[Track], now_s: float) -> None:
         """Take note of the tracks that an image showed.
 
-        Of two tracks on one palm the one lives that was not lost and did not jump there, or else
-        the older one.  One that jumped there is lost: its own hand may be hidden.  Tracks that the
-        image did not show are lost, too; all that are end after PATIENCE_S.
+        Of two tracks on one palm the one lives that was not lost, or else the older one.  Tracks
+        that the image did not show are lost, and end after PATIENCE_S.
         """
         old = self.seen + self.lost
         alive: list[Track] = []
-        stepped_back: list[Track] = []
-        for track in sorted(seen, key=lambda t: (t in self.lost, t.surprise > _JUMP, t.id)):
+        for track in sorted(seen, key=lambda track: (track in self.lost, track.id)):
             if not self._is_held(track, alive):
-                track.is_hidden = False
                 alive.append(track)
-            elif track in old and (track.is_hidden or track.surprise > _JUMP):
-                track.step_back()
-                stepped_back.append(track)
         self.seen = sorted(alive, key=lambda track: track.id)
         self.lost = [
             track
             for track in old
-            if (track not in seen or track in stepped_back)
+            if track not in seen
             and track.seen_s is not None
             and now_s - track.seen_s <= PATIENCE_S
-            and (track.is_hidden or not self._is_held(track, self.seen))
+            and not self._is_held(track, self.seen)
         ]
 
     def reset(self) -> None:
@@ -275,20 +211,11 @@ class Tracker:
         best = int(np.argmax(overlaps)) if overlaps else None
         return None if best is None or overlaps[best] < _SAME_PALM else tracks[best]
 
-
-def _ways(
-    detections: Sequence[Region], view: int, lost: Sequence[Track], now_s: float | None
-) -> np.ndarray:
-    """Return how far lost tracks are from detections (N, M), over the sides of their crops.
-
-    Infinite where they are too far away.
-    """
-    ways = np.full((len(detections), len(lost)), np.inf)
-    for j, track in enumerate(lost):
-        region = (track.regions if now_s is None else track.expected(now_s)).get(view)
-        if region is not None:
-            for i, detected in enumerate(detections):
-                off_px = np.subtract(detected.center_px, region.center_px)
-                ways[i, j] = np.hypot(*off_px) / region.size_px
-    ways[ways > _REGAINED] = np.inf
-    return ways
+    @staticmethod
+    def _regained(region: Region, view: int, lost: Sequence[Track]) -> Track | None:
+        """Return the nearest lost track whose hand may have moved to a region of a view."""
+        lost = [track for track in lost if view in track.regions]
+        was = [track.regions[view] for track in lost]
+        away = [np.hypot(*np.subtract(region.center_px, r.center_px)) / r.size_px for r in was]
+        best = int(np.argmin(away)) if away else None
+        return None if best is None or away[best] > _REGAINED else lost[best]

@@ -79,20 +79,8 @@ def test_a_lost_track_lives_on_for_a_while():
 
 def test_of_two_tracks_on_one_hand_the_older_one_lives():
     tracker = Tracker()
-    old, new = started(tracker, (100, 100), (190, 100))
-    for image, x in enumerate((172, 154, 136, 118, 105), start=1):
-        show(tracker, image * PERIOD_S, (new, (x, 102)), (old, (100, 100)))
-    assert tracker.seen == [old] and tracker.lost == []
-
-
-def test_a_track_that_jumped_to_another_hand_waits_for_its_own_but_not_for_long():
-    tracker = Tracker()
     old, new = started(tracker, (100, 100), (400, 100))
-    was = new.regions
-    for image in range(1, 12):
-        show(tracker, image * PERIOD_S, (new, (105, 102)), (old, (100, 100)))
-        assert tracker.seen == [old] and tracker.lost == [new] and new.regions == was
-    show(tracker, PATIENCE_S + 2 * PERIOD_S, (new, (105, 102)), (old, (100, 100)))
+    show(tracker, PERIOD_S, (new, (105, 102)), (old, (100, 100)))
     assert tracker.seen == [old] and tracker.lost == []
 
 
@@ -168,7 +156,7 @@ def test_a_palm_is_known_in_each_view_that_shows_it():
         replace(seen, joints_px={1: joints_at((61, 100))}), 0.1, margin=None, smoothing_hz=0.0
     )
     tracker.keep([both, right], 0.1)
-    assert tracker.seen == [both] and tracker.lost == [right], "its own hand may be hidden"
+    assert tracker.seen == [both] and tracker.lost == []
 
 
 def test_handedness_has_hysteresis():
@@ -232,63 +220,3 @@ def test_the_clock_notices_another_scene(stamps):
     assert clock.advance(stamps[0])
     assert not clock.advance(stamps[1])
     assert clock.advance(stamps[1] + 0.03)
-
-
-def crossing(tracker, seconds=1.2, meet_s=0.6, hidden_px=60, size=77.0):
-    """Move two hands past each other; the nearer one hides the other while they overlap.
-
-    A crop shows the hand nearest to it that can be seen.  Yields the time, both places and which
-    tracks show which hand.
-    """
-    detections = [Region((100.0, 100.0), 200), Region((500.0, 100.0), 200)]
-    for image in range(int(seconds / PERIOD_S)):
-        now_s = image * PERIOD_S
-        x = 100 + 400 * now_s / (2 * meet_s)
-        hands = {"near": (x, 100.0), "far": (600 - x, 110.0)}
-        if abs(hands["far"][0] - x) < hidden_px:
-            del hands["far"]
-        if image % 5 == 0:
-            detections = [Region(center, 200) for center in hands.values()]
-        shown = {}
-        for track, regions in tracker.targets(detections, 2, now_s=now_s):
-            away = {
-                name: np.hypot(*np.subtract(center, regions[0].center_px))
-                for name, center in hands.items()
-            }
-            name = min(away, key=away.get)
-            if away[name] < 100:
-                shown[track] = name
-                seen = observation(hands[name])
-                track.update(seen, now_s, margin=None, smoothing_hz=0.0)
-        tracker.keep(list(shown), now_s)
-        detections = []
-        yield now_s, {track.id: shown[track] for track in tracker.seen}
-
-
-def test_ids_stay_when_hands_cross_and_one_hides_the_other():
-    seen = dict(crossing(Tracker()))
-    times = sorted(seen)
-    assert sorted(seen[times[5]].values()) == ["far", "near"]
-    while_crossing = [seen[t] for t in times if abs(t - 0.6) < 0.05]
-    assert all(list(ids.values()) == ["near"] for ids in while_crossing), "one hand, one track"
-    assert seen[times[-1]] == seen[times[5]]
-
-
-def test_a_hand_that_moved_on_while_it_was_lost_is_looked_for_there():
-    tracker = Tracker()
-    (track,) = started(tracker, (100, 100))
-    for image in range(1, 7):
-        show(tracker, image * PERIOD_S, (track, (100 + 10 * image, 100)))
-    show(tracker, 8 * PERIOD_S)
-    ((found, regions),) = tracker.targets([], 2, now_s=9 * PERIOD_S)
-    assert found is track
-    assert regions[0].center_px[0] - track.regions[0].center_px[0] == pytest.approx(30, abs=3)
-
-
-def test_detections_are_shared_out_among_lost_tracks_at_the_least_way():
-    tracker = Tracker()
-    left, right = started(tracker, (100, 100), (250, 100))
-    show(tracker, 0.1)
-    # The nearest track of both is `right`; each by itself would take it.
-    found = dict(tracker.targets([Region((190.0, 100.0), 200), Region((300.0, 100.0), 200)], 4))
-    assert found[left][0].center_px[0] == 190 and found[right][0].center_px[0] == 300
