@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 
 from cmr_ros.geometry.crop import Region
-from cmr_ros.geometry.regions import palm_center, palm_in_picture
+from cmr_ros.geometry.regions import palm_in_picture
 from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
+from cmr_ros.tracking.same_hand import is_part, same_hands, without_doubles
 
 #: Longer side of what the finder sees, in pixels; larger images are scaled down.  The palm detector
 #: needs no more pixels of the smallest hands that are proposed.
@@ -44,10 +45,6 @@ MOST_PLACES = 16
 _SMALL_SIZE = 128
 #: Side of the window around a proposal by the side of its region.
 _CLOSE = 1.5
-#: Proposals nearer to a region's palm than this share of its side are about the same hand.
-_SAME = 0.35
-#: What is smaller than this share of a hand on which it lies is a part of it.
-_PART_OF = 0.6
 #: How many times a place is passed over after it has been looked at.
 _PAUSE = 30
 #: So many proposals are looked at again each time, each with that much around it, by the side of
@@ -191,7 +188,7 @@ class HandFinder:
             before = [handed_on.region for handed_on in self._handed_on]
             if place.score < _OPEN:
                 self._tried.append(_Tried(proposal.region))
-            elif place.score < _CLEAR or _same([place.region], before).any():
+            elif place.score < _CLEAR or same_hands([place.region], before).any():
                 # Where a clear one has not become a hand, the palm detector may know better.
                 still_open.append((proposal, place))
             else:
@@ -201,7 +198,7 @@ class HandFinder:
             proposal, place = max(still_open, key=lambda pair: pair[1].score)
             self._tried.append(_Tried(proposal.region))
             found += self._look_closely(picture, place)
-        return _without_doubles(found)
+        return without_doubles(found)
 
     def _plan(self, height: int, width: int) -> None:
         """Lay out the windows and parts of images of this size, to be visited in turn."""
@@ -241,7 +238,7 @@ class HandFinder:
         chosen: list[Detection] = []
         for proposal in proposals:
             others = [*taken, *(one.region for one in chosen)]
-            same = _same([proposal.region], others).any() or _is_part(proposal.region, known)
+            same = same_hands([proposal.region], others).any() or is_part(proposal.region, known)
             if not same and palm_in_picture(proposal.region, *picture.shape[1::-1]):
                 chosen.append(proposal)
             if len(chosen) == _AGAIN:
@@ -255,7 +252,7 @@ class HandFinder:
         left, top = np.subtract(region.center_px, side / 2)
         part = _clipped(left, top, side, side, picture)
         found = self._proposer(picture, part, _AGAIN_PX) if min(part[2:]) > 0 else []
-        same = _same([one.region for one in found], [region])[:, 0]
+        same = same_hands([one.region for one in found], [region])[:, 0]
         near = [one for one, is_same in zip(found, same, strict=True) if is_same]
         return near[0] if near else Detection(region, 0.0)
 
@@ -282,35 +279,3 @@ def _starts(length: float, side: float, shared: float) -> np.ndarray:
     """Return where tiles start that cover a length and share at least so much with the next."""
     count = int(np.ceil(max(length - side, 0) / (side * (1 - shared)) - 1e-9)) + 1
     return np.linspace(0, length - side, count) if count > 1 else np.array([(length - side) / 2])
-
-
-def _without_doubles(found: Sequence[Detection]) -> list[Detection]:
-    """Return the detections, the best first, without worse ones of the same hands."""
-    kept: list[Detection] = []
-    for detection in sorted(found, key=lambda detection: -detection.score):
-        if not _same([detection.region], [other.region for other in kept]).any():
-            kept.append(detection)
-    return kept
-
-
-def _is_part(region: Region, hands: Sequence[Region]) -> bool:
-    """Return whether a region seems to show a part of one of some hands, such as a finger."""
-    return any(
-        region.size_px < _PART_OF * hand.size_px
-        and np.hypot(*np.subtract(palm_center(region), hand.center_px)) < hand.size_px / 2
-        for hand in hands
-    )
-
-
-def _same(some: Sequence[Region], others: Sequence[Region]) -> np.ndarray:
-    """Return which of some regions (A) show the same hand as which of others (B): (A, B) bool."""
-    palms, other_palms = (
-        np.array([palm_center(region) for region in regions]).reshape(-1, 2)
-        for regions in (some, others)
-    )
-    sides, other_sides = (
-        np.array([region.size_px for region in regions]) for regions in (some, others)
-    )
-    apart = np.linalg.norm(palms[:, None] - other_palms, axis=-1)
-    same: np.ndarray = apart < _SAME * np.minimum(sides[:, None], other_sides)
-    return same
