@@ -36,7 +36,7 @@ resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 .PHONY: help setup demo live test weights parameters peers lint clean
 
 help:
-	@echo 'make demo    play a recording through the real node; images and meshes in demo_out/'
+	@echo 'make demo    play recordings through the real node; video, images, meshes in demo_out/'
 	@echo '             (VIEWER=rerun make demo opens the Rerun viewer; STEREO=1: two cameras)'
 	@echo 'make live    watch your own hands before a webcam, in the browser'
 	@echo '             (ARGS=video.mp4, or other arguments of `cmr live`)'

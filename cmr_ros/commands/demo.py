@@ -10,15 +10,23 @@ from cmr_ros.files import playback
 from cmr_ros.model import weights
 from cmr_ros.viewing.viewer import RerunViewer
 
+#: Both hands; a person at 0.5, 1.5 and 3 m, an object in the hand, grey images.
+_RECORDINGS = ("demo.mcap", "demo_conditions.mcap")
 HEADING = (
-    "second  hands missed  extra  depth m  error mm  latency  p90 ms  dropped\n"
-    "                               median    median  median ms"
+    "second  hands missed  extra  depth m  error mm  of depth  latency ms  p90 ms  dropped\n"
+    "                             median    median    median      median"
 )
+
+
+#: Playing that takes longer than the recording by this factor is said to be slow.
+_SLOW = 1.1
 
 
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--recording", type=Path, help="MCAP to play (default: the package's own)")
+    parser.add_argument(
+        "--recording", type=Path, help="MCAP to play (default: the package's own two)"
+    )
     parser.add_argument("--stereo", action="store_true", help="play a recording of two cameras")
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument("-o", "--output", type=Path, default=Path("demo_out"), metavar="DIR")
@@ -38,7 +46,7 @@ def run(args) -> int:
         raise InputError(f"viewer {args.viewer!r}: there is only rerun")
     try:
         from cmr_ros.demo.bag import check_bag
-        from cmr_ros.demo.output import RECORDING, write_all
+        from cmr_ros.demo.output import MESHES, RECORDING, SHEET, VIDEO, write_all
         from cmr_ros.demo.play import Demo
     except ModuleNotFoundError as error:
         raise InputError(
@@ -56,7 +64,8 @@ def run(args) -> int:
         )
         camera = cameras[0]
     else:
-        camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
+        recordings = [args.recording] if args.recording else map(weights.find, _RECORDINGS)
+        camera, frames = playback.read_all(list(recordings))
     show = args.viewer == "rerun" or args.save is not None
     model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
     print(f"Starting the node; {len(frames)} images of {camera.width}x{camera.height} follow.")
@@ -75,15 +84,26 @@ def run(args) -> int:
     total = playback.summarise(demo.answers)
     print(_row("all", total))
 
-    for path in write_all(args.output, demo.sent, demo.faces):
-        print(f"wrote {path}")
+    for line in write_all(args.output, demo.sent, demo.faces, demo.recorded_ns):
+        print(line)
+    rate_hz = (len(frames) - 1) * 1e9 / max(frames[-1].stamp_ns - frames[0].stamp_ns, 1)
+    if demo.pace > _SLOW:
+        print(
+            f"This machine, which also plays and listens, keeps up with {rate_hz / demo.pace:.0f} "
+            f"of {rate_hz:.0f} images a second: the recording was played that slowly."
+        )
     if not total.hands:
         print("No hand was found.")
         return 1
     print(
         f"{total.sent - total.dropped} of {total.sent} images answered, {total.hands} hands; "
         f"medians: {total.error_mm:.0f} mm from the truth in camera space, "
-        f"{total.latency_ms:.0f} ms from image to hands"
+        f"{100 * total.error_share:.0f} % of the distance; {total.latency_ms:.0f} ms from image "
+        f"to hands, {total.latency_ms * rate_hz / 1000:.1f} of the time between two images"
+    )
+    print(
+        f"Look at {args.output / VIDEO} and {args.output / SHEET}; "
+        f"Foxglove and Rerun open {args.output / RECORDING}, any 3D viewer {args.output / MESHES}."
     )
     return 0
 
@@ -91,5 +111,5 @@ def run(args) -> int:
 def _row(label: str, s: playback.Summary) -> str:
     return (
         f"{label:>6} {s.hands:6d} {s.missed:6d} {s.extra:6d} {s.depth_m:8.3f} {s.error_mm:9.1f} "
-        f"{s.latency_ms:8.1f} {s.latency_p90_ms:8.1f} {s.dropped:8d}"
+        f"{100 * s.error_share:7.1f} % {s.latency_ms:11.1f} {s.latency_p90_ms:7.1f} {s.dropped:8d}"
     )

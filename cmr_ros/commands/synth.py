@@ -24,6 +24,12 @@ def add_arguments(parser) -> None:
     manifest.add_argument("--count", type=int, default=200)
     recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
     recording.add_argument("--stereo", action="store_true", help="of two cameras side by side")
+    recording.add_argument(
+        "--act",
+        choices=("hands", "conditions"),
+        default="hands",
+        help="both hands, or distance, an object in the hand and grey images (default: hands)",
+    )
     for action in (render, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
         action.add_argument("--seed", type=int, default=0)
@@ -40,7 +46,7 @@ def run(args) -> None:
     if args.action == "recording":
         from cmr_ros.synthesis.recording import write_recording
 
-        write_recording(studio, args.output, args.stereo)
+        write_recording(studio, args.output, args.act, args.stereo)
         return
     if args.count < 1:
         raise InputError(f"--count {args.count}: must be at least 1")

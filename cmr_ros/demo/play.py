@@ -57,14 +57,16 @@ _OUTPUTS = {
 }
 _START_TIMEOUT_S = 60.0
 #: An answer later than this counts as none.
-_ANSWER_TIMEOUT_S = 1.0
+_ANSWER_TIMEOUT_S = 10.0
 
 
 class Demo:
     """A node process and its counterpart; a context manager.
 
     sent: every message of either side, in order.  answers: one per frame played, None where none
-    came.  faces: (F, 3) of the node's template.  on_hands: called with a frame's index and hands.
+    came.  recorded_ns: from the stamp of a frame that was sent to its stamp in the recording.
+    pace: how much longer than the recording its playing took.  faces: (F, 3) of the node's
+    template.  on_hands: called with a frame's index and hands.
     """
 
     def __init__(self, log: Path, node_arguments: Sequence[str] = (), stereo: bool = False):
@@ -74,6 +76,8 @@ class Demo:
         """
         self.sent: list[Sent] = []
         self.answers: list[Answer | None] = []
+        self.recorded_ns: dict[int, int] = {}
+        self.pace = 1.0
         self.faces: np.ndarray | None = None
         self.on_hands: Callable[[int, list[FoundHand]], None] = lambda index, hands: None
         self._inputs = _INPUTS | _RIGHT_INPUTS if stereo else _INPUTS
@@ -150,30 +154,35 @@ class Demo:
         )
 
     def play(self, frames: Sequence[Frame]) -> Iterator[Sequence[Answer | None]]:
-        """Play the frames at their recorded rate and yield the answers of each second.
+        """Play the frames and yield the answers of each second of the recording.
 
-        Raises InputError if the node ends meanwhile.
+        At the recorded rate, or at the one that this machine keeps up with: no frame is sent while
+        the node works on the one before.  Raises InputError if the node ends meanwhile.
         """
         self._frames = list(frames)
         self.answers = [None] * len(frames)
         self._sent_s = [float("inf")] * len(frames)
-        start_s = time.monotonic()
-        due_s = start_s + np.array([frame.stamp_ns - frames[0].stamp_ns for frame in frames]) / 1e9
+        recorded_s = np.array([frame.stamp_ns - frames[0].stamp_ns for frame in frames]) / 1e9
+        pauses_s = np.diff(recorded_s, append=recorded_s[-1])
+        due_s = start_s = time.monotonic()
         shown = 0
         for index in range(len(frames)):
-            self._spin_until(due_s[index])
+            self._spin_until(due_s)
             self._send(index)
-            if due_s[index] - due_s[shown] > 1 + _ANSWER_TIMEOUT_S / 2:
-                end = int(np.searchsorted(due_s, due_s[shown] + 1))
-                yield self.answers[shown:end]
-                shown = end
-        self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, lambda: self.answers[-1] is not None)
+            due_s += pauses_s[index]
+            self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, self._has_answer(index))
+            due_s = max(due_s, time.monotonic())
+            end = int(np.searchsorted(recorded_s, recorded_s[shown] + 1))
+            if index + 1 == end or index + 1 == len(frames):
+                self._check_alive()
+                yield self.answers[shown : index + 1]
+                shown = index + 1
+        self.pace = max(time.monotonic() - start_s, 1e-3) / max(recorded_s[-1], 1e-3)
         self._spin_until(time.monotonic() + 0.5)  # outputs that follow the hands
         self._check_alive()
-        while shown < len(frames):
-            end = int(np.searchsorted(due_s, due_s[shown] + 1))
-            yield self.answers[shown:end]
-            shown = end
+
+    def _has_answer(self, index: int) -> Callable[[], bool]:
+        return lambda: self.answers[index] is not None
 
     def _spin_until(self, end_s: float, done: Callable[[], bool] = lambda: False) -> None:
         while (left_s := end_s - time.monotonic()) > 0 and not done():
@@ -183,6 +192,7 @@ class Demo:
         """Send a frame stamped with the present time, as a camera would."""
         stamp_ns = time.time_ns()
         self._index_of[stamp_ns] = index
+        self.recorded_ns[stamp_ns] = self._frames[index].stamp_ns
         self._sent_s[index] = time.monotonic()
         for topic, kind, data in self._frames[index].messages:
             if topic not in self._publishers:

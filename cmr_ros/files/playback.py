@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,11 @@ _TYPES = tuple(
 _REMEDY = f"expected a bag with {IMAGE_TOPIC} and {INFO_TOPIC}, as `cmr synth recording` writes"
 #: Half an hour at 30 images a second, with the camera and two hands for each.
 _MAX_MESSAGES = 200_000
-#: A found hand farther than this from a true one, on average over its joints, is another hand.
-_SAME_HAND_M = 0.25
+#: Between two recordings that are played as one.
+_PAUSE_NS = 40_000_000
+#: A found hand farther than this from a true one, on average over its joints, is another hand:
+#: metres, or a share of the distance.
+_SAME_HAND_M, _SAME_HAND_SHARE = 0.25, 0.2
 
 
 @dataclass(eq=False)
@@ -123,6 +126,25 @@ def _camera(info: Any) -> Camera:
     return Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
 
 
+def read_all(paths: Sequence[Path]) -> tuple[Camera, list[Frame]]:
+    """Return the camera and the frames of recordings of one camera, one after the other.
+
+    Raises InputError for a file that is no such recording, and for different cameras.
+    """
+    camera, frames = read(paths[0])
+    for path in paths[1:]:
+        other, more = read(path)
+        if not (
+            (other.width, other.height) == (camera.width, camera.height)
+            and np.array_equal(other.matrix, camera.matrix)
+            and np.array_equal(other.distortion, camera.distortion)
+        ):
+            raise InputError(f"{path}: of another camera than {paths[0]}; play it by itself")
+        later_ns = frames[-1].stamp_ns + _PAUSE_NS - more[0].stamp_ns
+        frames += [replace(frame, stamp_ns=frame.stamp_ns + later_ns) for frame in more]
+    return camera, frames
+
+
 def _joints(message: Any) -> np.ndarray:
     joints = np.array([[p.position.x, p.position.y, p.position.z] for p in message.poses])
     if joints.shape != (len(JOINT_NAMES), 3) or not np.isfinite(joints).all():
@@ -173,6 +195,7 @@ class Answer:
     latency_s: float  # from sending the image to having its hands
     depths_m: list[float]  # of the hands' wrists
     errors_mm: list[float]  # mean camera-space distance of the joints, per true hand found
+    errors_share: list[float]  # the same as shares of the true wrist's distance from the camera
     missed: int  # true hands without a found one
     extra: int  # found hands without a true one
 
@@ -185,13 +208,22 @@ def answer(latency_s: float, found: Sequence[FoundHand], truth: Sequence[np.ndar
     distance = np.array(
         [[np.linalg.norm(f.joints_m - t, axis=1).mean() for t in truth] for f in found]
     ).reshape(len(found), len(truth))
-    errors = []
-    while distance.size and distance.min() < _SAME_HAND_M:
-        row, column = np.unravel_index(np.argmin(distance), distance.shape)
-        errors.append(1000 * float(distance[row, column]))
+    far_m = np.array([np.linalg.norm(joints[0]) for joints in truth])
+    errors_mm, errors_share = [], []
+    while distance.size:
+        allowed_m = np.maximum(_SAME_HAND_M, _SAME_HAND_SHARE * far_m)
+        row, column = np.unravel_index(np.argmin(distance / allowed_m), distance.shape)
+        error_m = float(distance[row, column])
+        if error_m >= allowed_m[column]:
+            break
+        errors_mm.append(1000 * error_m)
+        errors_share.append(error_m / max(float(far_m[column]), 1e-3))
         distance = np.delete(np.delete(distance, row, axis=0), column, axis=1)
+        far_m = np.delete(far_m, column)
+    same = len(errors_mm)
     depths = [float(hand.joints_m[0, 2]) for hand in found]
-    return Answer(latency_s, depths, errors, len(truth) - len(errors), len(found) - len(errors))
+    missed, extra = len(truth) - same, len(found) - same
+    return Answer(latency_s, depths, errors_mm, errors_share, missed, extra)
 
 
 @dataclass(frozen=True)
@@ -205,6 +237,7 @@ class Summary:
     extra: int  # found hands without a true one
     depth_m: float  # median
     error_mm: float  # median
+    error_share: float  # median, of the distance
     latency_ms: float  # median
     latency_p90_ms: float
 
@@ -214,6 +247,7 @@ def summarise(answers: Sequence[Answer | None]) -> Summary:
     got = [one for one in answers if one is not None]
     depths = [depth for one in got for depth in one.depths_m]
     errors = [error for one in got for error in one.errors_mm]
+    shares = [share for one in got for share in one.errors_share]
     latencies = [1000 * one.latency_s for one in got]
     return Summary(
         sent=len(answers),
@@ -223,6 +257,7 @@ def summarise(answers: Sequence[Answer | None]) -> Summary:
         extra=sum(one.extra for one in got),
         depth_m=_percentile(depths, 50),
         error_mm=_percentile(errors, 50),
+        error_share=_percentile(shares, 50),
         latency_ms=_percentile(latencies, 50),
         latency_p90_ms=_percentile(latencies, 90),
     )

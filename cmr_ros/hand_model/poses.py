@@ -7,6 +7,7 @@ run into each other are drawn again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +41,21 @@ class _Angles:
 
 def sample_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
     """Return rotations (21, 3, 3) for `HandModel.pose`."""
-    rest = model.mean_joints
     kind = rng.choice(len(_HABITS), p=[share for share, _ in _HABITS])
-    draw = _HABITS[kind][1]
+    return _draw_pose(_HABITS[kind][1], model, rng)
+
+
+def grasping_pose(model: HandModel, rng: np.random.Generator) -> np.ndarray:
+    """Return rotations (21, 3, 3) of a hand around a cylinder or a ball."""
+    return _draw_pose(_grasp, model, rng)
+
+
+def _draw_pose(
+    draw: Callable[[int, np.random.Generator], _Angles],
+    model: HandModel,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    rest = model.mean_joints
     while True:
         angles = draw(_TRIES, rng)
         rotations = _rotations(rest, angles)

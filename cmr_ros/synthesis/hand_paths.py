@@ -1,4 +1,4 @@
-"""How hands move in the demonstration's recording."""
+"""How hands move in the demonstration's recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.hand_model.model import HandModel, PosedHand
-from cmr_ros.hand_model.poses import sample_pose
+from cmr_ros.hand_model.poses import grasping_pose, sample_pose
 from cmr_ros.synthesis.placement import rotation, upright_view
 
 #: When the left hand joins the right one.
@@ -43,6 +43,65 @@ class HandPath:
         if self.left:
             turn = np.diag([-1.0, 1, 1]) @ turn
         return posed, turn, wrist - posed.joints[0] @ turn.T
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What is recorded in one go."""
+
+    duration_s: float
+    paths: list[HandPath]  # in seconds since the shot's start; a hand is gone after its last key
+    has_person: bool = False  # to whom the first hand belongs
+    holds_can: bool = False
+    is_grey: bool = False
+
+
+def under_conditions(model: HandModel, rng: np.random.Generator) -> list[Shot]:
+    """Return shots of what is hard: a person who walks off to 3 m, a can in the hand, grey."""
+    opened = np.tile(np.eye(3), (21, 1, 1))
+    away = HandPath(
+        times=(0.0, 0.5, 1.0, 1.4, 1.9, 2.4, 3.2),
+        wrists=np.array([
+            [-0.12, 0.06, 0.50], [-0.12, 0.06, 0.50], [-0.15, 0.03, 1.50], [-0.15, 0.03, 1.50],
+            [-0.20, 0.00, 3.00], [-0.20, 0.00, 3.00], [-0.20, 0.00, 3.00],
+        ]),
+        turns=np.array([
+            [0.2, 0.1, 0.0], [-0.2, 0.1, 0.0], [0.2, 0.0, 0.0], [-0.2, 0.0, 0.0],
+            [0.2, 0.0, 0.0], [-0.2, 0.1, 0.0], [0.2, 0.0, 0.0],
+        ]),
+        poses=[opened] * 7,
+        left=False,
+    )  # fmt: skip
+    grasp = grasping_pose(model, rng)
+    holding = HandPath(
+        times=(0.0, 0.6, 1.2, 1.6),
+        wrists=np.array([
+            [0.02, 0.08, 0.50], [0.05, 0.06, 0.44], [-0.02, 0.07, 0.52], [0.02, 0.07, 0.48],
+        ]),
+        turns=np.array([[0.2, 2.4, 0.0], [0.4, 2.8, 0.1], [0.1, 2.1, 0.0], [0.3, 2.5, 0.1]]),
+        poses=[grasp] * 4,
+        left=False,
+    )  # fmt: skip
+    pose = sample_pose(model, rng)
+    right = HandPath(
+        times=(0.0, 0.8, 1.6),
+        wrists=np.array([[-0.12, 0.12, 0.60], [-0.13, 0.11, 0.55], [-0.11, 0.12, 0.62]]),
+        turns=np.array([[0.2, 0.1, 0.0], [-0.1, 0.3, 0.1], [0.2, -0.2, 0.0]]),
+        poses=[opened, pose, opened],
+        left=False,
+    )
+    left = HandPath(
+        times=(0.0, 0.8, 1.6),
+        wrists=np.array([[0.14, 0.13, 0.58], [0.13, 0.11, 0.54], [0.15, 0.13, 0.60]]),
+        turns=np.array([[-0.2, -0.1, 0.0], [0.1, -0.3, 0.1], [-0.2, 0.2, 0.0]]),
+        poses=[opened, opened, pose],
+        left=True,
+    )
+    return [
+        Shot(3.2, [away], has_person=True),
+        Shot(1.6, [holding], holds_can=True),
+        Shot(1.6, [right, left], is_grey=True),
+    ]
 
 
 def random_paths(model: HandModel, rng: np.random.Generator) -> list[HandPath]:

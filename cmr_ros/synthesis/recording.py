@@ -1,4 +1,4 @@
-"""The demonstration's recording: a webcam's pictures of moving hands with their true joints.
+"""The demonstration's recordings: a webcam's pictures of moving hands with their true joints.
 
 Topics: /camera/image_raw/compressed (sensor_msgs/CompressedImage, JPEG), /camera/camera_info
 (plumb_bob distortion, fx != fy, off-centre) and /truth/hand_0 (a right hand), /truth/hand_1 (a left
@@ -31,12 +31,13 @@ from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.backgrounds import Clutter
 from cmr_ros.synthesis.environment import load_environments, procedural_environment
-from cmr_ros.synthesis.hand_paths import HandPath, random_paths
+from cmr_ros.synthesis.hand_paths import HandPath, Shot, random_paths, under_conditions
+from cmr_ros.synthesis.person import SHIRT, held_can, person
 from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
-from cmr_ros.synthesis.surfaces import Mesh
+from cmr_ros.synthesis.surfaces import Material, Mesh
 
 FRAME_ID, RIGHT_FRAME_ID = "camera_optical_frame", "camera_right_optical_frame"
 RATE_HZ, DURATION_S = 25, 6.0
@@ -69,10 +70,17 @@ class Frame:
     joints: dict[int, np.ndarray]  # number of the hand, 0 or 1 -> (21, 3) metres, optical frame
 
 
+def _both_hands(model: HandModel, rng: np.random.Generator) -> list[Shot]:
+    return [Shot(DURATION_S, random_paths(model, rng))]
+
+
+_ACTS = {"hands": _both_hands, "conditions": under_conditions}
+
+
 class _Stage:
     """One person in one room before one camera."""
 
-    def __init__(self, studio: Studio):
+    def __init__(self, studio: Studio, act: str):
         self._rng = rng = np.random.default_rng(studio.seed)
         self._model = model = HandModel.load(studio.hand_model)
         self._placer = HandPlacer(model, studio.skins, studio.settings.skin)
@@ -93,16 +101,17 @@ class _Stage:
         self._wall = cv2.GaussianBlur(wall, (0, 0), 1.5)
         self._shape = model.sample_shape(rng)
         self._skin = self._placer.skin.material(rng, 0.0)
+        self._skin_tint = _mean_color(self._skin)
         self._sleeve_seed = int(rng.integers(1 << 31))
-        self.paths = random_paths(model, rng)
+        self.shots = _ACTS[act](model, rng)
         self._lenses = {camera: _lens_map(camera) for camera in (_CAMERA, _RIGHT)}
 
     def hand(self, path: HandPath, time_s: float) -> PlacedHand:
         """Return a hand at a time."""
         return self._placer.place(*path.at(self._model, self._shape, time_s), self._skin)
 
-    def photograph(self, hands: list[PlacedHand], stereo: bool) -> list[np.ndarray]:
-        """Return the pictures (h, w, 3) uint8 that one camera, or two, take of sleeved hands."""
+    def photograph(self, hands: list[PlacedHand], shot: Shot, stereo: bool) -> list[np.ndarray]:
+        """Return the pictures (h, w, 3) uint8 that one camera, or two, take of a shot's hands."""
         meshes = []
         for hand in hands:
             # The same seed gives the same sleeve in each picture.
@@ -111,41 +120,54 @@ class _Stage:
             sleeve = scene.sleeve(
                 hand.mesh, wrist, hand.elbow_side, self._settings.things, rng, self._clutter
             )
+            if shot.has_person:
+                sleeve = replace(sleeve, material=SHIRT)
+                reach = (hand.mesh.vertices - wrist) @ hand.elbow_side
+                elbow = wrist + hand.elbow_side * reach.max()
+                meshes += person(wrist, elbow, self._skin_tint)
             meshes += [hand.mesh, sleeve]
-        pictures = [self._picture(meshes, _CAMERA)]
+            if shot.holds_can:
+                meshes.append(held_can(hand.joints))
+        pictures = [self._picture(meshes, _CAMERA, shot.is_grey)]
         if stereo:
             shift_m = np.array([BASELINE_M, 0, 0])
             meshes = [replace(mesh, vertices=mesh.vertices - shift_m) for mesh in meshes]
-            pictures.append(self._picture(meshes, _RIGHT))
+            pictures.append(self._picture(meshes, _RIGHT, shot.is_grey))
         return pictures
 
-    def _picture(self, meshes: list[Mesh], camera: Camera) -> np.ndarray:
+    def _picture(self, meshes: list[Mesh], camera: Camera, is_grey: bool) -> np.ndarray:
         layers = self._renderer.render(meshes, _PINHOLE, self._light)
         ideal = layers.color + self._wall * (1 - layers.alpha[..., None])
         picture = cv2.remap(ideal.astype(np.float32), *self._lenses[camera], cv2.INTER_LINEAR)
+        if is_grey:
+            picture[:] = picture.mean(axis=2, keepdims=True)
         picture += self._rng.normal(0, 1.5, (*picture.shape[:2], 1))
         return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def record_frames(studio: Studio, stereo: bool = False) -> Iterator[Frame]:
-    """Yield the recording's frames in order; those in stereo are every third of them."""
-    stage = _Stage(studio)
-    for k in range(0, int(RATE_HZ * DURATION_S), _STEREO_STEP if stereo else 1):
-        time_s = k / RATE_HZ
-        hands = {
-            i: stage.hand(path, time_s)
-            for i, path in enumerate(stage.paths)
-            if time_s >= path.times[0]
-        }
-        whole = {i: hand.joints for i, hand in hands.items() if _inside(hand.joints)}
-        pictures = stage.photograph(list(hands.values()), stereo)
-        yield Frame(time_s, pictures[0], pictures[1] if stereo else None, whole)
+def record_frames(studio: Studio, act: str = "hands", stereo: bool = False) -> Iterator[Frame]:
+    """Yield the frames of an act, "hands" or "conditions", in order; in stereo every third."""
+    stage = _Stage(studio, act)
+    count = 0
+    for shot in stage.shots:
+        for k in range(0, round(RATE_HZ * shot.duration_s), _STEREO_STEP if stereo else 1):
+            time_s = k / RATE_HZ
+            hands = {
+                i: stage.hand(path, time_s)
+                for i, path in enumerate(shot.paths)
+                if path.times[0] <= time_s <= path.times[-1]
+            }
+            whole = {i: hand.joints for i, hand in hands.items() if _inside(hand.joints)}
+            pictures = stage.photograph(list(hands.values()), shot, stereo)
+            stamp_s = count / RATE_HZ + time_s
+            yield Frame(stamp_s, pictures[0], pictures[1] if stereo else None, whole)
+        count += round(RATE_HZ * shot.duration_s)
 
 
-def write_recording(studio: Studio, file: Path, stereo: bool = False) -> None:
-    """Write the recording as one MCAP file; an existing one is replaced."""
+def write_recording(studio: Studio, file: Path, act: str = "hands", stereo: bool = False) -> None:
+    """Write an act as one MCAP file; an existing one is replaced."""
     with BagWriter(file) as bag:
-        for frame in tqdm(record_frames(studio, stereo), unit="image", desc="recording"):
+        for frame in tqdm(record_frames(studio, act, stereo), unit="image", desc="recording"):
             stamp_ns = _START_S * 10**9 + round(frame.stamp_s * 1e9)
             messages = Messages(bag.store, stamp_ns, FRAME_ID)
             bag.write(INFO_TOPIC, messages.camera_info(_CAMERA), stamp_ns)
@@ -166,6 +188,11 @@ def _truth(messages: Messages, joints: np.ndarray) -> Any:
         messages.new("geometry_msgs/msg/Pose", point, upright) for point in messages.points(joints)
     ]
     return messages.new("geometry_msgs/msg/PoseArray", messages.header, poses)
+
+
+def _mean_color(skin: Material) -> np.ndarray:
+    linear = (skin.texture.pixels[::8, ::8].reshape(-1, 3) / 255) ** 2.2
+    return skin.tint * (linear**skin.contrast).mean(axis=0)
 
 
 def _inside(joints: np.ndarray) -> bool:

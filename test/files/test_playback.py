@@ -58,6 +58,26 @@ def test_the_nearest_hands_are_compared():
     assert (answer.missed, answer.extra, answer.latency_s) == (0, 0, 0.02)
 
 
+def test_far_hands_may_be_farther_off():
+    hand = flat_right_hand()
+    for depth_m, same in ((0.6, 0), (3.0, 1)):
+        true, seen = hand + [0, 0, depth_m], hand + [0, 0, depth_m + 0.4]
+        answer = playback.answer(0.02, [found(seen)], [true])
+        assert (len(answer.errors_mm), answer.missed, answer.extra) == (same, 1 - same, 1 - same)
+    assert answer.errors_share == pytest.approx([0.4 / 3], rel=0.01)
+
+
+def test_recordings_of_one_camera_follow_each_other(tmp_path):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    paths = [write_recording(tmp_path / name, [picture] * 2, [[]] * 2, rate_hz=10) for name in "ab"]
+    _, frames = playback.read_all(paths)
+    steps_ms = np.diff([frame.stamp_ns for frame in frames]) / 1e6
+    np.testing.assert_allclose(steps_ms, [100, 40, 100])
+    wide = write_recording(tmp_path / "c", [np.zeros((48, 80, 3), np.uint8)], [[]], rate_hz=10)
+    with pytest.raises(InputError, match="of another camera"):
+        playback.read_all([*paths, wide])
+
+
 def test_a_far_hand_is_missed_and_extra():
     a = flat_right_hand()
     answer = playback.answer(0.02, [found(a + [0, 0, 0.5])], [a])

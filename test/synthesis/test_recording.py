@@ -29,6 +29,20 @@ def test_recording_holds_pictures_camera_and_truth(tmp_path, monkeypatch):
     assert (contrast > 10).mean() > 0.9
 
 
+def test_conditions_are_distance_an_object_and_grey(tmp_path, monkeypatch):
+    from cmr_ros.synthesis import recording
+
+    monkeypatch.setattr(recording, "RATE_HZ", 1.25)
+    file = tmp_path / "conditions.mcap"
+    assert main(["synth", "recording", "--act", "conditions", "-o", str(file)]) == 0
+    _, frames = read(file)
+    assert [len(frame.truth) for frame in frames] == [1, 1, 1, 1, 1, 1, 2, 2]
+    depths_m = [frame.truth[0][0, 2] for frame in frames[:4]]
+    np.testing.assert_allclose(depths_m, [0.5, 1.15, 2.03, 3.0], atol=0.02)
+    colors = [np.ptp(frame.picture().astype(int), axis=2).mean() for frame in frames]
+    assert min(colors[:6]) > 5 > 2 > max(colors[6:])
+
+
 def test_recording_wants_mcap(tmp_path, capsys):
     assert main(["synth", "recording", "-o", str(tmp_path / "demo.bag")]) == 2
     assert "demo.bag" in capsys.readouterr().err
