@@ -129,7 +129,14 @@ class MpfbBody:
     def person(
         self, sex: str, age: str = "young", muscle: str = "average", weight: str = "average"
     ) -> np.ndarray:
-        """Return the displacement of the mean over ancestries."""
+        """Return the displacement (V, 3) in metres of the mean over ancestries.
+
+        Args:
+            sex: "male" or "female".
+            age: "baby", "child", "young" or "old".
+            muscle: "min", "average" or "max".
+            weight: "min", "average" or "max".
+        """
         ancestry = sum(self.target(f"macrodetails/{a}-{sex}-{age}") for a in ANCESTRIES) / 3
         build = f"macrodetails/universal-{sex}-{age}-{muscle}muscle-{weight}weight"
         return ancestry + self.target(build)
