@@ -280,8 +280,10 @@ def fuzz(name: str, start: int, seconds: float, folder: Path, tried, most: int =
     def counted(value):
         tried.value += 1
         faulthandler.dump_traceback_later(_HANG_S, exit=True)
-        test(value)
-        faulthandler.cancel_dump_traceback_later()
+        try:
+            test(value)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     options = settings(
         max_examples=min(_ROUND, most),

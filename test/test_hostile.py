@@ -1,26 +1,16 @@
 """The quick part of scripts/hostile.py: each hostile file ends in one message, in this process."""
 
-import importlib
-import sys
-
 import pytest
 
 from cmr_ros.cli import main
-from support.shared import ROOT
+from support.scripts import script
 
-
-@pytest.fixture(scope="module")
-def files():
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        return importlib.import_module("hostile_files")
-    finally:
-        sys.path.remove(str(ROOT / "scripts"))
+files = script("hostile_files")
 
 
 @pytest.mark.parametrize("kind", ["images", "calibrations", "cards", "templates", "places"])
 @pytest.mark.timeout(200)
-def test_hostile_files_are_answered_by_one_message(files, kind, tmp_path, capfd):
+def test_hostile_files_are_answered_by_one_message(kind, tmp_path, capfd):
     image = tmp_path / "image.jpg"
     image.write_bytes(files.jpeg())
     for number, (name, content, command) in enumerate(getattr(files, kind)()):

@@ -170,7 +170,7 @@ def write_recording(studio: Studio, file: Path, act: str = "hands", stereo: bool
     Args:
         studio: what is filmed.
         file: to write.
-        act: one of `ACTS`.
+        act: "hands" or "conditions".
         stereo: whether a second camera films, too.
     """
     with BagWriter(file) as bag:
