@@ -70,5 +70,5 @@ class PipelineSettings:
         """Return what is known of a hand's size; learned: from depth images, if there were some."""
         if self.hand_length_m:
             deviation = self.hand_length_deviation_m / self.hand_length_m
-            return HandSize(self.hand_length_m, deviation)
+            return HandSize(self.hand_length_m, deviation, is_measured=True)
         return learned or POPULATIONS[self.population]

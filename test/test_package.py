@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "compression": "backports.zstd",  # from Python 3.14 on the standard library's
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "foxglove": "foxglove-sdk",
     "mpl_toolkits": "matplotlib",
     "onnx_ir": "onnx-ir",
     "rerun": "rerun-sdk",

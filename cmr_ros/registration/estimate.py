@@ -19,10 +19,6 @@ _GROWTH = slice(3, 5)
 _UNKNOWNS = 5
 
 
-#: What is better known of a size than this is more than whose hand it is.
-_KNOWN_DEVIATION = 0.05
-
-
 @dataclass(frozen=True)
 class HandSize:
     """What is known of a hand's size beforehand.
@@ -32,11 +28,12 @@ class HandSize:
 
     length_m: float = 0.186  # from the wrist to the tip of the middle finger along the bones
     deviation: float = 0.065  # standard deviation of the logarithm (0.05 = 5 %); inf: unknown
+    is_measured: bool = False  # of this very hand, not of people's
 
     @classmethod
     def measured(cls, length_m: float) -> HandSize:
         """Return the size of a hand measured with a ruler, which is right to a hundredth."""
-        return cls(length_m, deviation=0.01)
+        return cls(length_m, deviation=0.01, is_measured=True)
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def join(
     if size is not None and noise.length_m is None:
         log_ratio = np.log(size.length_m / mesh_length_m)
         belief = belief.with_measured_length(log_ratio, size.deviation)
-    if size is not None and size.deviation < _KNOWN_DEVIATION:
+    if size is not None and size.is_measured:
         names.append("size")
     from_root_m = np.concatenate([np.zeros((1, 3)), joints_m[1:]])
     scale, grown_m, joint_covariances_m2 = belief.grown(from_root_m)

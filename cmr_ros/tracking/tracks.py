@@ -125,7 +125,7 @@ class Track:
             }
         if seen.size is not None:
             deviation = max(seen.size.deviation, _SIZE_DEVIATION)
-            self.size = HandSize(seen.size.length_m, deviation)
+            self.size = HandSize(seen.size.length_m, deviation, is_measured=True)
         self.seen_s = now_s
         if smoothing_hz <= 0:
             return seen.root_m, seen.vertices_m

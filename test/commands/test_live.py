@@ -102,7 +102,9 @@ def test_the_recording_plays_in_the_page(opened, url):
     assert image.std() > 30 and has_color_of_a_hand(scene)
     count = page.evaluate(SHOWN)
     wait_until(page, f"{SHOWN} > {count + 3}")
-    assert (screenshot(page.locator("#image")) != image).any(), "it stands still"
+    later = screenshot(page.locator("#image"))
+    # A second hand's card takes some of its height.
+    assert later.shape != image.shape or (later != image).any(), "it stands still"
     assert all(request.startswith((url, "data:")) for request in opened.requests)
     # The mouse turns the hands, a double click turns them back.
     before = screenshot(page.locator("#scene"))

@@ -323,7 +323,7 @@ def test_a_known_size_sets_the_scale(seed, wrong):
     rng = np.random.default_rng(seed)
     vertices, joints, faces, matrix, root = placed(rng)
     seen = cues(vertices, joints, faces, matrix, root, with_silhouette=False)
-    size = HandSize(float(hand_length_m(joints)), 1e-5)
+    size = HandSize(float(hand_length_m(joints)), 1e-5, is_measured=True)
     estimate = place(wrong * vertices, wrong * joints, seen, matrix, size)
     assert estimate.scale * wrong == pytest.approx(1, rel=1e-4)
     assert np.linalg.norm(estimate.translation_m - root) < 1e-4

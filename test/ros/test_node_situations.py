@@ -286,7 +286,7 @@ def test_hands_that_all_are_refused_are_told_with_the_reason(node, recorded_mess
     compressed = recorded_messages[0][0]
     message = to_image(decompress(compressed), copy.deepcopy(compressed.header))
     monkeypatch.setattr(
-        "cmr_ros.pipeline.register",
+        "cmr_ros.placement.register",
         lambda vertices, *_, **__: [RegistrationError("too few cues")] * len(vertices),
     )
     levels = []

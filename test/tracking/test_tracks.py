@@ -190,7 +190,7 @@ def test_a_learned_hand_size_is_never_known_better_than_the_network_errs():
     assert track.size.length_m == 0.17 and 0.01 < track.size.deviation < 0.02
     track.update(observation(size=HandSize(0.18, 0.08)), 0.2, margin=None, smoothing_hz=0.0)
     track.update(observation(), 0.3, margin=None, smoothing_hz=0.0)
-    assert track.size == HandSize(0.18, 0.08)
+    assert track.size == HandSize(0.18, 0.08, is_measured=True)
 
 
 @pytest.mark.parametrize(
