@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from onnxruntime import RunOptions, get_available_providers
 
 from cmr_ros.errors import InputError
@@ -85,6 +88,8 @@ def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) 
         if full_name not in available:
             fallen.append(f"{name}: not part of the installed onnxruntime")
             continue
+        if name != "cpu":
+            _load_cuda_libraries()
         try:
             session = open_session(path, threads, [(full_name, _options(name, half))])
         except InputError as error:
@@ -98,6 +103,13 @@ def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) 
             return session, "; ".join([f"onnxruntime on {name}", *fallen])
         fallen.append(f"{name}: could not be initialised, see onnxruntime's log")
     raise InputError(f"none of the providers works ({'; '.join(fallen)}); add 'cpu' to the list")
+
+
+def _load_cuda_libraries() -> None:
+    """Load CUDA and cuDNN from NVIDIA's wheels, if pip installed them; the linker finds only others."""
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        with redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls()
 
 
 def _options(provider: str, half: bool) -> dict[str, str]:
