@@ -84,13 +84,13 @@ def _agreed(
 ) -> Consensus:
     first, count, size_px = cameras[0], len(cameras), network.input_size
     found, height, _ = decode(prediction.heatmaps[:count], size_px, prediction.heatmap_sigma_px)
-    maps = np.stack([_carry(*pair, first) for pair in zip(found, cameras, strict=True)])
+    maps = np.stack([carry(*pair, first) for pair in zip(found, cameras, strict=True)])
     share = height[..., None] + 1e-3
     joints_px = by_maps = (share * maps).sum(axis=0) / share.sum(axis=0)
     spread = np.sqrt((share[..., 0] * _square(maps - by_maps)).sum(axis=0) / share[..., 0].sum(0))
     if prediction.landmarks_px is not None:
         pairs = zip(prediction.landmarks_px, (*cameras, *others), strict=True)
-        landmarks = np.stack([_carry(*pair, first) for pair in pairs])
+        landmarks = np.stack([carry(*pair, first) for pair in pairs])
         by_head = landmarks.mean(axis=0)
         joints_px = (by_maps + by_head) / 2
         apart = np.sqrt(_square(by_maps - by_head)) / 2
@@ -125,7 +125,7 @@ def between(target: CropCamera, source: CropCamera) -> np.ndarray:
     return target.matrix @ target.rotation @ source.rotation.T @ np.linalg.inv(source.matrix)
 
 
-def _carry(pixels: np.ndarray, source: CropCamera, target: CropCamera) -> np.ndarray:
+def carry(pixels: np.ndarray, source: CropCamera, target: CropCamera) -> np.ndarray:
     """Return pixels (J, 2) of one crop as another's."""
     moved = np.c_[pixels, np.ones(len(pixels))] @ between(target, source).T
     return moved[:, :2] / moved[:, 2:]

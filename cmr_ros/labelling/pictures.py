@@ -13,7 +13,7 @@ import numpy as np
 from cmr_ros.geometry.crop import CropCamera
 from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.labelling.fit import FittedHand
-from cmr_ros.labelling.looks import Consensus, between
+from cmr_ros.labelling.looks import Consensus, between, carry
 from cmr_ros.synthesis.augment import photograph
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PhotographSettings, PictureSettings
@@ -89,6 +89,7 @@ def sample_of(
         mask=(silhouette > 0.5) & near,
         visible=inside & (label.weights > 0.5),
         weights=label.weights,
+        joints_px=carry(label.seen.joints_px, first, camera),
     )
 
 

@@ -22,6 +22,7 @@ class LossWeights:
     edge: float = 1.0  # of `edge_loss`
     location: float = 0.0  # of `location_loss`
     joint: float = 0.0  # of the joints that the mesh implies: mean absolute error
+    heads: float = 0.0  # of what a mobile trunk's own heads predict (`training.heads`)
 
 
 PUBLISHED_WEIGHTS = LossWeights()

@@ -59,7 +59,7 @@ class MobileMeshRecovery(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = MobileTrunk()
-        # Never trained here: renders cannot teach them anything.
+        # Trained with their trunk alone (`training.heads`).
         heads = LandmarkHeads().requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
         self.register_buffer("to_tips", _to_tips(), persistent=False)
@@ -101,6 +101,7 @@ class MobileMeshRecovery(nn.Module):
         return Recovery(
             meshes=meshes,
             nudged=nudged,
+            released=released,
             heatmaps=heatmaps,
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),

@@ -24,6 +24,8 @@ class Recovery:
     nudged: torch.Tensor | None = None
     #: (N, J, 2) joints in crop pixels, whose centres lie at integers, / crop size
     landmarks: torch.Tensor | None = None
+    #: (N, J, 3) joints of the head that gives the landmarks, where the nudge uses them
+    released: torch.Tensor | None = None
     presence: torch.Tensor | None = None  # (N, 1) probability of a hand
     #: (N, 1) probability of a right hand in the crop as shown
     handedness: torch.Tensor | None = None

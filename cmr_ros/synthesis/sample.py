@@ -19,3 +19,5 @@ class Sample:
     visible: np.ndarray  # (21,) bool, joints neither hidden nor outside the picture
     #: (21,) float32 in [0, 1]: how far to trust each joint; a label's, since renders are true
     weights: np.ndarray | None = None
+    #: (21, 2) float32 pixels, where joints are seen if that is not where `joints` project to
+    joints_px: np.ndarray | None = None

@@ -56,6 +56,7 @@ def write_shard(
             masks=np.packbits(np.stack([s.mask for s in samples]).reshape(len(samples), -1), 1),
             visible=np.stack([s.visible for s in samples]),
             weights=np.stack([_weights(s) for s in samples]),
+            joints_px=np.stack([_joints_px(s) for s in samples]),
             seed=np.int64(seed),
         )
     os.replace(unfinished, path)
@@ -65,6 +66,18 @@ def _weights(sample: Sample) -> np.ndarray:
     if sample.weights is None:
         return np.ones(len(sample.joints), np.float32)
     return sample.weights.astype(np.float32)
+
+
+def _joints_px(sample: Sample) -> np.ndarray:
+    if sample.joints_px is None:
+        return _projected(sample.joints, sample.matrix)
+    return sample.joints_px.astype(np.float32)
+
+
+def _projected(joints: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return pixels (..., J, 2) of joints (..., J, 3) in cameras (..., 3, 3)."""
+    pixels = joints @ matrix.astype(np.float32).swapaxes(-1, -2)
+    return pixels[..., :2] / pixels[..., 2:]
 
 
 class Shards:
@@ -108,6 +121,7 @@ class Shards:
             mask,
             shard["visible"][i],
             shard["weights"][i],
+            shard["joints_px"][i],
         )
 
     def _shard(self, number: int) -> dict[str, np.ndarray]:
@@ -129,7 +143,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     count = len(shard["offsets"]) - 1
     # Shards of earlier versions hold renders alone.
     shard.setdefault("weights", np.ones(shard["joints"].shape[:2], np.float32))
-    for name in ("vertices", "joints", "matrices", "masks", "visible", "weights"):
+    shard.setdefault("joints_px", _projected(shard["joints"], shard["matrices"]))
+    for name in ("vertices", "joints", "matrices", "masks", "visible", "weights", "joints_px"):
         if len(shard[name]) != count:
             raise InputError(f"{path}: {len(shard[name])} {name} for {count} images; not a shard")
     if shard["offsets"][-1] != len(shard["pictures"]):

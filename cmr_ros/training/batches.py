@@ -23,6 +23,7 @@ class Batch:
     joints_px: Tensor  # (N, J, 2) crop pixels
     mask: Tensor  # (N, S/2, S/2) uint8, share of each cell that shows the hand, 255 for all
     weights: Tensor  # (N, J) in [0, 1], how much each joint counts
+    matrices: Tensor | None = None  # (N, 3, 3) of the crop cameras
     images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
 
@@ -62,12 +63,11 @@ class RenderedSamples(Dataset):
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         samples = [self.shards[int(i)] for i in indices]
-        joints = np.stack([s.joints for s in samples])
-        pixels = joints @ np.stack([s.matrix for s in samples]).astype(np.float32).swapaxes(1, 2)
         return Batch(
             vertices=torch.from_numpy(np.stack([s.vertices for s in samples])),
-            joints=torch.from_numpy(joints),
-            joints_px=torch.from_numpy(pixels[..., :2] / pixels[..., 2:]),
+            joints=torch.from_numpy(np.stack([s.joints for s in samples])),
+            joints_px=torch.from_numpy(np.stack([s.joints_px for s in samples])),
+            matrices=torch.from_numpy(np.stack([s.matrix for s in samples]).astype(np.float32)),
             mask=torch.from_numpy(np.stack([_halved(s.mask) for s in samples])),
             weights=torch.from_numpy(np.stack([s.weights for s in samples])),
             images=torch.from_numpy(np.stack([s.picture for s in samples])),

@@ -59,11 +59,14 @@ class Training:
         self.average = Average(self.network, plan.ema)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, plan.learning_rate, weight_decay=plan.weight_decay
-        )
+            _groups(self.network, plan.trunk_rate), plan.learning_rate,
+            weight_decay=plan.weight_decay,
+        )  # fmt: skip
         on_gpu = processes.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=on_gpu and plan.precision == "fp16")
-        objective = Objective(self.network, self.template, plan.losses, plan.head_error)
+        objective = Objective(
+            self.network, self.template, plan.losses, plan.head_error, plan.augment
+        )
         self.objective: nn.Module = objective.to(processes.device)
         if processes.count > 1:
             self.objective = DistributedDataParallel(
@@ -143,7 +146,7 @@ class Training:
     def _step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         plan, device = self.plan, self.processes.device.type
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(step)
+            group["lr"] = group["share"] * self._rate(step)
         with torch.autocast(device, _DTYPES[plan.precision], enabled=plan.precision != "fp32"):
             losses = self.objective(batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -217,7 +220,19 @@ def _new_network(
             network.landmark_heads.load_state_dict(heads)
     if plan.frozen:
         network.trunk.requires_grad_(False)
+    elif plan.losses.heads:
+        network.landmark_heads.requires_grad_(True)
     return network
+
+
+def _groups(network: nn.Module, trunk_rate: float) -> list[dict]:
+    """Return the optimiser's groups of parameters, each with its share of the learning rate."""
+    groups: dict[float, list[nn.Parameter]] = {1.0: [], trunk_rate: []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            slow = name.startswith(("trunk.", "landmark_heads."))
+            groups[trunk_rate if slow else 1.0].append(parameter)
+    return [{"params": some, "share": share} for share, some in groups.items() if some]
 
 
 def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int:

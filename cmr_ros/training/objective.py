@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmr_ros.model.template import HandTemplate
+from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.decoder import UpSampling
 from cmr_ros.network.losses import LossWeights, Targets, recovery_losses
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
+from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
+from cmr_ros.training.heads import ReleasedHeads, head_loss
 
 
 class Objective(nn.Module):
@@ -26,6 +29,7 @@ class Objective(nn.Module):
         template: HandTemplate,
         weights: LossWeights,
         head_error: float = 1.0,
+        augment: bool = False,
     ):
         """Take a network to train.
 
@@ -34,10 +38,14 @@ class Objective(nn.Module):
             template: of its meshes.
             weights: of the loss terms.
             head_error: least share of the released head's error that a nudge is trained with.
+            augment: whether to change the images at random.
         """
         super().__init__()
         self.network, self.weights = network, weights
-        self.head_error = head_error
+        self.head_error, self.augment = head_error, augment
+        self.before = None
+        if weights.heads:
+            self.before = ReleasedHeads(network.trunk, network.landmark_heads)
         # A matrix between levels is a few numbers a row, whichever way it goes.
         self.down = nn.ModuleList(
             UpSampling(matrix, len(coarse))
@@ -50,12 +58,20 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss terms; their sum is minimised."""
-        recovery = recover(self.network, batch, self.released_joints)
+        shown = augmented(batch) if self.augment else batch
+        recovery = recover(self.network, shown, self.released_joints)
+        targets = self.targets(shown, recovery)
         # The losses on faces are means: a random quarter of them has the same expectation.
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
-        return recovery_losses(
-            recovery, self.targets(batch, recovery), self.faces[some], self.weights, self.regressor
+        terms = recovery_losses(
+            recovery, targets, self.faces[some], self.weights, self.regressor
         )
+        if self.before is not None:
+            before = self.before(network_images(batch, self.network.config))
+            size_px = self.network.config.input_size
+            heads = head_loss(recovery, shown.joints_px, targets, size_px, before)
+            terms["heads"] = self.weights.heads * heads
+        return terms
 
     def released_joints(self, pooled: Tensor, batch: Batch) -> Tensor:
         """Return the joints (N, J, 3) that the released head might predict from photographs.
@@ -104,15 +120,20 @@ def recover(
         features = TrunkFeatures(*(x.float() for x in batch.features))
     else:
         config = network.config
-        images = batch.images.permute(0, 3, 1, 2).float() / 255
-        mean, std = (images.new_tensor(v)[:, None, None] for v in (config.mean, config.std))
-        images = (images - mean) / std
+        images = network_images(batch, config)
         if config.encoder != "mobile":
             return network(images)
         features = network.trunk(images)
     if released_joints is None or network.nudge is None:
         return network.recover(features)
     return network.recover(features, released_joints(features.pooled, batch))
+
+
+def network_images(batch: Batch, config: NetworkConfig) -> Tensor:
+    """Return a batch's images (N, 3, S, S) as the network takes them."""
+    images = batch.images.permute(0, 3, 1, 2).float() / 255
+    mean, std = (images.new_tensor(v)[:, None, None] for v in (config.mean, config.std))
+    return (images - mean) / std
 
 
 def gaussians(joints_px: Tensor, size_px: int, cells: int, sigma_px: float) -> Tensor:

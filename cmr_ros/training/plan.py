@@ -31,12 +31,14 @@ class TrainingPlan:
     output: Path  # folder for checkpoints, logs and pictures
     limit: int | None = None  # use the first so many samples alone
     workers: int = 2  # processes that read ahead
+    augment: bool = False  # change the images at random where the network is trained (`augment`)
 
     # Network.
     preset: str = "sg_resnet18"  # its name
     network: dict[str, Any] = field(default_factory=dict)  # entries that differ from the preset
     trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
     frozen: bool = False  # keep that trunk as it is
+    trunk_rate: float = 1.0  # share of the learning rate that trunk and released heads get
     #: folder for the frozen trunk's features, computed once; None: they are computed each time
     cache: Path | None = None
     #: checkpoint of another run whose averaged weights to start from, or a model folder; what does
@@ -79,13 +81,16 @@ class TrainingPlan:
         is_mobile = self.network_config.encoder == "mobile"
         if not is_mobile and (self.frozen or self.trunk):
             raise InputError(f"{self.preset!r} has no trunk to start from or to freeze")
-        if is_mobile and not self.frozen and self.network_config.landmark_heads:
+        with_heads = is_mobile and self.network_config.landmark_heads
+        if with_heads and not self.frozen and not self.losses.heads:
             raise InputError(
-                "a trunk that is trained leaves its released heads behind; set "
+                "a trunk that is trained leaves its released heads behind; set losses: {heads: 1}, "
                 "network: {landmark_heads: false}, or frozen: true"
             )
-        if self.cache and not self.frozen:
-            raise InputError("cache: features can be kept only while the trunk is frozen")
+        if self.losses.heads and (self.frozen or not with_heads):
+            raise InputError("losses: heads are trained with their trunk alone; set heads: 0")
+        if self.cache and (self.augment or not self.frozen):
+            raise InputError("cache: features can be kept only while trunk and images stay the same")
 
     @property
     def network_config(self) -> NetworkConfig:

@@ -357,6 +357,7 @@ def test_a_loader_pins_every_array_of_a_batch(data, monkeypatch):
     batch = RenderedSamples(Shards(data / "train"))[[0, 1]]
     assert len(torch.utils.data._utils.pin_memory.pin_memory(batch)) == 2
     arrays = [
-        batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.weights, batch.images,
+        batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.weights, batch.matrices,
+        batch.images,
     ]  # fmt: skip
     assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in arrays}
