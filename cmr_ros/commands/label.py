@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.labelling.folders import NO_HAND, LabellingPlan, label_folder
@@ -23,6 +21,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
     parser.add_argument("--copies", type=int, default=4, help="samples of each hand")
     parser.add_argument(
+        "--elsewhere", type=int, default=0, metavar="N",
+        help="also N crops of each image from anywhere, to train what is no hand",
+    )  # fmt: skip
+    parser.add_argument(
         "--per-folder", type=int, metavar="N", help="at most N images of each folder, spread evenly"
     )
     parser.add_argument(
@@ -38,11 +40,13 @@ def run(args) -> None:
     for name in ("copies", "per_folder", "max_hands", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if args.elsewhere < 0:
+        raise InputError("--elsewhere must be at least 0")
     if not 5 <= args.hfov <= 150:
         raise InputError(f"--hfov {args.hfov:g}: must lie in 5 to 150 degrees")
     plan = LabellingPlan(
-        args.folder, args.output, args.model, args.copies, args.per_folder, args.hfov,
-        args.max_hands, args.seed,
+        args.folder, args.output, args.model, args.copies, args.elsewhere, args.per_folder,
+        args.hfov, args.max_hands, args.seed,
     )  # fmt: skip
     entries = label_folder(plan, args.jobs)
     count = sum(entry["samples"] for entry in entries)
@@ -54,12 +58,20 @@ def run(args) -> None:
     for entry in entries:
         if "unreadable" in entry:
             print(entry["unreadable"])
-    if count:
+    if clean := _clean_samples(entries, args.copies, args.elsewhere):
         shards = Shards(args.output)
-        chosen = np.arange(0, len(shards), args.copies)
-        chosen = chosen[:: -(-len(chosen) // _SHOWN)]
+        chosen = clean[:: -(-len(clean) // _SHOWN)]
         shown = args.output / "sheet.png"
-        write_picture(shown, sheet([with_truth(shards[int(i)]) for i in chosen]))
+        write_picture(shown, sheet([with_truth(shards[i]) for i in chosen]))
         print(f"{shown}: some of the hands, with mask, mesh and joints (unsure ones red)")
     refused = ", ".join(f"{name} {number}" for name, number in reasons.most_common()) or "none"
     print(f"{args.output}: {count} samples of {len(entries)} images; hands refused: {refused}")
+
+
+def _clean_samples(entries: list[dict], copies: int, elsewhere: int) -> list[int]:
+    """Return the number of each hand's first sample."""
+    numbers, end = [], 0
+    for entry in entries:
+        start, end = end, end + entry["samples"]
+        numbers += range(start, end - elsewhere, copies)
+    return numbers

@@ -23,7 +23,7 @@ from cmr_ros.hand import Hand
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.labelling.fit import FittedHand, HandFitter
 from cmr_ros.labelling.looks import Consensus, look_several_times
-from cmr_ros.labelling.pictures import Label, sample_of
+from cmr_ros.labelling.pictures import Label, elsewhere, sample_of
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.synthesis.sample import Sample
@@ -40,6 +40,8 @@ _MOST_SPREAD_PX, _MOST_RMS_PX, _MOST_OUTLINE_PX, _MOST_STRANGENESS = 6.0, 5.0, 4
 #: How many times the finder is asked: by then it has seen the image with a border, too, which hands
 #: that fill it need.
 _SEARCHES = 3
+#: Where crops without a hand have one, which counts for nothing.
+_AHEAD_M = np.array([0.0, 0.0, 0.5])
 #: A joint this far off, by its spread and by its distance from the fit together, counts half.
 _HALF_PX = 4.0
 
@@ -52,6 +54,7 @@ class LabellingPlan:
     output: Path  # folder of shards
     model: Path | None = None  # folder of the network that looks; None: the package's own
     copies: int = 4  # samples of each hand; the first one shows it as it is
+    elsewhere: int = 0  # crops of each picture beside its hands, to train what is no hand
     per_folder: int | None = None  # at most so many pictures of each folder, evenly spaced
     hfov_deg: float = 60.0  # horizontal field of view that photographs are taken to have
     max_hands: int = 2
@@ -198,7 +201,15 @@ class Labeller:
             samples += [
                 sample_of(label, picture, faces, rng, clean=not copy) for copy in range(plan.copies)
             ]
+        samples += [self._elsewhere(picture, camera, rng) for _ in range(plan.elsewhere)]
         return samples, refused
+
+    def _elsewhere(self, picture: np.ndarray, camera: Camera, rng: np.random.Generator) -> Sample:
+        template = self._pipeline.template
+        vertices_m = template.vertices[0] + _AHEAD_M
+        joints_m = template.joints(vertices_m)
+        size_px = self._pipeline.network.input_size
+        return elsewhere(picture, camera, size_px, vertices_m, joints_m, rng)
 
     def _label(self, hand: Hand, picture: np.ndarray, camera: Camera) -> tuple[Label | None, str]:
         """Return the label of a hand, or None and what disagreed."""

@@ -31,6 +31,12 @@ def augmented(batch: Batch) -> Batch:
 
     What is covered leaves the mask; all else of the truth moves with the camera.
     """
+    # Half precision would move the truth by a pixel.
+    with torch.autocast(batch.images.device.type, enabled=False):
+        return _augmented(batch)
+
+
+def _augmented(batch: Batch) -> Batch:
     images, mask = batch.images.permute(0, 3, 1, 2).float() / 255, batch.mask[:, None].float()
     turn, matrices = _cameras(batch)
     moves = matrices @ turn @ torch.linalg.inv(batch.matrices)

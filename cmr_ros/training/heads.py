@@ -29,7 +29,9 @@ class ReleasedHeads(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return presence and handedness (N, 1) of images (N, 3, S, S) as the trunk takes them."""
-        found = self.heads(self.trunk(images).pooled.float())
+        pooled = self.trunk(images).pooled
+        with torch.autocast(images.device.type, enabled=False):
+            found = self.heads(pooled.float())
         return found.presence, found.handedness
 
 

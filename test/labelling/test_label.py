@@ -120,6 +120,13 @@ def test_labels_are_samples_that_training_reads(photographs, tmp_path, capsys, m
     assert main([*command, str(tmp_path / "one")]) == 0
     assert (tmp_path / "one" / "shard_00000.npz").stat().st_mtime_ns == before
 
+    # Crops elsewhere come after each image's hands, and count for nothing.
+    assert main([*command, str(tmp_path / "more"), "--elsewhere", "1"]) == 0
+    more = Shards(tmp_path / "more")
+    counts = [bool(more[i].weights.any()) for i in range(len(more))]
+    assert counts == [False] + [True, True, True, False] * 2
+    assert np.array_equal(more[1].picture, shards[0].picture)
+
     # Other shards, made by two processes: the same samples.
     monkeypatch.setattr("cmr_ros.labelling.folders._SHARD", 2)
     assert main([*command, str(tmp_path / "two"), "--jobs", "2"]) == 0

@@ -1,5 +1,6 @@
 """The training loop: resumed runs, several processes, kept features, damaged files."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -23,12 +24,15 @@ from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.export import card_of, export
+from cmr_ros.network.losses import Targets
+from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import MobileTrunk
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, shuffled
 from cmr_ros.training.features import cached
+from cmr_ros.training.heads import head_loss
 from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
@@ -132,6 +136,47 @@ def test_training_lowers_the_error(plan_file):
     last = training.run()
     assert last["rr_mpjpe_mm"] < 0.9 * first["rr_mpjpe_mm"]
     assert last["pa_mpjpe_mm"] < 0.95 * first["pa_mpjpe_mm"]
+
+
+def test_a_trunk_is_trained_with_its_heads_and_more_slowly(plan_file):
+    losses = {"location": 0.02, "joint": 1.0, "heads": 0.5}
+    changes = {"frozen": False, "cache": None, "augment": True, "losses": losses, "epochs": 1}
+    training = Training(load_plan(plan_file, trunk_rate=0.25, **changes), ALONE)
+    before = copy.deepcopy(training.network.state_dict())
+    training.train_epoch()
+    moved = {}
+    for part in ("trunk.", "landmark_heads.", "stages."):
+        apart = [
+            (value - before[name]).abs().max().item()
+            for name, value in training.network.named_parameters() if name.startswith(part)
+        ]  # fmt: skip
+        moved[part] = np.median(apart)
+    # Adam moves every parameter by about its rate.
+    assert moved["trunk."] == pytest.approx(moved["stages."] / 4, rel=0.5)
+    assert moved["landmark_heads."] == pytest.approx(moved["stages."] / 4, rel=0.5)
+    released = training.objective.before
+    same(released.trunk.state_dict(), {n[6:]: v for n, v in before.items() if n[:6] == "trunk."})
+
+
+def test_heads_learn_the_joints_and_keep_to_what_they_said_else(data):
+    sample = RenderedSamples(Shards(data / "train"))[[0, 1]]
+    right = Recovery(
+        meshes=(), heatmaps=torch.zeros(0), silhouette=torch.zeros(0),
+        landmarks=sample.joints_px / SIZE, released=3 + sample.joints,
+        presence=torch.tensor([[1.0], [0.0]]), handedness=torch.tensor([[0.0], [1.0]]),
+    )  # fmt: skip
+    targets = Targets((), torch.zeros(0), torch.zeros(0), sample.joints, sample.weights)
+    said = right.presence, right.handedness
+
+    def loss(**changes):
+        return head_loss(
+            dataclasses.replace(right, **changes), sample.joints_px, targets, SIZE, said
+        ).item()  # fmt: skip
+
+    assert loss() == pytest.approx(0, abs=1e-4)
+    assert loss(landmarks=right.landmarks + 0.1) == pytest.approx(1, abs=1e-3)
+    assert loss(released=1.1 * right.released) > 0.02
+    assert loss(presence=1 - right.presence) > 5 and loss(handedness=1 - right.handedness) > 5
 
 
 def test_kept_features_equal_computed_ones(data, tmp_path):
@@ -259,6 +304,8 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"precision": "fp8"}, "precision"),
         ({"frozen": False}, "frozen"),
         ({"frozen": False, "cache": None}, "landmark_heads"),
+        ({"augment": True}, "images stay the same"),
+        ({"losses": {"heads": 1.0}}, "with their trunk alone"),
         ({"preset": "sg_resnet18"}, "no trunk"),
         ({"head_error": 1.5}, "head_error 1.5"),
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
