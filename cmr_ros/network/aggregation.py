@@ -52,3 +52,10 @@ class Aggregation(nn.Module):
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Return the pose maps followed by the sum of each group's maps."""
         return nn.functional.conv2d(maps, self.kernel)
+
+    def merged(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the weight (out, J, h, w) that does to pose maps what another does to all maps.
+
+        weight: (out, J + G, h, w) of a convolution of what `forward` returns.
+        """
+        return torch.einsum("ogyx,gj->ojyx", weight, self.kernel[..., 0, 0])

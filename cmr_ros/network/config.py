@@ -9,12 +9,34 @@ from cmr_ros.errors import InputError
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.aggregation import BODY_GROUPS, Groups, hand_groups
 from cmr_ros.network.decoder import DecoderConfig
+from cmr_ros.network.trunk import FULL_WIDTHS, LITE_WIDTHS, TrunkWidths
 
 T = TypeVar("T")
 #: Of a layer's channels: the published networks have 2048.
 _LARGEST = 8192
 Variant = Literal["SG", "PG", "G", "P"]
 Encoder = Literal["resnet18", "resnet50", "mobile"]
+
+
+@dataclass(frozen=True)
+class MobileConfig:
+    """Widths of a mobile network up to its latent vector."""
+
+    trunk: TrunkWidths = FULL_WIDTHS
+    #: of the top-down decoder at a quarter, an 8th, a 16th and a 32nd of the input
+    maps: tuple[int, int, int, int] = (32, 48, 64, 96)
+    #: of the second encoder at an 8th, a 16th and a 32nd of the input
+    codes: tuple[int, int, int] = (32, 64, 96)
+    flattened: int = 24  # channels that go, position by position, into the latent vector
+    hidden: int = 384  # units of the MLPs from the trunk's summary and the peaks to that vector
+
+    def __post_init__(self) -> None:
+        for name, count in (("trunk", 6), ("maps", 4), ("codes", 3)):
+            if len(getattr(self, name)) != count:
+                raise InputError(f"{name} has {len(getattr(self, name))} widths instead of {count}")
+        sizes = (*self.trunk, *self.maps, *self.codes, self.flattened, self.hidden)
+        if not all(0 < size <= _LARGEST for size in sizes):
+            raise InputError(f"a width in {asdict(self)} is not within 1 and {_LARGEST}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,7 @@ class NetworkConfig:
     #: joints whose maps are aggregated
     groups: Groups = field(default_factory=lambda: hand_groups("tips"))
     decoder: DecoderConfig = DecoderConfig()
+    mobile: MobileConfig = MobileConfig()  # of the encoder "mobile" alone
     input_size: int = 224  # side of the crop in pixels
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)  # of RGB in [0, 1]
@@ -48,7 +71,8 @@ class NetworkConfig:
         sizes = {"joint_count": self.joint_count, "latent": self.decoder.latent} | {
             f"widths[{level}]": width for level, width in enumerate(self.decoder.widths)
         }
-        sizes |= {"start": self.decoder.start + 1, "nudge": self.nudge + 1}  # may be 0
+        may_be_0 = {name: getattr(self.decoder, name) for name in ("start", "neighbours")}
+        sizes |= {name: size + 1 for name, size in (may_be_0 | {"nudge": self.nudge}).items()}
         for name, size in sizes.items():
             if not 0 < size <= _LARGEST:
                 raise InputError(f"{name} is {size}; no network has more than {_LARGEST}")
@@ -68,8 +92,11 @@ class NetworkConfig:
         """Return the configuration of plain values; raises InputError for what is none."""
         try:
             values = _tuples(values)
-            decoder = _known(DecoderConfig, values.get("decoder", {}))
-            return _known(cls, values | {"decoder": decoder})
+            parts = {
+                name: _known(kind, values.get(name, {}))
+                for name, kind in (("decoder", DecoderConfig), ("mobile", MobileConfig))
+            }
+            return _known(cls, values | parts)
         except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise InputError(f"not a network configuration ({error})") from None
 
@@ -88,9 +115,24 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
-#: The mobile decoder's size; the mobile encoder takes RGB in [0, 1].
-_MOBILE_DECODER = {"latent": 256, "widths": (64, 32, 16, 8), "start": 512}
-_MOBILE_NUDGE = 256
+#: What the mobile networks have in common: they take RGB in [0, 1].
+_MOBILE = {"encoder": "mobile", "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+#: Their sizes.  The light ones', for at most half of the time on a CPU, fill its blocks of 16.
+_SIZES = {
+    "mobile": {
+        "mobile": MobileConfig(),
+        "decoder": {"latent": 256, "widths": (64, 32, 16, 8), "start": 512},
+        "nudge": 256,
+    },
+    "mobile_lite": {
+        "mobile": MobileConfig(LITE_WIDTHS, (16, 32, 32, 48), (32, 32, 48), 16, hidden=256),
+        "decoder": {
+            "latent": 128, "widths": (32, 16, 16, 8), "start": 192, "neighbours": 9,
+            "self_regression": False,
+        },
+        "nudge": 96,
+    },
+}  # fmt: skip
 
 
 def _presets() -> dict[str, NetworkConfig]:
@@ -109,11 +151,10 @@ def _presets() -> dict[str, NetworkConfig]:
         for encoder in ("resnet18", "resnet50")
     }
     for variant, change in changes.items():
-        decoder = replace(change.get("decoder", DecoderConfig()), **_MOBILE_DECODER)
-        change = change | {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "decoder": decoder}
-        presets[f"{variant}_mobile"] = NetworkConfig(
-            variant.upper(), "mobile", nudge=_MOBILE_NUDGE, **change
-        )
+        for name, sizes in _SIZES.items():
+            decoder = replace(change.get("decoder", DecoderConfig()), **sizes["decoder"])
+            values = change | _MOBILE | sizes | {"variant": variant.upper(), "decoder": decoder}
+            presets[f"{variant}_{name}"] = NetworkConfig(**values)
     body = {"joint_count": 17, "groups": BODY_GROUPS, "input_size": 256, "scale_m": 3.5}
     return presets | {"pg_resnet18_body": NetworkConfig("PG", "resnet18", **body)}
 

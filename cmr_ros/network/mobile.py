@@ -18,21 +18,14 @@ from torch import Tensor, nn
 
 from cmr_ros.geometry.skeleton import TIPS
 from cmr_ros.network.aggregation import Aggregation
-from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.config import MobileConfig, NetworkConfig
 from cmr_ros.network.decoder import SpiralDecoder
 from cmr_ros.network.recovery import Recovery
-from cmr_ros.network.trunk import TRUNK_CHANNELS, LandmarkHeads, MobileTrunk, TrunkFeatures
+from cmr_ros.network.trunk import LandmarkHeads, MobileTrunk, TrunkChannels, TrunkFeatures
 
 if TYPE_CHECKING:
     from cmr_ros.model.template import HandTemplate
 
-#: Widths of the top-down decoder at a quarter, an 8th, a 16th and a 32nd of the input.
-_MAP_WIDTHS = (32, 48, 64, 96)
-#: Widths of the second encoder at an 8th, a 16th and a 32nd of the input.
-_CODE_WIDTHS = (32, 64, 96)
-#: Channels that are flattened, position by position, into the latent.
-_CODE_CHANNELS = 24
-_HIDDEN = 384
 #: Lengths of the last bones, thumb to little finger, as multiples of the released heads', whose
 #: tips lie under the nail; this package's lie where the flesh ends (`hand_model.build`).
 TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
@@ -58,19 +51,19 @@ class MobileMeshRecovery(nn.Module):
     def __init__(self, config: NetworkConfig, template: HandTemplate):
         super().__init__()
         self.config = config
-        self.trunk = MobileTrunk()
+        widths = config.mobile
+        self.trunk = MobileTrunk(widths.trunk)
         # Trained with their trunk alone (`training.heads`).
-        heads = LandmarkHeads().requires_grad_(False)
+        heads = LandmarkHeads(widths.trunk).requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
         self.register_buffer("to_tips", _to_tips(), persistent=False)
-        self.top_down = TopDown()
+        self.top_down = TopDown(widths)
         self.stages = nn.ModuleList()
         map_count = 0
         for pose, silhouette in _STAGES[config.variant]:
             before, map_count = map_count, config.joint_count * pose + silhouette
-            self.stages.append(MapStage(before, map_count))
-        self.aggregation = Aggregation(config.joint_count, config.groups)
-        self.encoder = MapEncoder(map_count + len(config.groups), config)
+            self.stages.append(MapStage(widths.maps[0], before, map_count))
+        self.encoder = MapEncoder(config)
         self.decoder = SpiralDecoder(config.decoder, template)
         can_nudge = config.landmark_heads and config.decoder.start
         self.nudge = Nudge(config, template) if config.nudge and can_nudge else None
@@ -90,8 +83,7 @@ class MobileMeshRecovery(nn.Module):
             maps.append(stage_maps)
         joint_count = self.config.joint_count
         heatmaps, silhouette = maps[-1].split((joint_count, 1), dim=1)
-        context = torch.cat([x, self.aggregation(heatmaps), silhouette], dim=1)
-        latent = self.encoder(context, heatmaps, features)
+        latent = self.encoder(x, heatmaps, silhouette, features)
         meshes, nudged = self.decoder(latent), None
         if self.nudge is not None:
             if released is None:
@@ -139,19 +131,20 @@ def _to_tips() -> Tensor:
 
 
 class TopDown(nn.Module):
-    """Trunk features -> maps (N, 32, S/4, S/4): each level is added to the coarser one, doubled."""
+    """Trunk features -> maps (N, C, S/4, S/4): each level is added to the coarser one, doubled."""
 
-    def __init__(self):
+    def __init__(self, widths: MobileConfig):
         super().__init__()
+        channels = TrunkChannels.of(widths.trunk)
         self.lateral = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
-            for channels, width in zip(TRUNK_CHANNELS[1:5], _MAP_WIDTHS, strict=True)
+            nn.Sequential(nn.Conv2d(trunk, width, 1, bias=False), nn.BatchNorm2d(width))
+            for trunk, width in zip(channels[1:5], widths.maps, strict=True)
         )
         self.narrow = nn.ModuleList(
             nn.Conv2d(deep, width, 1, bias=False)
-            for width, deep in zip(_MAP_WIDTHS[:-1], _MAP_WIDTHS[1:], strict=True)
+            for width, deep in zip(widths.maps[:-1], widths.maps[1:], strict=True)
         )
-        self.smooth = nn.ModuleList(_conv(width, width) for width in _MAP_WIDTHS)
+        self.smooth = nn.ModuleList(_conv(width, width) for width in widths.maps)
 
     def forward(self, features: TrunkFeatures) -> Tensor:
         """Return the finest maps."""
@@ -164,11 +157,10 @@ class TopDown(nn.Module):
 
 
 class MapStage(nn.Module):
-    """Predict maps from features (N, 32, h, w) and, after the first stage, from earlier maps."""
+    """Predict maps from features (N, C, h, w) and, after the first stage, from earlier maps."""
 
-    def __init__(self, earlier_maps: int, maps: int):
+    def __init__(self, width: int, earlier_maps: int, maps: int):
         super().__init__()
-        width = _MAP_WIDTHS[0]
         self.fuse = _conv(width + earlier_maps, width) if earlier_maps else None
         self.head = nn.Conv2d(width, maps, 3, padding=1)
         # Most cells are empty: start from there, not from one half.
@@ -182,44 +174,63 @@ class MapStage(nn.Module):
 
 
 class MapEncoder(nn.Module):
-    """Features, maps and groups (N, 32 + C, S/4, S/4), heatmaps, trunk's features -> latent."""
+    """Features and maps (N, C, S/4, S/4) and the trunk's features -> latent vector."""
 
-    def __init__(self, map_count: int, config: NetworkConfig):
+    def __init__(self, config: NetworkConfig):
         super().__init__()
-        inputs = (_MAP_WIDTHS[0] + map_count, *_CODE_WIDTHS)
-        deeper = (0, *TRUNK_CHANNELS[2:5])
+        self.aggregation = Aggregation(config.joint_count, config.groups)
+        map_count = config.joint_count + len(config.groups) + 1
+        widths, latent = config.mobile, config.decoder.latent
+        channels = TrunkChannels.of(widths.trunk)
+        inputs = (widths.maps[0] + map_count, *widths.codes)
+        deeper = (0, *channels[2:5])
         self.down = nn.ModuleList(
             _conv(width + trunk, outputs, stride=2)
-            for width, trunk, outputs in zip(inputs[:-1], deeper[:-1], _CODE_WIDTHS, strict=True)
+            for width, trunk, outputs in zip(inputs[:-1], deeper[:-1], widths.codes, strict=True)
         )
         self.last = nn.Sequential(
-            nn.Conv2d(inputs[-1] + deeper[-1], _CODE_CHANNELS, 1, bias=False),
-            nn.BatchNorm2d(_CODE_CHANNELS),
+            nn.Conv2d(inputs[-1] + deeper[-1], widths.flattened, 1, bias=False),
+            nn.BatchNorm2d(widths.flattened),
             nn.ReLU(),
             nn.Flatten(),  # not averaged: positions are what the maps are for
             nn.Dropout(_DROPOUT),
-            nn.Linear(_CODE_CHANNELS * (config.input_size // 32) ** 2, config.decoder.latent),
+            nn.Linear(widths.flattened * (config.input_size // 32) ** 2, latent),
         )
         self.start = nn.Sequential(
-            nn.BatchNorm1d(TRUNK_CHANNELS.pooled, affine=False),
+            nn.BatchNorm1d(channels.pooled, affine=False),
             nn.Dropout(_DROPOUT),
-            nn.Linear(TRUNK_CHANNELS.pooled, _HIDDEN),
+            nn.Linear(channels.pooled, widths.hidden),
             nn.ReLU(),
-            nn.Linear(_HIDDEN, config.decoder.latent),
+            nn.Linear(widths.hidden, latent),
         )
         self.peaks = nn.Sequential(
-            nn.Linear(3 * config.joint_count, _HIDDEN),
+            nn.Linear(3 * config.joint_count, widths.hidden),
             nn.ReLU(),
-            nn.Linear(_HIDDEN, config.decoder.latent),
+            nn.Linear(widths.hidden, latent),
         )
 
-    def forward(self, x: Tensor, heatmaps: Tensor, features: TrunkFeatures) -> Tensor:
+    def forward(
+        self, x: Tensor, heatmaps: Tensor, silhouette: Tensor, features: TrunkFeatures
+    ) -> Tensor:
         """Return the latent (N, latent)."""
-        x = self.down[0](x)
+        x = self._first(x, heatmaps, silhouette)
         x = self.down[1](torch.cat([x, features.x8], dim=1))
         x = self.down[2](torch.cat([x, features.x16], dim=1))
         latent = self.last(torch.cat([x, features.x32], dim=1))
         return latent + self.start(features.pooled) + self.peaks(peak_features(heatmaps))
+
+    def _first(self, x: Tensor, heatmaps: Tensor, silhouette: Tensor) -> Tensor:
+        """Return the first level of features and maps, the groups' among them."""
+        convolution, normalisation, activation = self.down[0]
+        parts = (x.shape[1], len(self.aggregation.kernel), 1)
+        of_x, of_maps, of_silhouette = convolution.weight.split(parts, dim=1)
+        # A convolved sum of maps is a sum of weights: no group's map need be made.
+        weight = torch.cat([of_x, self.aggregation.merged(of_maps), of_silhouette], dim=1)
+        # Engines have blocked layouts for channels in fours.
+        missing = -weight.shape[1] % 4
+        weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
+        x = torch.cat([x, heatmaps, silhouette, torch.zeros_like(x[:, :missing])], dim=1)
+        return activation(normalisation(F.conv2d(x, weight, None, stride=2, padding=1)))
 
 
 def peak_features(heatmaps: Tensor) -> Tensor:

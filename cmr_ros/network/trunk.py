@@ -1,4 +1,4 @@
-"""The trunk of MediaPipe's full hand landmark network: an encoder that was trained on real hands.
+"""The trunk of MediaPipe's hand landmark networks: an encoder that was trained on real hands.
 
 Its layers are MobileNetV2's inverted residuals with batch norms already folded into the
 convolutions, padded as TensorFlow's SAME does it.  Weights: Apache-2.0, Google.
@@ -20,32 +20,28 @@ if TYPE_CHECKING:
     import onnx
 
 
-_STEM, _FIRST = 24, 16
-#: The inverted residuals between the input's half and its 32nd: expanded width, kernel, stride,
-#: width.  A block that keeps size and width adds its input to its output.
+#: Channels of a trunk, from the input's half to its 32nd; at the 16th there are two numbers.
+TrunkWidths = tuple[int, int, int, int, int, int]
+#: Of MediaPipe's full network and of its lite one.
+FULL_WIDTHS: TrunkWidths = (16, 24, 40, 80, 112, 192)
+LITE_WIDTHS: TrunkWidths = (16, 16, 24, 48, 64, 112)
+_STEM = 24
+#: The inverted residuals that lead to each width but the first: kernel and stride.
 _BLOCKS = (
-    (64, 3, 2, 24),
-    (144, 3, 1, 24),
-    (144, 5, 2, 40),
-    (240, 5, 1, 40),
-    (240, 3, 2, 80),
-    (480, 3, 1, 80),
-    (480, 3, 1, 80),
-    (480, 5, 1, 112),
-    (672, 5, 1, 112),
-    (672, 5, 1, 112),
-    (672, 5, 2, 192),
-    (1152, 5, 1, 192),
-    (1152, 5, 1, 192),
-    (1152, 5, 1, 192),
+    ((3, 2), (3, 1)),
+    ((5, 2), (5, 1)),
+    ((3, 2), (3, 1), (3, 1)),
+    ((5, 1), (5, 1), (5, 1)),
+    ((5, 2), (5, 1), (5, 1), (5, 1)),
 )
-_LAST = 1152
+#: How many times wider blocks are inside: the first one, and all others.
+_FIRST_EXPANSION, _EXPANSION = 4, 6
 
 
 class TrunkFeatures(NamedTuple):
     """Feature maps (N, C, S / k, S / k) named by k, the factor of reduction, and their summary."""
 
-    x2: Tensor  # (N, 16, 112, 112) for pictures of 224
+    x2: Tensor  # (N, 16, 112, 112) for pictures of 224 and the full network's widths
     x4: Tensor  # (N, 24, 56, 56)
     x8: Tensor  # (N, 40, 28, 28)
     x16: Tensor  # (N, 112, 14, 14)
@@ -53,8 +49,21 @@ class TrunkFeatures(NamedTuple):
     pooled: Tensor  # (N, 1152)
 
 
-#: Channels of each of TrunkFeatures, in order.
-TRUNK_CHANNELS = TrunkFeatures(16, 24, 40, 112, 192, _LAST)
+class TrunkChannels(NamedTuple):
+    """Channels of each of TrunkFeatures, in order."""
+
+    x2: int
+    x4: int
+    x8: int
+    x16: int
+    x32: int
+    pooled: int
+
+    @classmethod
+    def of(cls, widths: TrunkWidths) -> TrunkChannels:
+        """Return the channels of a trunk's features."""
+        x2, x4, x8, _, x16, x32 = widths
+        return cls(x2, x4, x8, x16, x32, _EXPANSION * x32)
 
 
 class SameConv(nn.Conv2d):
@@ -83,7 +92,11 @@ class SameConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Sequential):
-    """Widen by a 1x1 convolution, filter each channel by itself, and narrow again."""
+    """Widen by a 1x1 convolution, filter each channel by itself, and narrow again.
+
+    Where as many channels go in as come out, the input is added, for stride 2 the largest of each
+    2x2 cells of it.
+    """
 
     def __init__(self, inputs: int, expanded: int, kernel: int, stride: int, outputs: int):
         """Make the layers.
@@ -93,7 +106,7 @@ class InvertedResidual(nn.Sequential):
             expanded: channels in between.
             kernel: side of the filters in cells.
             stride: of the filters in cells.
-            outputs: channels out; as many as go in, at stride 1, are added to them.
+            outputs: channels out.
         """
         super().__init__(
             SameConv(inputs, expanded, 1),
@@ -102,11 +115,14 @@ class InvertedResidual(nn.Sequential):
             nn.ReLU6(),
             SameConv(expanded, outputs, 1),
         )
-        self.residual = stride == 1 and inputs == outputs
+        self.stride, self.residual = stride, inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, outputs, H / stride, W / stride) of (N, inputs, H, W)."""
-        return x + super().forward(x) if self.residual else super().forward(x)
+        y = super().forward(x)
+        if not self.residual:
+            return y
+        return y + (x if self.stride == 1 else F.max_pool2d(x, self.stride))
 
 
 class MobileTrunk(nn.Module):
@@ -115,26 +131,30 @@ class MobileTrunk(nn.Module):
     The released weights (`load_mediapipe`) know crops of 224 pixels as `detection` cuts them.
     """
 
-    def __init__(self):
+    def __init__(self, widths: TrunkWidths = FULL_WIDTHS):
         super().__init__()
+        width, *later = widths
         self.stem = nn.Sequential(
             SameConv(3, _STEM, 3, stride=2),
             nn.ReLU6(),
             SameConv(_STEM, _STEM, 3, groups=_STEM),
             nn.ReLU6(),
-            SameConv(_STEM, _FIRST, 1),
+            SameConv(_STEM, width, 1),
         )
         self.stages = nn.ModuleList()
-        width = _FIRST
-        for expanded, kernel, stride, outputs in _BLOCKS:
-            if stride == 2:
-                self.stages.append(nn.Sequential())
-            self.stages[-1].append(InvertedResidual(width, expanded, kernel, stride, outputs))
-            width = outputs
+        expansion = _FIRST_EXPANSION
+        for outputs, blocks in zip(later, _BLOCKS, strict=True):
+            for kernel, stride in blocks:
+                if stride == 2:
+                    self.stages.append(nn.Sequential())
+                expanded = expansion * width
+                self.stages[-1].append(InvertedResidual(width, expanded, kernel, stride, outputs))
+                width, expansion = outputs, _EXPANSION
+        last = _EXPANSION * width
         self.head = nn.Sequential(
-            SameConv(width, _LAST, 1),
+            SameConv(width, last, 1),
             nn.ReLU6(),
-            SameConv(_LAST, _LAST, 3, groups=_LAST),
+            SameConv(last, last, 3, groups=last),
             nn.ReLU6(),
         )
 
@@ -156,17 +176,18 @@ class Landmarks(NamedTuple):
 
 
 class LandmarkHeads(nn.Module):
-    """MediaPipe's linear heads on the pooled features (N, 1152)."""
+    """MediaPipe's linear heads on the pooled features (N, C) of a trunk."""
 
-    def __init__(self):
+    def __init__(self, widths: TrunkWidths = FULL_WIDTHS):
         super().__init__()
-        self.landmarks = nn.Linear(_LAST, 63)
-        self.presence = nn.Linear(_LAST, 1)
-        self.handedness = nn.Linear(_LAST, 1)
-        self.world = nn.Linear(_LAST, 63)
+        channels = TrunkChannels.of(widths).pooled
+        self.landmarks = nn.Linear(channels, 63)
+        self.presence = nn.Linear(channels, 1)
+        self.handedness = nn.Linear(channels, 1)
+        self.world = nn.Linear(channels, 63)
 
     def forward(self, pooled: Tensor) -> Landmarks:
-        """Return landmarks, presence, handedness and world joints of features (N, 1152)."""
+        """Return landmarks, presence, handedness and world joints of features (N, C)."""
         return Landmarks(
             self.landmarks(pooled).unflatten(1, (21, 3)),
             self.presence(pooled).sigmoid(),
@@ -176,9 +197,12 @@ class LandmarkHeads(nn.Module):
 
 
 def load_mediapipe(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the state dicts of MobileTrunk and LandmarkHeads from `landmark_full.onnx`.
+    """Return the state dicts of MobileTrunk and LandmarkHeads from an ONNX file.
 
-    `cmr import-mediapipe` writes that file.  Raises InputError if it is anything else.
+    path: landmark_full.onnx or landmark_lite.onnx as `cmr import-mediapipe` writes them; the state
+        dicts have that network's widths.
+
+    Raises InputError if the file is anything else.
     """
     graph = _read_graph(path)
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -193,11 +217,13 @@ def load_mediapipe(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Tenso
             node = producer.get(node.input[0])
         linear.append(node)
     if None in linear:
-        raise _not_landmark_full(path)
-    return (
-        _state_dict(MobileTrunk(), convolutions, weights, path),
-        _state_dict(LandmarkHeads(), linear, weights, path),
-    )
+        raise _not_landmarks(path)
+    for widths in (FULL_WIDTHS, LITE_WIDTHS):
+        trunk = _state_dict(MobileTrunk(widths), convolutions, weights)
+        heads = _state_dict(LandmarkHeads(widths), linear, weights)
+        if trunk and heads:
+            return trunk, heads
+    raise _not_landmarks(path)
 
 
 def _read_graph(path: Path | str) -> onnx.GraphProto:
@@ -208,40 +234,41 @@ def _read_graph(path: Path | str) -> onnx.GraphProto:
         return onnx.load(str(path), load_external_data=False).graph
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file; `cmr import-mediapipe` makes landmark_full.onnx"
+            f"{path}: no such file; `cmr import-mediapipe` makes landmark_full.onnx and "
+            "landmark_lite.onnx"
         ) from None
     except Exception as error:  # protobuf's DecodeError has no public home
         raise InputError(f"{path}: not an ONNX file ({error})") from None
 
 
 def _state_dict(
-    module: nn.Module,
-    nodes: Sequence[onnx.NodeProto],
-    weights: dict[str, onnx.TensorProto],
-    path: Path | str,
-) -> dict[str, Tensor]:
-    """Return the module's state with the weight and bias of each layer taken from its node."""
+    module: nn.Module, nodes: Sequence[onnx.NodeProto], weights: dict[str, onnx.TensorProto]
+) -> dict[str, Tensor] | None:
+    """Return the module's state with the weight and bias of each layer taken from its node.
+
+    None: the nodes are not the module's layers.
+    """
     from onnx import numpy_helper
 
     layers = [(name, m) for name, m in module.named_modules() if hasattr(m, "weight")]
     if len(layers) != len(nodes):
-        raise _not_landmark_full(path)
+        return None
     state = {}
     for (name, layer), node in zip(layers, nodes, strict=True):
         if len(node.input) != 3 or not all(key in weights for key in node.input[1:]):
-            raise _not_landmark_full(path)
+            return None
         weight, bias = (
             torch.from_numpy(numpy_helper.to_array(weights[key]).copy()) for key in node.input[1:]
         )
         if node.op_type == "Gemm":
             weight = weight.T.contiguous()
         if weight.shape != layer.weight.shape or bias.shape != layer.bias.shape:
-            raise _not_landmark_full(path)
+            return None
         state |= {f"{name}.weight": weight, f"{name}.bias": bias}
     return state
 
 
-def _not_landmark_full(path: Path | str) -> InputError:
+def _not_landmarks(path: Path | str) -> InputError:
     return InputError(
-        f"{path}: not MediaPipe's full landmark network; `cmr import-mediapipe` makes it"
+        f"{path}: not one of MediaPipe's hand landmark networks; `cmr import-mediapipe` makes them"
     )

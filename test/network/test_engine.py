@@ -20,7 +20,7 @@ def runtime(name):
     return RuntimeNetwork(build(NetworkConfig.from_dict(values), sphere_template()))
 
 
-@pytest.mark.parametrize("name", ["g_mobile", "sg_resnet18"])
+@pytest.mark.parametrize("name", ["g_mobile", "g_mobile_lite", "sg_resnet18"])
 def test_half_precision_is_near_single(name):
     images = np.random.default_rng(0).random((2, 3, SIZE, SIZE), np.float32)
     exact = TorchEngine(runtime(name), "single")(images)

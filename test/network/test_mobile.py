@@ -46,7 +46,13 @@ def batch(count=4):
 
 @pytest.mark.parametrize(
     ("name", "pose_priors", "silhouette_priors"),
-    [("g_mobile", 0, 0), ("sg_mobile", 0, 1), ("pg_mobile", 1, 0), ("p_mobile", 1, 0)],
+    [
+        ("g_mobile", 0, 0),
+        ("sg_mobile", 0, 1),
+        ("pg_mobile", 1, 0),
+        ("p_mobile", 1, 0),
+        ("g_mobile_lite", 0, 0),
+    ],
 )
 def test_outputs_of_every_variant(name, pose_priors, silhouette_priors):
     recovery = network(name).eval()(torch.rand(2, 3, SIZE, SIZE))
@@ -209,12 +215,15 @@ def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
         assert torch.equal(value, heads[name])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "compact"])
-def test_onnx_computes_what_torch_computes(tmp_path, precision):
-    net, template = network(), sphere_template()
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("g_mobile", "fp32"), ("g_mobile", "compact"), ("g_mobile_lite", "fp32")],
+)
+def test_onnx_computes_what_torch_computes(tmp_path, name, precision):
+    net, template = network(name), sphere_template()
     net(torch.rand(4, 3, SIZE, SIZE))  # running statistics that are not the initial ones
     torch.nn.init.normal_(net.nudge.layers[-1].weight, std=0.01)  # a nudge that moves something
-    card = card_of(net.config, "g_mobile", template)
+    card = card_of(net.config, name, template)
     export(net, template, card, tmp_path, precision)
     crops = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
     prediction = load_network(tmp_path, providers=("cpu",))(crops)

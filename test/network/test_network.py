@@ -137,6 +137,21 @@ def test_groups_are_sums():
     assert torch.allclose(out[:, -1], maps.sum(dim=1), atol=1e-5)
 
 
+def test_merged_weights_convolve_groups_without_making_their_maps():
+    aggregation, maps = Aggregation(21, hand_groups("tips", "parts")), torch.rand(2, 21, 5, 5)
+    weight = torch.randn(3, 36, 3, 3)
+    expected = torch.conv2d(aggregation(maps), weight)
+    found = torch.conv2d(maps, aggregation.merged(weight))
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_a_decoder_of_few_neighbours_takes_the_nearest(template):
+    decoder = SpiralDecoder(replace(LIGHT, neighbours=4), template)
+    assert np.array_equal(decoder.spiral3, template.spirals[0][:, :4])
+    assert all(head.layer.in_features % 4 == 0 for head in decoder.heads)
+    assert decoder(torch.randn(1, 32))[0].shape == (1, len(template.vertices[0]), 3)
+
+
 def test_losses_vanish_on_the_truth_and_have_known_values(template):
     faces = torch.from_numpy(template.faces[0].astype(np.int64))
     mesh = torch.from_numpy(template.vertices[0])[None]

@@ -10,33 +10,43 @@ torch = pytest.importorskip("torch")
 
 from cmr_ros.errors import InputError  # noqa: E402
 from cmr_ros.network.trunk import (  # noqa: E402
-    TRUNK_CHANNELS,
+    FULL_WIDTHS,
+    LITE_WIDTHS,
     LandmarkHeads,
     MobileTrunk,
     SameConv,
+    TrunkChannels,
     load_mediapipe,
 )
 
-LANDMARK_FULL = Path(os.environ.get("CMR_LANDMARK_FULL", "landmark_full.onnx"))
 needs_original = pytest.mark.skipif(
-    not LANDMARK_FULL.is_file(),
-    reason="CMR_LANDMARK_FULL does not name landmark_full.onnx (cmr import-mediapipe)",
+    "CMR_LANDMARKS" not in os.environ,
+    reason="CMR_LANDMARKS does not name the folder of landmark_*.onnx (cmr import-mediapipe)",
+)
+both = pytest.mark.parametrize(
+    ("name", "widths"), [("full", FULL_WIDTHS), ("lite", LITE_WIDTHS)], ids=["full", "lite"]
 )
 
 
-def test_feature_maps_have_the_promised_shapes():
-    features = MobileTrunk()(torch.rand(2, 3, 64, 64))
-    for map_, channels, factor in zip(
-        features[:5], TRUNK_CHANNELS[:5], (2, 4, 8, 16, 32), strict=True
-    ):
-        assert map_.shape == (2, channels, 64 // factor, 64 // factor)
-    assert features.pooled.shape == (2, TRUNK_CHANNELS.pooled)
+def original(name):
+    return Path(os.environ["CMR_LANDMARKS"]) / f"landmark_{name}.onnx"
 
 
-def test_trunk_has_as_many_parameters_as_the_original():
-    # Of the 10.9 MB original: all of it but the graph itself.
-    count = sum(p.numel() for m in (MobileTrunk(), LandmarkHeads()) for p in m.parameters())
-    assert count * 4 == pytest.approx(10.9e6, rel=0.01)
+@both
+def test_feature_maps_have_the_promised_shapes(name, widths):
+    features, channels = MobileTrunk(widths)(torch.rand(2, 3, 64, 64)), TrunkChannels.of(widths)
+    for map_, count, factor in zip(features[:5], channels[:5], (2, 4, 8, 16, 32), strict=True):
+        assert map_.shape == (2, count, 64 // factor, 64 // factor)
+    assert features.pooled.shape == (2, channels.pooled)
+
+
+@both
+def test_trunk_has_as_many_parameters_as_the_original(name, widths):
+    # Of the originals' bytes: all of them but the graph itself.
+    size = {"full": 10.9e6, "lite": 4.06e6}[name]
+    modules = MobileTrunk(widths), LandmarkHeads(widths)
+    count = sum(p.numel() for m in modules for p in m.parameters())
+    assert count * 4 == pytest.approx(size, rel=0.01)
 
 
 def test_strided_convolution_pads_less_before_than_after():
@@ -67,14 +77,15 @@ def _pictures():
 
 
 @needs_original
-def test_trunk_equals_the_original():
+@both
+def test_trunk_equals_the_original(name, widths):
     import onnxruntime
 
-    images = _pictures()
-    session = onnxruntime.InferenceSession(LANDMARK_FULL, providers=["CPUExecutionProvider"])
+    images, path = _pictures(), original(name)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     expected = session.run(None, {"image": images})
-    trunk, heads = MobileTrunk(), LandmarkHeads()
-    for module, state in zip((trunk, heads), load_mediapipe(LANDMARK_FULL), strict=True):
+    trunk, heads = MobileTrunk(widths), LandmarkHeads(widths)
+    for module, state in zip((trunk, heads), load_mediapipe(path), strict=True):
         module.load_state_dict(state)
     with torch.inference_mode():
         found = heads(trunk(torch.from_numpy(images).permute(0, 3, 1, 2)).pooled)
@@ -93,5 +104,5 @@ def test_other_networks_are_refused(tmp_path):
     with pytest.raises(InputError, match="not an ONNX file"):
         load_mediapipe(tmp_path / "noise.onnx")
     palm = Path(__file__).parents[2] / "weights" / "palm_detection.onnx"
-    with pytest.raises(InputError, match="not MediaPipe's full"):
+    with pytest.raises(InputError, match="not one of MediaPipe"):
         load_mediapipe(palm)
