@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,11 @@ from cmr_ros.tracking.clock import ImageClock
 from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import MOST_PLACES, Box, HandFinder
 from cmr_ros.tracking.hand_detector import HandDetector
+from cmr_ros.tracking.lookout import Lookout
 from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
+
+#: Regions, and the number of the view that they are in.
+_Found = tuple[list[Region], int]
 
 
 class HandPipeline:
@@ -45,6 +50,7 @@ class HandPipeline:
         providers: Sequence[str] = ("cuda", "cpu"),
         threads: int = 1,
         half: bool = False,
+        looks_beside: bool = False,
         **changes,
     ):
         """Load the networks and warm them up.
@@ -56,6 +62,8 @@ class HandPipeline:
             providers: what onnxruntime runs on, the first that works.
             threads: of the networks on the CPU.
             half: whether to compute in half precision.
+            looks_beside: whether to look for further hands in a thread of its own, so that images
+                in which hands are followed need not wait; what is found then depends on the time.
             changes: single fields of the settings, as in `HandPipeline(max_hands=4)`.
 
         Raises:
@@ -71,6 +79,7 @@ class HandPipeline:
         proposals = HandDetector(weights.find(weights.HAND_DETECTION), threads)
         #: One for each view, since they take turns in where they look.
         self._finders = [HandFinder(palms, proposals) for _ in range(2)]
+        self._lookout: Lookout[_Found] | None = Lookout("detect palms") if looks_beside else None
         self._tracker = Tracker()
         self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
@@ -102,6 +111,8 @@ class HandPipeline:
 
     def _forget(self) -> None:
         self._tracker.reset()
+        if self._lookout:
+            self._lookout.drop()
         for finder in self._finders:
             finder.reset()
 
@@ -187,12 +198,14 @@ class HandPipeline:
         present = prediction.presence >= self._settings.min_score
         return placed[0].hand(self.template, camera) if placed and present else None
 
-    def _detect(self, views: Sequence[CameraView]) -> tuple[list[Region], int]:
+    def _detect(self, views: Sequence[CameraView]) -> _Found:
         """Return the regions of hands in one of the views, in turn, and its number.
 
-        None while the detectors may rest.
+        None while the detectors may rest, or are at work beside.
         """
         self._images_since_detection += 1
+        if self._lookout and self._lookout.is_looking:
+            return self._lookout.take() or ([], 0)
         seen, lost = len(self._tracker.seen), len(self._tracker.lost)
         due = self._images_since_detection >= self._settings.detection_interval
         if seen >= self._settings.max_hands or not (due or lost or not seen):
@@ -204,11 +217,18 @@ class HandPipeline:
         places = [] if number else list(self._places)
         if not number:
             self._places.clear()
+        look = partial(
+            self._look, number, views[number].picture, known, places,
+            self._settings.search_everywhere,
+        )  # fmt: skip
+        if self._lookout and seen:
+            self._lookout.start(look)
+            return [], 0
         with stage("detect palms"):
-            found = self._finders[number](
-                views[number].picture, known, places, self._settings.search_everywhere
-            )
-        return [detection.region for detection in found], number
+            return look()
+
+    def _look(self, number: int, *where) -> _Found:
+        return [detection.region for detection in self._finders[number](*where)], number
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""

@@ -27,6 +27,12 @@ def stage(name: str) -> Iterator[None]:
         listener(name, time.perf_counter() - start_s)
 
 
+def report(name: str, duration_s: float) -> None:
+    """Report a stage that was timed in another thread."""
+    if (listener := _listener.get()) is not None:
+        listener(name, duration_s)
+
+
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Let a listener hear of the stages that this thread passes inside the block."""

@@ -113,7 +113,7 @@ def compare(
 def _pipeline(
     scene: Scene, model: Path | None, threads: int, most_hands: int
 ) -> Callable[[np.ndarray], Cost]:
-    pipeline = HandPipeline(model, threads=threads, max_hands=most_hands)
+    pipeline = HandPipeline(model, threads=threads, max_hands=most_hands, looks_beside=True)
     # Any lens will do: the scene may be two images in one.
     camera = Camera.from_fov(*scene.size, 60.0)
     stamp_s = 0.0

@@ -76,7 +76,7 @@ def _run(args) -> None:
         _run_topic(args)
         return
     camera, images = _open(args)
-    pipeline = HandPipeline(args.model, max_hands=args.max_hands)
+    pipeline = HandPipeline(args.model, max_hands=args.max_hands, looks_beside=True)
     note = ""
     if not (camera or args.camera_info or args.hfov):
         note = f"depths assume a horizontal field of view of {_ASSUMED_HFOV_DEG:g}° (--hfov)"

@@ -124,6 +124,7 @@ class HandNode(LifecycleNode):
             providers=p.providers,
             threads=p.threads,
             half=p.half,
+            looks_beside=True,
         )
         self.health.model = pipeline.network.card.name
         self.health.serving = pipeline.network.serving
