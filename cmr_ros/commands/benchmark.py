@@ -7,6 +7,7 @@ from importlib import import_module
 #: Part -> one-line help; `cmr_ros.benchmark.PART` has `add_arguments(parser)` and `run(args)`.
 PARTS = {
     "pipeline": "milliseconds per image of the whole pipeline, stage by stage",
+    "node": "the node over DDS: latency, dropped images, one or more cameras",
     "registration": "root error on cases with known roots, beside the published results",
     "noise": "errors of a model's roots on held-out renders, for its card",
     "detection": "hands found by size and kind, false hands, and the time to look for them",

@@ -141,6 +141,11 @@ class Demo:
             self._executor.spin_once(timeout_sec=0.1)
         self._spin_until(time.monotonic() + 0.5)  # the node, too, must have noticed
 
+    @property
+    def node_process(self) -> int:
+        """The process identifier of the node."""
+        return self._process.pid
+
     def _check_alive(self) -> None:
         if self._process.poll() is not None:
             lines = self._log.read_text().splitlines() or ["its log is empty"]
@@ -153,11 +158,12 @@ class Demo:
             and all(self._ros.count_publishers(topic) for topic in _OUTPUTS)
         )
 
-    def play(self, frames: Sequence[Frame]) -> Iterator[Sequence[Answer | None]]:
+    def play(self, frames: Sequence[Frame], waits: bool = True) -> Iterator[Sequence[Answer | None]]:
         """Play the frames and yield the answers of each second of the recording.
 
         At the recorded rate, or at the one that this machine keeps up with: no frame is sent while
-        the node works on the one before.  Raises InputError if the node ends meanwhile.
+        the node works on the one before, unless it is not to be waited for.  Raises InputError if
+        the node ends meanwhile.
         """
         self._frames = list(frames)
         self.answers = [None] * len(frames)
@@ -170,8 +176,9 @@ class Demo:
             self._spin_until(due_s)
             self._send(index)
             due_s += pauses_s[index]
-            self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, self._has_answer(index))
-            due_s = max(due_s, time.monotonic())
+            if waits:
+                self._spin_until(time.monotonic() + _ANSWER_TIMEOUT_S, self._has_answer(index))
+                due_s = max(due_s, time.monotonic())
             end = int(np.searchsorted(recorded_s, recorded_s[shown] + 1))
             if index + 1 == end or index + 1 == len(frames):
                 self._check_alive()

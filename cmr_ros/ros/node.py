@@ -22,7 +22,7 @@ from cmr_ros.ros.memory import release_memory
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameters import Parameters, declare
 from cmr_ros.ros.size_service import SizeService
-from cmr_ros.stages import listening
+from cmr_ros.stages import listening, stage
 
 #: How often listeners are looked for, where ROS does not tell that they have come.
 _LOOK_S = 0.2
@@ -210,7 +210,7 @@ class HandNode(LifecycleNode):
             second = self._inputs.second_view(beside, message, self._settings)
             places = self._inputs.places()
             stamp_s = self._stamp_s(header)
-            with listening(self.health.stage):
+            with listening(self.health.stage), stage("pipeline"):
                 hands = self._pipeline(picture, camera, stamp_s, depth_m, places, second)
             self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
             self._sizing.see(hands)
