@@ -158,7 +158,9 @@ class Demo:
             and all(self._ros.count_publishers(topic) for topic in _OUTPUTS)
         )
 
-    def play(self, frames: Sequence[Frame], waits: bool = True) -> Iterator[Sequence[Answer | None]]:
+    def play(
+        self, frames: Sequence[Frame], waits: bool = True
+    ) -> Iterator[Sequence[Answer | None]]:
         """Play the frames and yield the answers of each second of the recording.
 
         At the recorded rate, or at the one that this machine keeps up with: no frame is sent while

@@ -106,7 +106,7 @@ def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) 
 
 
 def _load_cuda_libraries() -> None:
-    """Load CUDA and cuDNN from NVIDIA's wheels, if pip installed them; the linker finds only others."""
+    """Load CUDA and cuDNN from NVIDIA's wheels, where the linker does not look."""
     if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
         with redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls()

@@ -38,7 +38,7 @@ class Lookout(Generic[T]):
         self._look = self._thread.submit(_timed, look)
 
     def take(self) -> T | None:
-        """Return what the look has found, once; None if it has not ended.  Its errors are raised."""
+        """Return what the look has found, once; None before it ends.  Its errors are raised."""
         if self._look is None or not self._look.done():
             return None
         ended, self._look = self._look, None

@@ -1,4 +1,4 @@
-"""Changes batches at random where the network is trained: other views, light, blur, things in front.
+"""Changes batches at random where the network is trained: other views, light, blur, occluders.
 
 A crop belongs to a camera of its own, so turning that camera and changing its focal length gives
 images and truth that stay exactly right.

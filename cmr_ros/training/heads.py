@@ -24,7 +24,9 @@ class ReleasedHeads(nn.Module):
 
     def __init__(self, trunk: nn.Module, heads: nn.Module):
         super().__init__()
-        self.trunk, self.heads = (copy.deepcopy(one).requires_grad_(False) for one in (trunk, heads))
+        self.trunk, self.heads = (
+            copy.deepcopy(one).requires_grad_(False) for one in (trunk, heads)
+        )
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,9 +63,7 @@ class Objective(nn.Module):
         targets = self.targets(shown, recovery)
         # The losses on faces are means: a random quarter of them has the same expectation.
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
-        terms = recovery_losses(
-            recovery, targets, self.faces[some], self.weights, self.regressor
-        )
+        terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
         if self.before is not None:
             before = self.before(network_images(batch, self.network.config))
             size_px = self.network.config.input_size

@@ -90,7 +90,7 @@ class TrainingPlan:
         if self.losses.heads and (self.frozen or not with_heads):
             raise InputError("losses: heads are trained with their trunk alone; set heads: 0")
         if self.cache and (self.augment or not self.frozen):
-            raise InputError("cache: features can be kept only while trunk and images stay the same")
+            raise InputError("cache: features are kept only while trunk and images stay the same")
 
     @property
     def network_config(self) -> NetworkConfig:
