@@ -123,6 +123,75 @@ def test_a_provider_that_fails_at_the_start_is_passed_over(exported, monkeypatch
     assert serving.startswith("onnxruntime on cpu; cuda: ")
 
 
+def test_missing_libraries_are_one_sentence_with_the_remedy(exported, monkeypatch):
+    import onnxruntime
+
+    from cmr_ros.model import onnxruntime_engine
+
+    def fails(path, threads=1, providers=()):
+        if providers and providers[0][0] == "TensorrtExecutionProvider":
+            raise InputError(
+                f"{path}: onnxruntime cannot load it (/src/state.cc:729 RegisterTensorRT Please "
+                "install TensorRT libraries as mentioned in the GPU requirements page, make sure "
+                "they're in the PATH or LD_LIBRARY_PATH, and that your GPU is supported.)"
+            )
+        return open_session(path, threads)
+
+    open_session = onnxruntime_engine.open_session
+    monkeypatch.setattr(onnxruntime_engine, "open_session", fails)
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["TensorrtExecutionProvider", "CPUExecutionProvider"],
+    )
+    assert load_network(exported, providers=("tensorrt", "cpu")).serving == (
+        "onnxruntime on cpu; tensorrt: NVIDIA TensorRT does not load; install it where "
+        "LD_LIBRARY_PATH finds it"
+    )
+
+
+@pytest.fixture
+def recording_on_cpu(monkeypatch):
+    """Have the CPU do all that is done to record on a GPU, but for the recording itself."""
+    from cmr_ros.model import onnxruntime_engine
+
+    monkeypatch.setattr(onnxruntime_engine, "_RECORDED", ("cpu", "cpu", {}))
+
+
+def test_what_is_recorded_answers_as_a_run(exported, network, recording_on_cpu):
+    recorded = load_network(exported, providers=("cpu",))
+    assert recorded.serving == "onnxruntime on cpu"
+    kept = []
+    for seed, count in enumerate((1, 2, 1, 2)):
+        images = np.random.default_rng(seed).random((count, 3, SIZE, SIZE), np.float32)
+        before = images.copy()
+        kept.append((recorded.engine(images), network.engine(images)))
+        np.testing.assert_array_equal(images, before)
+    assert len(recorded.engine._recordings) == 2
+    for found, expected in kept:  # later answers are written elsewhere
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_what_cannot_be_recorded_is_run_and_told(exported, network, recording_on_cpu, monkeypatch):
+    from cmr_ros.model.recording import Recording
+
+    def replays_something_else(self, images):
+        return [values + 0.1 for values in replays(self, images)]
+
+    replays = Recording.__call__
+    monkeypatch.setattr(Recording, "__call__", replays_something_else)
+    images = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
+    run = load_network(exported, providers=("cpu",), batch_sizes=())
+    found = run.engine(images)
+    for name, values in network.engine(images).items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5)
+    assert run.serving == (
+        "onnxruntime on cpu; without CUDA graphs: what is replayed is not what was recorded"
+    )
+
+
 def test_torch_says_what_it_runs_on(exported):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

@@ -10,7 +10,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.network.aggregation import Aggregation, hand_groups
 from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig, preset
-from cmr_ros.network.decoder import DecoderConfig, SpiralConv, SpiralDecoder, UpSampling
+from cmr_ros.network.decoder import DecoderConfig, SpiralConv, SpiralDecoder, UpSampling, places_of
 from cmr_ros.network.losses import Targets, edge_loss, map_loss, normal_loss, recovery_losses
 from support.networks import sphere_template
 
@@ -112,7 +112,7 @@ def test_spiral_convolution_is_gather_then_product():
     layer = SpiralConv(4, 5, 3)
     features, spiral = torch.randn(2, 7, 4), torch.randint(0, 7, (7, 3))
     expected = layer.layer(features[:, spiral].flatten(2))
-    assert torch.allclose(layer(features, spiral), expected, atol=1e-6)
+    assert torch.allclose(layer(features, places_of(spiral)), expected, atol=1e-6)
 
 
 def test_up_sampling_is_the_sparse_product(template):

@@ -16,7 +16,7 @@ from visualization_msgs.msg import Marker
 from cmr_ros.grasping.observer import GraspObserver
 from cmr_ros.msg import HandGraspArray
 from cmr_ros.ros.grasp_messages import to_grasp_array
-from support.peer import Peer, environment
+from support.peer import PATIENCE_S, Peer, environment
 from support.posed_hands import CLOSED, OPEN, as_hand, posed
 from support.shared import ROOT
 
@@ -43,16 +43,21 @@ def test_a_gripper_approaches_a_palm_that_is_open_and_still(hand_model, tmp_path
                 header.stamp.sec, header.stamp.nanosec = int(stamp_s), int(stamp_s % 1 * 1e9)
                 grasps.publish(to_grasp_array(*observe([hand], stamp_s), header))
                 peer.spin_for(0.02)
-            peer.spin_for(0.5)
-            return hand
 
         opened, fist = posed(hand_model, *[OPEN] * 4), posed(hand_model, *[CLOSED] * 4)
         play(fist, 12)
         play(opened, 12, motion_m_s=0.3)
+        peer.spin_for(0.5)
         assert not poses, "neither open and moving nor closed"
-        hand = play(opened, 12)
-        found = peer.spin_until(lambda: poses, "an approach")[-1]
-        assert markers and markers[-1].pose == found.pose and found.header.frame_id == "camera"
+
+        def approach():
+            play(opened, 12)
+            shown = [marker.pose for marker in markers]
+            return next((pose for pose in reversed(poses) if pose.pose in shown), None)
+
+        found = peer.spin_until(approach, "an approach with its marker")
+        hand = as_hand(opened, (0, 0, 0.5))
+        assert found.header.frame_id == "camera"
         # The back of this hand points to the camera, so its palm looks away: approach from behind.
         palm_m = (hand.joints_m[0] + hand.joints_m[9]) / 2
         p = found.pose.position
@@ -60,4 +65,4 @@ def test_a_gripper_approaches_a_palm_that_is_open_and_still(hand_model, tmp_path
     finally:
         peer.close()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0

@@ -254,7 +254,7 @@ def test_fastdds_profile_has_room_for_pictures():
 def test_real_launch_starts_and_stops_the_node(tmp_path):
     pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
     from cmr_ros.msg import HandTopology
-    from support.peer import Peer, environment
+    from support.peer import PATIENCE_S, Peer, environment
 
     program = f"""
 import sys
@@ -290,5 +290,5 @@ sys.exit(service.run())
     finally:
         peer.close()
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(PATIENCE_S)
     assert "process has finished cleanly" in log.read_text(), log.read_text()

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -21,7 +21,7 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray
 from cmr_ros.ros.depth import DepthInput
 from cmr_ros.ros.pictures import decompress, to_image
-from support.peer import NodeProcess, Peer
+from support.peer import Diagnostics, NodeProcess, Peer, value_of
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -38,7 +38,7 @@ class World:
         self.infos = self.peer.node.create_publisher(CameraInfo, "camera_info", latched)
         self.infos.publish(self.info)
         self.images = self.peer.publisher(Image, "image_raw")
-        self.statuses = self.peer.listen(DiagnosticArray, "/diagnostics")
+        self.diagnostics = Diagnostics(self.peer)
         self.stamp = 1000
         self.answers = []
         self.process = NodeProcess("odd", folder)
@@ -47,11 +47,11 @@ class World:
         self.peer.close()
         self.process.stop()
 
-    def status(self):
-        return self.statuses[-1].status[0] if self.statuses else DiagnosticStatus(level=ERROR)
-
     def send(self, picture=None, stamp=True):
-        """Publish an image, stamped a tenth of a second after the last; stamp may be seconds."""
+        """Publish an image a tenth of a second after the last, and return its stamp.
+
+        stamp: whether it is stamped with that time; or other seconds.
+        """
         message = copy.copy(self.image) if picture is None else to_image(picture, self.image.header)
         message.header = copy.deepcopy(message.header)
         self.stamp += 0.1
@@ -59,39 +59,30 @@ class World:
         message.header.stamp.sec = int(seconds)
         message.header.stamp.nanosec = round(seconds % 1 * 1e9)
         self.images.publish(message)
+        return message.header.stamp
 
     def send_until(self, condition, what, **image):
         """Publish images, ten a second, until the condition holds."""
-
-        def holds():
-            self.send(**image)
-            self.peer.spin_for(0.1)
-            return condition()
-
-        return self.peer.spin_until(holds, what)
+        return self.peer.send_until(lambda: self.send(**image), condition, what)
 
     def tells(self, level, *words, **image):
         """Publish images until the diagnostics say it all, at this level."""
-
-        def told():
-            status = self.status()
-            return status.level == level and all(word in status.message for word in words)
-
         try:
-            self.send_until(told, words, **image)
+            self.send_until(lambda: self.diagnostics.tell(level, *words), words, **image)
         except AssertionError:
-            pytest.fail(f"expected {level} {words}, got {self.status()}")
+            pytest.fail(f"expected {level} {words}, got {self.diagnostics.newest}")
 
-    def hand(self):
+    def hand(self, **image):
         """Publish images until one with a hand is answered; return the hand."""
-        self.answers.clear()
-        return self.send_until(lambda: self.answers and self.answers[-1].hands, "a hand")[0]
+        answer = self.peer.ask(
+            lambda: self.send(**image), self.answers, lambda answer: answer.hands, "a hand"
+        )
+        return answer.hands[0]
 
 
-def received(diagnostics):
+def received(status):
     """How many images a second the node says it received."""
-    values = {pair.key: pair.value for pair in diagnostics.status[0].values}
-    return float(values["images received per second"])
+    return float(value_of(status, "images received per second"))
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +109,12 @@ def listened(world, idle):
 
 
 def test_nobody_listens_and_no_image_is_read(world, idle):
-    before = len(world.statuses)
-    world.send_until(lambda: len(world.statuses) > before + 2, "the diagnostics")
-    assert all(received(one) == 0 for one in world.statuses[before:])
+    said = world.diagnostics.said
+    said.clear()
+    world.tells(OK, "idle")
+    said.clear()
+    world.send_until(lambda: len(said) > 2, "the diagnostics")
+    assert all(received(one) == 0 for one in said)
 
 
 def test_the_first_listener_gets_hands_though_camera_info_came_once_before(world, listened):
@@ -131,14 +125,17 @@ def test_when_the_last_listener_has_gone_images_are_no_longer_read(world, idle):
     hands = world.peer.node.create_subscription(
         HandMeshArray, "hand_node/hands", world.answers.append, 10
     )
-    world.send_until(lambda: received(world.statuses[-1]) > 0, "images that are read")
+
+    def reads():
+        return world.diagnostics.tell(OK) and received(world.diagnostics.newest) > 0
+
+    world.send_until(reads, "images that are read")
     world.peer.node.destroy_subscription(hands)
-    world.send_until(lambda: received(world.statuses[-1]) == 0, "the end of it")
-    assert world.status().message.startswith("idle")
+    world.send_until(lambda: not reads() and world.diagnostics.tell(OK, "idle"), "the end of it")
 
 
 def test_a_driver_that_waits_for_listeners_has_one(world, idle):
-    assert world.images.get_subscription_count() == 1
+    world.peer.spin_until(lambda: world.images.get_subscription_count() == 1, "a subscription")
 
 
 @pytest.mark.parametrize(
@@ -194,16 +191,15 @@ def test_other_frames_of_the_same_names_are_told(world, listened):
 
     def told():
         others.publish(TFMessage(transforms=[transform]))
-        return "hand_right/wrist" in world.status().message
+        return world.diagnostics.tell(WARN, "hand_right/wrist", "frame_prefix")
 
     world.send_until(told, "a warning of the other's frames")
-    assert world.status().level == WARN and "frame_prefix" in world.status().message
     world.peer.node.destroy_publisher(others)
 
 
 def test_images_without_stamps_are_answered_and_told(world, listened):
     world.tells(WARN, "no timestamps", "/tf", "smoothing", stamp=0)
-    assert world.answers[-1].hands
+    assert world.hand(stamp=0)
     world.tells(WARN, "no timestamps", "5000000000 ns", stamp=5)
     world.tells(OK, "hand")
 
@@ -220,7 +216,7 @@ def test_a_camera_info_of_another_frame_is_told(world, listened):
     other.header.frame_id = "infrared"
     world.infos.publish(other)
     world.tells(WARN, "'infrared'", "'camera_optical'", "two cameras")
-    assert world.answers[-1].hands
+    assert world.hand()
     world.infos.publish(world.info)
     world.tells(OK, "hand")
 
@@ -239,10 +235,8 @@ def test_images_under_the_other_transport_are_pointed_out(world, listened):
     other = world.peer.node.create_publisher(CompressedImage, name, 10)
     world.peer.node.destroy_publisher(world.images)
     try:
-        world.peer.spin_until(
-            lambda: "transport:=compressed" in world.status().message, "the other transport"
-        )
-        assert "/odd/image_raw/compressed" in world.status().message
+        words = "/odd/image_raw/compressed", "transport:=compressed"
+        world.peer.spin_until(lambda: world.diagnostics.tell(ERROR, *words), words)
     finally:
         world.images = world.peer.publisher(Image, "image_raw")
         world.peer.node.destroy_publisher(other)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image
 
 from cmr_ros.errors import InputError
@@ -232,14 +232,13 @@ class RgbdDriver(Driver):
         super().__init__(namespace, recording)
         self.depths = self.peer.publisher(Image, "depth")
         self.depth, self.depth_first = None, False
-        self.diagnostics = self.peer.listen(DiagnosticArray, "/diagnostics")
 
     def send(self, picture=None, info=True):
         if self.depth_first:
             self._send_depth(self.stamp + 1)
         stamp = super().send(picture, info)
         if not self.depth_first:
-            self._send_depth(stamp)
+            self._send_depth(stamp.sec)
         return stamp
 
     def _send_depth(self, stamp):
@@ -256,21 +255,15 @@ class RgbdDriver(Driver):
         self.depths.publish(message)
 
     def ask_until(self, condition, what):
-        """Ask until the condition holds for the first hand, which there must always be."""
+        """Ask until the condition holds for the first hand; return that."""
 
-        def answered():
-            hand = self.ask().hands[0]
-            return hand if condition(hand) else None
+        def holds(answer):
+            return answer.hands and condition(answer.hands[0])
 
-        return self.peer.spin_until(answered, what)
+        return self.ask(holds=holds, what=what).hands[0]
 
     def warns(self, *words) -> bool:
-        message = self.diagnostics and self.diagnostics[-1].status[0]
-        return (
-            message
-            and message.level == DiagnosticStatus.WARN
-            and all(word in message.message for word in words)
-        )
+        return self.diagnostics.tell(DiagnosticStatus.WARN, *words)
 
 
 @pytest.fixture(scope="module")
@@ -316,5 +309,7 @@ def test_depth_places_the_hand(driver, without_depth, unit, depth_first):
 def test_depth_of_another_size_is_told_and_hands_come_without(driver, without_depth):
     driver.depth = np.full((240, 320), 500, np.uint16)
     words = ("/rgbd/depth is 320x240", "the image is 640x480", "align_depth.enable")
-    hand = driver.ask_until(lambda hand: driver.warns(*words), "diagnostics of the size")
-    assert "depth" not in hand.registration
+    driver.ask_until(
+        lambda hand: "depth" not in hand.registration and driver.warns(*words),
+        "a hand without depth, and diagnostics of the size",
+    )

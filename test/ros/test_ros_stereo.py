@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
@@ -19,7 +20,7 @@ from cmr_ros.files import playback
 from cmr_ros.model import weights
 from cmr_ros.msg import HandMeshArray
 from cmr_ros.ros.pictures import decompress, to_image
-from support.peer import PATIENCE_S, NodeProcess, Peer
+from support.peer import PATIENCE_S, Diagnostics, NodeProcess, Peer, value_of
 
 KINDS = {"image_raw/compressed": CompressedImage, "camera_info": CameraInfo}
 OFFSET_NS = 3_000_000
@@ -43,7 +44,7 @@ class StereoDriver:
             for topic, message in self.messages.items()
         }
         self.hands = self.peer.listen(HandMeshArray, "hand_node/hands")
-        self.diagnostics = self.peer.listen(DiagnosticArray, "/diagnostics")
+        self.diagnostics = Diagnostics(self.peer)
         self.stamp_ns = 1000 * 10**9
         self.reset()
 
@@ -56,50 +57,45 @@ class StereoDriver:
             lambda: all(one.get_subscription_count() for one in self.publishers.values()),
             "the subscriptions",
         )
-        self.peer.spin_for(0.5)
 
-    def ask(self):
-        """Send both cameras' images of one moment; return the hands, None if none come."""
+    def send(self):
+        """Send both cameras' images of one moment; return the first one's stamp."""
         self.stamp_ns += 40_000_000
-        stamp = divmod(self.stamp_ns, 10**9)
+        stamp = Time(sec=self.stamp_ns // 10**9, nanosec=self.stamp_ns % 10**9)
         for topic, message in sorted(self.messages.items(), reverse=True):
             right = topic.startswith("right")
             if right and not self.has_right:
                 continue
             message = copy.deepcopy(message)
-            own = divmod(self.stamp_ns + self.offset_ns, 10**9) if right else stamp
-            message.header.stamp.sec, message.header.stamp.nanosec = own
+            later_ns = self.stamp_ns + self.offset_ns
+            own = Time(sec=later_ns // 10**9, nanosec=later_ns % 10**9) if right else stamp
+            message.header.stamp = own
             self.spoil(topic, message)
             self.publishers[topic].publish(message)
-        self.peer.spin_for(0.05)
-        try:
-            return self.peer.spin_until(lambda: self._answer(*stamp), "hands", 2.0).hands
-        except AssertionError:
-            return None
-
-    def _answer(self, sec, nanosec):
-        stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in self.hands[-3:]]
-        return self.hands[-3:][stamps.index((sec, nanosec))] if (sec, nanosec) in stamps else None
+        return stamp
 
     def ask_until(self, condition, what):
-        """Ask until the condition holds for hands that come back."""
+        """Ask until the condition holds for hands that come back; return them."""
 
-        def answered():
-            hands = self.ask()
-            return hands if hands and condition(hands) else None
+        def holds(answer):
+            return answer.hands and condition(answer.hands)
 
-        return self.peer.spin_until(answered, what)
+        return self.peer.ask(self.send, self.hands, holds, what).hands
 
     def warns(self, *words) -> bool:
-        status = self.diagnostics and self.diagnostics[-1].status[0]
-        return (
-            status
-            and status.level == DiagnosticStatus.WARN
-            and all(word in status.message for word in ("placed by one view", *words))
-        )
+        return self.diagnostics.tell(DiagnosticStatus.WARN, "placed by one view", *words)
 
-    def value(self, key):
-        return {v.key: v.value for v in self.diagnostics[-1].status[0].values}.get(key)
+    def one_view_until_warned(self, *words):
+        """Ask until hands are placed by one view, and a warning says so."""
+
+        def holds(hands):
+            return not triangulated(hands) and self.warns(*words)
+
+        return self.ask_until(holds, f"one view, and a warning of {words}")
+
+
+def triangulated(hands):
+    return [hand.registration for hand in hands if "stereo" in hand.registration]
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +118,13 @@ def driver(running):
     return running
 
 
-def triangulated(hands):
-    return [hand.registration for hand in hands if "stereo" in hand.registration]
-
-
 def test_two_cameras_place_the_hand(driver):
     (hand,) = driver.ask_until(triangulated, "a hand placed by two views")
     wrist = np.array([hand.joints[0].x, hand.joints[0].y, hand.joints[0].z])
     assert np.linalg.norm(wrist - driver.frame.truth[0][0]) < 0.012
+    later = "second image later by, ms"
     driver.ask_until(
-        lambda _: driver.value("second image later by, ms") == "3.0", "the offset in time"
+        lambda _: value_of(driver.diagnostics.newest, later) == "3.0", "the offset in time"
     )
 
 
@@ -181,19 +174,16 @@ def _png(picture):
 )
 def test_what_cannot_be_used_is_named_and_one_view_goes_on(driver, spoil, words):
     driver.spoil = spoil
-    hands = driver.ask_until(lambda _: driver.warns(*words), f"a warning of {words}")
-    assert [hand.registration for hand in hands] and not triangulated(hands)
+    driver.one_view_until_warned(*words)
     driver.reset()
     driver.ask_until(triangulated, "both views again")
 
 
 def test_a_second_camera_that_is_silent_or_late_is_named_and_one_view_goes_on(driver):
     driver.offset_ns = 500_000_000
-    words = ["within 10 ms", "stereo_tolerance_s", "synchronise"]
-    assert not triangulated(driver.ask_until(lambda _: driver.warns(*words), "late images"))
+    driver.one_view_until_warned("within 10 ms", "stereo_tolerance_s", "synchronise")
     driver.has_right = False
-    words = ["nothing arrives on /two/right/image_raw/compressed"]
-    assert not triangulated(driver.ask_until(lambda _: driver.warns(*words), "no images"))
+    driver.one_view_until_warned("nothing arrives on /two/right/image_raw/compressed")
     driver.reset()
     driver.ask_until(triangulated, "both views again")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -22,6 +23,8 @@ from support.shared import ROOT
 
 #: Discovery takes half a second, now and then four, and a busy machine multiplies both.
 PATIENCE_S = 60.0
+#: An image that is not answered for so long may have got lost.
+_LOST_S = 2.0
 
 
 class NodeProcess:
@@ -50,7 +53,7 @@ class NodeProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal_number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(PATIENCE_S)
         finally:
             self.process.kill()
 
@@ -102,6 +105,39 @@ class Peer:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
 
+    def send_until(self, send, condition, what: str):
+        """Call `send`, ten times a second, until the condition gives something true."""
+
+        def holds():
+            send()
+            self.spin_for(0.1)
+            return condition()
+
+        return self.spin_until(holds, what)
+
+    def ask(self, send, answers: list, holds, what: str):
+        """Send images until the answer to one of them is right; return that answer.
+
+        Images may get lost, and different topics have no order between them: what else an answer
+        depends on belongs into the condition.
+
+        send: sends an image and returns its stamp.  answers: a list that fills with answers.
+        holds: the condition, which is given an answer.
+        """
+        sent, seen, lost_s = [], len(answers), 0.0
+
+        def answered():
+            nonlocal seen, lost_s
+            own = [answer for answer in answers[seen:] if answer.header.stamp in sent]
+            seen = len(answers)
+            right = next(filter(holds, own), None)
+            if right is None and (own or time.monotonic() > lost_s):
+                sent.append(send())
+                lost_s = time.monotonic() + _LOST_S
+            return right
+
+        return self.spin_until(answered, what)
+
     def set_parameter(self, node_name: str, name: str, value):
         """Set another node's parameter and return the result."""
         client = AsyncParameterClient(self.node, node_name)
@@ -109,6 +145,36 @@ class Peer:
         answer = client.set_parameters([Parameter(name, value=value)])
         self.spin_until(answer.done, "an answer to set_parameters")
         return answer.result().results[0]
+
+
+class Diagnostics:
+    """What one `hand_node` says about itself on /diagnostics, where all of them speak.
+
+    said: all of it, `DiagnosticStatus`.
+    """
+
+    def __init__(self, peer: Peer):
+        self._name = f"{peer.node.get_namespace()[1:]}/hand_node: hands"
+        self.said: list[DiagnosticStatus] = []
+        peer.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 100)
+
+    def _hear(self, message: DiagnosticArray):
+        self.said += [status for status in message.status if status.name == self._name]
+
+    @property
+    def newest(self) -> DiagnosticStatus:
+        """The last status; before the first one, an empty one that is stale."""
+        return self.said[-1] if self.said else DiagnosticStatus(level=DiagnosticStatus.STALE)
+
+    def tell(self, level: bytes, *words: str) -> bool:
+        """Whether the last status has this level and all the words."""
+        newest = self.newest
+        return newest.level == level and all(word in newest.message for word in words)
+
+
+def value_of(status: DiagnosticStatus, key: str) -> str | None:
+    """Return one of a status's values, None if it has no such value."""
+    return next((pair.value for pair in status.values if pair.key == key), None)
 
 
 class Camera:
@@ -121,6 +187,7 @@ class Camera:
         self.images = self.peer.publisher(image_type, topic, reliable)
         self.infos = self.peer.publisher(CameraInfo, "camera_info", reliable)
         self.hands = self.peer.listen(HandMeshArray, "hand_node/hands")
+        self.diagnostics = Diagnostics(self.peer)
         self.picture = to_image(decompress(self.pictures[0]), self.pictures[0].header)
         self.stamp = 1000
 
@@ -133,34 +200,62 @@ class Camera:
             ),
             "the node",
         )
-        self.peer.spin_for(0.3)  # both ends must have noticed
 
     def send(self, picture=None, info=True):
-        """Publish a picture under a new stamp; `info` may be False or another camera_info."""
+        """Publish a picture under a new stamp, and return that.
+
+        info: whether to publish a camera_info before; or another one than the recording's.
+        """
         self.stamp += 1
-        picture = copy.deepcopy(self.picture) if picture is None else picture
+        picture = copy.deepcopy(self.picture if picture is None else picture)
         picture.header.stamp.sec, picture.header.stamp.nanosec = self.stamp, 7 * self.stamp
         picture.header.frame_id = "camera_optical"
         if info:
             info = self.info if info is True else info
             info.header = picture.header
             self.infos.publish(info)
-            self.peer.spin_for(0.05)
+            self.peer.spin_for(0.05)  # nearly always enough that the image comes after it
         self.images.publish(picture)
-        return self.stamp
+        return picture.header.stamp
 
-    def ask(self, picture=None, info=True) -> HandMeshArray:
-        """Publish a picture until the node answers it: a best-effort one may get lost."""
-        sent = []
+    def send_until(self, condition, what, picture=None, info=True):
+        """Publish a picture again and again until the condition gives something true."""
+        return self.peer.send_until(lambda: self.send(picture, info), condition, what)
 
-        def answered():
-            if len(sent) < 5 * (1 + self.waited // 20) and self.waited % 20 == 0:
-                sent.append(self.send(copy.deepcopy(picture), info))
-            self.waited += 1
-            return next((m for m in self.hands if m.header.stamp.sec in sent), None)
+    def ask(
+        self, picture=None, info=True, holds=lambda answer: True, what="an answer"
+    ) -> HandMeshArray:
+        """Publish a picture until an answer comes for which the condition holds; return that."""
+        return self.peer.ask(lambda: self.send(picture, info), self.hands, holds, what)
 
-        self.waited = 0
-        return self.peer.spin_until(answered, "hands")
+    def find(self, picture=None, info=True) -> list:
+        """Publish a picture until hands are found in it; return them."""
+        return self.ask(picture, info, lambda answer: answer.hands, "hands").hands
+
+    def ask_everybody(self, heard: dict[str, list]):
+        """Publish the picture until hands and messages of one image have come on all topics.
+
+        heard: lists that fill with messages, by name.  Returns the hands' message, and one message
+        of each list by name.
+        """
+
+        def all_of_one_image():
+            for answer in self.hands[-20:]:
+                found = {
+                    name: next((m for m in messages if header_of(m) == answer.header), None)
+                    for name, messages in heard.items()
+                }
+                if answer.hands and all(found.values()):
+                    return answer, found
+            return None
+
+        return self.send_until(all_of_one_image, f"hands and {', '.join(heard)} of one image")
+
+
+def header_of(message):
+    """Return a message's header, or that of its first part; None if it has no part."""
+    parts = getattr(message, "transforms", None) or getattr(message, "markers", None) or [message]
+    return getattr(parts[0], "header", None)
 
 
 def environment() -> dict:

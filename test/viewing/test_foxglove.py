@@ -51,11 +51,12 @@ def received():
         )
         end = time.monotonic() + 60
         while client.poll() is None and time.monotonic() < end:
-            watched.append(server.is_watched)
             server.show(SHOWN)
+            watched.append(server.is_watched)
             time.sleep(0.1)
         said, complaint = client.communicate(timeout=10)
         assert client.returncode == 0, complaint
+        end = time.monotonic() + 60
         while server.is_watched and time.monotonic() < end:
             time.sleep(0.05)
         assert (watched[0], any(watched), server.is_watched) == (False, True, False)
