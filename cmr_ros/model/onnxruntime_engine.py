@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnxruntime import RunOptions, get_available_providers
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import InputError, reason
+from cmr_ros.model import recording
 from cmr_ros.model.sessions import open_session
 
 #: Providers of onnxruntime by the names used here.
@@ -25,6 +25,10 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+#: What the providers' libraries belong to.
+_LIBRARIES = {"tensorrt": "NVIDIA TensorRT", "cuda": "CUDA and cuDNN"}
+#: The provider whose work may be recorded, the device it computes on, and its options for that.
+_RECORDED = ("cuda", "cuda", recording.OPTIONS)
 #: An answer later than that is none: a graph may hold loops.
 _LONGEST_RUN_S = 8.0
 
@@ -44,7 +48,7 @@ class OnnxruntimeEngine:
         Raises:
             InputError: The file is no network, or none of the providers works.
         """
-        self._session, self.serving = _open_first(path, providers, threads, half)
+        self._session, self.serving, records = _open_first(path, providers, threads, half)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._on_cpu = self._session.get_providers()[0] == PROVIDERS["cpu"]
         self._threads = threads
@@ -52,10 +56,16 @@ class OnnxruntimeEngine:
         if self._on_cpu and threads > 1:
             self._one_threaded = open_session(path)
             self._workers = ThreadPoolExecutor(threads, "hand network")
+        #: By the number of pictures; None where nothing is recorded.
+        self._recordings: dict[int, recording.Recording] | None = {} if records else None
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of normalised pictures (N, 3, S, S)."""
-        if self._workers and len(images) >= self._threads:
+        if self._recordings is not None:
+            self._record(images)
+        if self._recordings is not None:
+            answer = self._recordings[len(images)](images)
+        elif self._workers and len(images) >= self._threads:
             # Each thread with pictures of its own: a network gains less from a second thread.
             parts = np.array_split(images, self._threads)
             answers = list(self._workers.map(partial(self._run, self._one_threaded), parts))
@@ -64,8 +74,20 @@ class OnnxruntimeEngine:
             answer = self._run(self._session, images)
         return dict(zip(self._outputs, answer, strict=True))
 
+    def _record(self, images: np.ndarray) -> None:
+        """Record the work for so many pictures, unless it is; nothing at all if it cannot be."""
+        assert self._recordings is not None
+        if len(images) in self._recordings:
+            return
+        try:
+            made = recording.Recording(self._session, images, _RECORDED[1])
+            self._recordings[len(images)] = made
+        except Exception as error:  # onnxruntime's exceptions share no base of their own
+            self._recordings = None
+            self.serving += f"; without CUDA graphs: {reason(error)}"
+
     def _run(self, session: Any, images: np.ndarray) -> list[np.ndarray]:
-        options = RunOptions()
+        options = recording.plain()
         limit = threading.Timer(_LONGEST_RUN_S, setattr, (options, "terminate", True))
         limit.daemon = True
         # On a GPU the first run may build an engine for minutes.
@@ -77,9 +99,11 @@ class OnnxruntimeEngine:
             limit.cancel()
 
 
-def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) -> tuple[Any, str]:
-    """Return a session on the first provider that works, and a line that says which and why."""
-    available = get_available_providers()
+def _open_first(
+    path: Path, providers: Sequence[str], threads: int, half: bool
+) -> tuple[Any, str, bool]:
+    """Return a session on the first provider that works, what serves and why, if it may record."""
+    available = onnxruntime.get_available_providers()
     fallen = []
     for name in providers:
         if name not in PROVIDERS:
@@ -91,18 +115,40 @@ def _open_first(path: Path, providers: Sequence[str], threads: int, half: bool) 
         if name != "cpu":
             _load_cuda_libraries()
         try:
-            session = open_session(path, threads, [(full_name, _options(name, half))])
+            session, failure = _open(path, threads, name, half)
         except InputError as error:
             if name == "cpu":
                 raise
-            fallen.append(f"{name}: {error}")
+            fallen.append(f"{name}: {_why_not(name, error)}")
             continue
         if session.get_providers()[0] == full_name:
+            if failure:
+                fallen.append(f"without CUDA graphs: {failure}")
             if half and name != "tensorrt":
                 fallen.append(f"half: {name} computes in the precision of the file")
-            return session, "; ".join([f"onnxruntime on {name}", *fallen])
+            serving = "; ".join([f"onnxruntime on {name}", *fallen])
+            return session, serving, name == _RECORDED[0] and not failure
         fallen.append(f"{name}: could not be initialised, see onnxruntime's log")
     raise InputError(f"none of the providers works ({'; '.join(fallen)}); add 'cpu' to the list")
+
+
+def _open(path: Path, threads: int, name: str, half: bool) -> tuple[Any, str]:
+    """Return a session on a provider, recording if that may be, and why it may not."""
+    full_name, options = PROVIDERS[name], _options(name, half)
+    failure = ""
+    if name == _RECORDED[0]:
+        try:
+            return open_session(path, threads, [(full_name, options | _RECORDED[2])]), ""
+        except InputError as error:
+            failure = str(error)
+    return open_session(path, threads, [(full_name, options)]), failure
+
+
+def _why_not(name: str, error: InputError) -> str:
+    """Return why a provider cannot be used, and the remedy where its libraries are missing."""
+    if "LD_LIBRARY_PATH" in str(error):
+        return f"{_LIBRARIES[name]} does not load; install it where LD_LIBRARY_PATH finds it"
+    return str(error)
 
 
 def _load_cuda_libraries() -> None:

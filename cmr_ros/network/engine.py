@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cmr_ros.model.card import ModelCard
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.fixed import fix
 from cmr_ros.network.precision import halve
 from cmr_ros.network.runtime import RuntimeNetwork
 
@@ -33,12 +35,14 @@ class TorchEngine:
         """Take a network that is loaded.
 
         Args:
-            runtime: the network; `half` and `layout` change it in place.
+            runtime: the network; the engine keeps a copy in a form that answers faster.
             serving: what the network runs on, in words.
             half: half precision, but for what decides coordinates.
             graphs: on a CUDA device, record the work for each number of images once and replay it.
             layout: of the maps in memory.
         """
+        runtime = copy.deepcopy(runtime)
+        fix(runtime)
         if half:
             halve(runtime)
         self.runtime = runtime.to(memory_format=layout)

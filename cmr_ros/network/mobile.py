@@ -178,18 +178,17 @@ class MapEncoder(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        self.aggregation = Aggregation(config.joint_count, config.groups)
-        map_count = config.joint_count + len(config.groups) + 1
         widths, latent = config.mobile, config.decoder.latent
         channels = TrunkChannels.of(widths.trunk)
-        inputs = (widths.maps[0] + map_count, *widths.codes)
-        deeper = (0, *channels[2:5])
+        inputs = [code + trunk for code, trunk in zip(widths.codes, channels[2:5], strict=True)]
+        first = ContextConv(widths.maps[0], config, widths.codes[0])
         self.down = nn.ModuleList(
-            _conv(width + trunk, outputs, stride=2)
-            for width, trunk, outputs in zip(inputs[:-1], deeper[:-1], widths.codes, strict=True)
+            [nn.Sequential(first, nn.BatchNorm2d(widths.codes[0]), nn.ReLU())]
         )
+        for count, outputs in zip(inputs[:-1], widths.codes[1:], strict=True):
+            self.down.append(_conv(count, outputs, stride=2))
         self.last = nn.Sequential(
-            nn.Conv2d(inputs[-1] + deeper[-1], widths.flattened, 1, bias=False),
+            nn.Conv2d(inputs[-1], widths.flattened, 1, bias=False),
             nn.BatchNorm2d(widths.flattened),
             nn.ReLU(),
             nn.Flatten(),  # not averaged: positions are what the maps are for
@@ -213,24 +212,47 @@ class MapEncoder(nn.Module):
         self, x: Tensor, heatmaps: Tensor, silhouette: Tensor, features: TrunkFeatures
     ) -> Tensor:
         """Return the latent (N, latent)."""
-        x = self._first(x, heatmaps, silhouette)
+        context = torch.cat([x, heatmaps, silhouette], dim=1)
+        x = self.down[0](filled(context, dim=1))
         x = self.down[1](torch.cat([x, features.x8], dim=1))
         x = self.down[2](torch.cat([x, features.x16], dim=1))
         latent = self.last(torch.cat([x, features.x32], dim=1))
         return latent + self.start(features.pooled) + self.peaks(peak_features(heatmaps))
 
-    def _first(self, x: Tensor, heatmaps: Tensor, silhouette: Tensor) -> Tensor:
-        """Return the first level of features and maps, the groups' among them."""
-        convolution, normalisation, activation = self.down[0]
-        parts = (x.shape[1], len(self.aggregation.kernel), 1)
-        of_x, of_maps, of_silhouette = convolution.weight.split(parts, dim=1)
-        # A convolved sum of maps is a sum of weights: no group's map need be made.
-        weight = torch.cat([of_x, self.aggregation.merged(of_maps), of_silhouette], dim=1)
-        # Engines have blocked layouts for channels in fours.
-        missing = -weight.shape[1] % 4
-        weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
-        x = torch.cat([x, heatmaps, silhouette, torch.zeros_like(x[:, :missing])], dim=1)
-        return activation(normalisation(F.conv2d(x, weight, None, stride=2, padding=1)))
+
+class ContextConv(nn.Conv2d):
+    """A 3x3 convolution, stride 2, of features, pose maps, their groups' sums and a silhouette.
+
+    A convolved sum of maps is a sum of weights: no group's map need be made.
+    """
+
+    def __init__(self, features: int, config: NetworkConfig, outputs: int):
+        maps = config.joint_count + len(config.groups)
+        super().__init__(features + maps + 1, outputs, 3, stride=2, padding=1, bias=False)
+        self.aggregation = Aggregation(config.joint_count, config.groups)
+        self.parts = (features, maps, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (N, outputs, h / 2, w / 2) of `filled` maps without the groups' sums."""
+        return F.conv2d(x, self._merged(), None, self.stride, self.padding)
+
+    def fixed(self) -> nn.Module:
+        """Return what does the same with weights that no longer change."""
+        weight = self._merged().detach()
+        fixed = nn.Conv2d(weight.shape[1], len(weight), 3, stride=2, padding=1, bias=False)
+        fixed.weight = nn.Parameter(weight, requires_grad=False)
+        return fixed
+
+    def _merged(self) -> Tensor:
+        of_features, of_maps, of_silhouette = self.weight.split(self.parts, dim=1)
+        merged = self.aggregation.merged(of_maps)
+        return filled(torch.cat([of_features, merged, of_silhouette], dim=1), dim=1)
+
+
+def filled(channels: Tensor, dim: int) -> Tensor:
+    """Append zeros: engines have blocked layouts for channels in fours."""
+    missing = -channels.shape[dim] % 4
+    return torch.cat([channels, torch.zeros_like(channels.narrow(dim, 0, missing))], dim)
 
 
 def peak_features(heatmaps: Tensor) -> Tensor:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from cmr_ros.network.decoder import MeshHeads, StartMesh
+from cmr_ros.network.decoder import FixedSpiral, MeshHeads, StartMesh
 from cmr_ros.network.mobile import Nudge
 from cmr_ros.network.trunk import LandmarkHeads
 
 #: What computes in single precision under autocast, too, and so must keep its weights.
 _SINGLE = (MeshHeads, StartMesh, Nudge, LandmarkHeads)
 #: What autocast computes in half precision.
-_HEAVY = (nn.Conv2d, nn.Linear)
+_HEAVY = (nn.Conv2d, nn.Linear, FixedSpiral)
 
 
 def halve(network: nn.Module) -> None:

@@ -35,6 +35,27 @@ def test_half_precision_is_near_single(name):
     assert set(kinds) == {torch.float16}, "convolutions keep their weights in half precision"
 
 
+@pytest.mark.parametrize("name", ["g_mobile", "sg_resnet18"])
+def test_the_engine_answers_as_the_network_and_leaves_it_alone(name):
+    images = torch.rand(2, 3, SIZE, SIZE)
+    given = runtime(name)
+    for norm in given.modules():
+        if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
+            norm.running_mean.uniform_(-0.1, 0.1)
+            norm.running_var.uniform_(0.5, 2)
+    before = {key: values.clone() for key, values in given.state_dict().items()}
+    with torch.inference_mode():
+        expected = given(images)
+    engine = TorchEngine(given, "single")
+    found = engine(images.numpy())
+    for output, values in expected.items():
+        error = np.linalg.norm(found[output] - values.numpy()) / np.linalg.norm(values)
+        assert 0 <= error < 1e-5, output
+    assert all(torch.equal(values, before[key]) for key, values in given.state_dict().items())
+    kinds = {type(part).__name__ for part in engine.runtime.modules()}
+    assert not kinds & {"BatchNorm2d", "SpiralConv", "InceptionSpiralModule"}
+
+
 def test_answers_are_the_callers_own():
     engine = TorchEngine(runtime("g_mobile"), "single")
     first, second = np.random.default_rng(0).random((2, 1, 3, SIZE, SIZE), np.float32)
