@@ -1,4 +1,4 @@
-"""What follows from weights alone, computed once: on a GPU a small step costs as much as a large."""
+"""What follows from weights alone, computed once: on a GPU small steps cost as much as large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fix(network: nn.Module) -> None:
             setattr(network, before[0], fuse_conv_bn_eval(before[1], part))
             part = nn.Identity()
         elif hasattr(part, "fixed"):
-            part = part.fixed()
+            part = part.fixed().eval()
         else:
             fix(part)
         setattr(network, name, part)

@@ -147,7 +147,8 @@ def test_merged_weights_convolve_groups_without_making_their_maps():
 
 def test_a_decoder_of_few_neighbours_takes_the_nearest(template):
     decoder = SpiralDecoder(replace(LIGHT, neighbours=4), template)
-    assert np.array_equal(decoder.spiral3, template.spirals[0][:, :4])
+    nearest = torch.from_numpy(template.spirals[0][:, :4].astype(np.int64))
+    assert torch.equal(decoder.places3, places_of(nearest))
     assert all(head.layer.in_features % 4 == 0 for head in decoder.heads)
     assert decoder(torch.randn(1, 32))[0].shape == (1, len(template.vertices[0]), 3)
 
