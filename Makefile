@@ -116,20 +116,20 @@ $(BIN)/ruff: | $(BIN)/python
 $(BIN)/mypy: | $(BIN)/python
 	$(BIN)/pip install --quiet 'mypy>=1.15,<2'
 
-# pip cannot install a project's build requirements alone, hence the detour through pyproject.toml.
 $(VENV)/.build: pyproject.toml | $(BIN)/python
 	@echo 'Installing the build requirements into $(VENV)'
-	@$(BIN)/python -c "from importlib import import_module as i; import sys; \
-	  toml = i('tomllib' if sys.version_info >= (3, 11) else 'pip._vendor.tomli'); \
-	  print(*toml.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
-	  > $@.txt
+	@$(BIN)/python cmake/requirements.py build > $@.txt
 	@$(if $(filter-out kilted,$(ROS)),sed -i '/^ros-/d' $@.txt; cat cmake/$(ROS).txt >> $@.txt)
 	$(BIN)/pip install --quiet -r $@.txt
 	@touch $@
 
+# The libraries are fetched while the messages are compiled.
 $(VENV)/.setup: $(SOURCES) $(VENV)/.build
-	@echo 'Building and installing cmr_ros into $(VENV)'
-	$(INSTALL) '.[$(EXTRAS)]'
+	@echo 'Building and installing cmr_ros and what it uses into $(VENV)'
+	@rm -rf $(VENV)/wheel; $(BIN)/python cmake/requirements.py $(EXTRAS) > $@.txt
+	@$(BIN)/pip install --quiet -r $@.txt & libraries=$$!; \
+	  $(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w $(VENV)/wheel . && wait $$libraries
+	@$(BIN)/pip install --quiet --no-deps --force-reinstall $(VENV)/wheel/*.whl
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.setup $(if $(filter kilted,$(ROS)),$(VENV)/.torch)
