@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
 from cmr_ros.evaluation.measure import Columns, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
-from cmr_ros.files.output import write_bytes
+from cmr_ros.files.output import write_bytes, write_npz
 from cmr_ros.files.untrusted import read_json, read_npz
 
 #: Pictures in a part: what an interruption costs.
@@ -58,7 +57,7 @@ def measure_all(
         for index, columns in zip(missing, results, strict=True):
             done[index] = columns
             if folder is not None:
-                _write(folder / f"{index:05d}.npz", columns)
+                write_npz(folder / f"{index:05d}.npz", columns)
             progress.update(len(parts[index]))
     return join([done[index] for index in range(len(parts))])
 
@@ -137,11 +136,3 @@ def _finished(
         for index, path in parts
         if path.exists()
     }
-
-
-def _write(path: Path, columns: Columns) -> None:
-    """Write a part; an interruption leaves no half of it."""
-    unfinished = path.with_suffix(".part")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **columns)
-    unfinished.replace(path)

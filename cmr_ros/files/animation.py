@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.output import check_replaceable
+from cmr_ros.files.output import PendingFile
 
 #: A GIF counts in hundredths of a second.
 _STEP_S = Fraction(8, 100)
@@ -36,9 +35,7 @@ class GifWriter:
             raise InputError(
                 "writing a GIF needs the Python package 'av': pip install 'cmr_ros[infer]'"
             ) from error
-        self._av, self._path = av, Path(path)
-        check_replaceable(self._path, b"GIF8")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._av, self._target = av, PendingFile(path, b"GIF8")
         self._images: list[np.ndarray] = []
         self._start_ns = 0
 
@@ -62,7 +59,7 @@ class GifWriter:
         if due < len(self._images):
             return
         if due >= _MAX_IMAGES:
-            raise InputError(f"{self._path}: a GIF holds a minute; name an .mp4")
+            raise InputError(f"{self._target.path}: a GIF holds a minute; name an .mp4")
         shown = picture
         if self._images:
             last = self._images[-1]
@@ -75,15 +72,15 @@ class GifWriter:
         """Choose the colours and write the file, also when interrupted."""
         if not self._images:
             return
-        partial = self._path.with_name(f".{self._path.name[:100]}.part.gif")
         height, width = self._images[0].shape[:2]
-        with self._av.open(str(partial), "w") as container:
+        partial = str(self._target.partial)
+        with self._target.writing(), self._av.open(partial, "w") as container:
             stream = container.add_stream("gif", rate=1 / _STEP_S)
             stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
             for frame in self._colored(width, height):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-        os.replace(partial, self._path)
+        self._target.finish()
 
     def _colored(self, width: int, height: int) -> Iterator[Any]:
         """Yield the images in the colours that suit all of them best."""

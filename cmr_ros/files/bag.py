@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.files import share
-from cmr_ros.files.output import check_replaceable
+from cmr_ros.files.output import PendingFile
 from cmr_ros.geometry.camera import Camera
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ class BagWriter:
 
     def __init__(self, path: Path | str):
         """Take the file to write; InputError without rosbags or for a file of another kind."""
-        self._path = Path(path)
-        if self._path.suffix != ".mcap":
+        path = Path(path)
+        if path.suffix != ".mcap":
             raise InputError(f"{path}: recordings are .mcap files")
-        check_replaceable(self._path, _START)
+        self._target = PendingFile(path, _START)
         self.store = typestore()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = TemporaryDirectory(prefix=".bag", dir=self._path.parent)
-        self._folder = Path(self._scratch.name) / self._path.stem
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-        self._writer = Writer(
-            self._folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP
-        )
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+        with self._target.writing():
+            self._scratch = TemporaryDirectory(prefix=".bag", dir=path.parent)
+            self._folder = Path(self._scratch.name) / path.stem
+            self._writer = Writer(
+                self._folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP
+            )
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
         self._connections: dict[str, Any] = {}
 
     def __enter__(self) -> BagWriter:
@@ -57,7 +57,8 @@ class BagWriter:
                 topic, kind, typestore=self.store
             )
         data = self.store.serialize_cdr(message, kind)
-        self._writer.write(self._connections[topic], time_ns, data)
+        with self._target.writing():
+            self._writer.write(self._connections[topic], time_ns, data)
 
     def __exit__(
         self,
@@ -66,10 +67,11 @@ class BagWriter:
         trace: TracebackType | None,
     ) -> None:
         """Finish the file, also when interrupted."""
-        with self._scratch:
+        with self._scratch, self._target.writing():
             self._writer.close()
             (written,) = self._folder.glob("*.mcap")
-            written.replace(self._path)
+            written.replace(self._target.partial)
+        self._target.finish()
 
 
 def typestore() -> Typestore:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.untrusted import open_regular
 
+#: What .npz and other archives begin with.
+NPZ_START = b"PK\x03\x04"
 #: JSON and ONNX: what follows the first byte differs from one such file to the next.
 _SHORT_STARTS = (b"{", b"[", b"\x08")
 
@@ -67,15 +70,10 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     A file that exists is replaced if it begins as this one does, so that a photograph, a note or a
     network named by mistake is not lost.  Raises InputError where writing is not possible.
     """
-    path = Path(path)
-    check_replaceable(path, data[:1] if data[:1] in _SHORT_STARTS else data[:4])
-    partial = path.with_name(f".{path.name[:100]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); name another") from None
+    file = PendingFile(path, data[:1] if data[:1] in _SHORT_STARTS else data[:4])
+    with file.writing():
+        file.partial.write_bytes(data)
+    file.finish()
 
 
 def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -83,6 +81,56 @@ def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_bytes(path, content.getvalue())
+
+
+class PendingFile:
+    """A file in the making: written beside its place, and moved there when it is whole.
+
+    partial: where to write until then.
+    """
+
+    def __init__(self, path: Path | str, start: bytes, offset: int = 0):
+        """Take a place for a file, making its folder.
+
+        Args:
+            path: of the file; one that exists is replaced if it is of the same kind.
+            start: how files of this kind begin.
+            offset: of these bytes in the file.
+
+        Raises:
+            InputError: for a file of another kind, or a place where none can be.
+        """
+        self.path = Path(path)
+        check_replaceable(self.path, start, offset)
+        self.partial = self.path.with_name(f".{self.path.name[:100]}.part{self.path.suffix}")
+        self._is_lost = False
+        with self.writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Where writing fails inside, as on a full disk, leave no half file; raise InputError."""
+        try:
+            yield
+        except OSError as error:
+            self.abandon()
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}); name another"
+            ) from None
+
+    def finish(self) -> None:
+        """Move the file to its place, unless writing has failed."""
+        if self._is_lost:
+            self.abandon()
+            return
+        with self.writing():
+            os.replace(self.partial, self.path)
+
+    def abandon(self) -> None:
+        """Remove what is written so far."""
+        self._is_lost = True
+        with suppress(OSError):
+            self.partial.unlink()
 
 
 def check_replaceable(path: Path, start: bytes, offset: int = 0) -> None:

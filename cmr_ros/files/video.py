@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError, reason
 from cmr_ros.files.image_header import MAX_PIXELS
-from cmr_ros.files.output import check_replaceable
+from cmr_ros.files.output import PendingFile
 from cmr_ros.files.pictures import LONGEST_SIDE_PX, quiet
 from cmr_ros.files.untrusted import open_regular
 
@@ -97,13 +96,13 @@ class VideoWriter:
             raise InputError(
                 "writing video needs the Python package 'av': pip install 'cmr_ros[infer]'"
             ) from error
-        self._av, self._path = av, Path(path)
-        if self._path.suffix != ".mp4":
+        self._av = av
+        if Path(path).suffix != ".mp4":
             raise InputError(f"{path}: videos are written as .mp4")
-        check_replaceable(self._path, b"ftyp", offset=4)
-        self._partial = self._path.with_name(f".{self._path.name[:100]}.part.mp4")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._partial), "w", options={"movflags": "+faststart"})
+        self._target = PendingFile(path, b"ftyp", offset=4)
+        options = {"movflags": "+faststart"}
+        with self._target.writing():
+            self._container = av.open(str(self._target.partial), "w", options=options)
         self._stream = None
         self._start_ns = self._last = 0
 
@@ -135,7 +134,8 @@ class VideoWriter:
         ticks = round((stamp_ns - self._start_ns) * _TICKS_PER_SECOND / 1e9)
         frame.pts = self._last = max(ticks, self._last + 1)
         frame.time_base = Fraction(1, _TICKS_PER_SECOND)
-        self._container.mux(self._stream.encode(frame))
+        with self._target.writing():
+            self._container.mux(self._stream.encode(frame))
 
     def _begin(self, width: int, height: int):
         options = {"preset": "veryfast", "crf": "20"}
@@ -143,7 +143,7 @@ class VideoWriter:
             stream = self._container.add_stream("libx264", options=options)
         except ValueError as error:  # PyAV's own wheels have it
             raise InputError(
-                f"{self._path}: this PyAV has no encoder for H.264 ({reason(error)}); "
+                f"{self._target.path}: this PyAV has no encoder for H.264 ({reason(error)}); "
                 "pip install --force-reinstall av"
             ) from None
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -161,10 +161,11 @@ class VideoWriter:
         trace: TracebackType | None,
     ) -> None:
         """Finish the file, also when interrupted; without a single image there is none."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode())
-        self._container.close()
+        with self._target.writing():
+            if self._stream is not None:
+                self._container.mux(self._stream.encode())
+            self._container.close()
         if self._stream is None:
-            self._partial.unlink(missing_ok=True)
+            self._target.abandon()
         else:
-            os.replace(self._partial, self._path)
+            self._target.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
+from cmr_ros.files.output import NPZ_START, PendingFile
 from cmr_ros.files.untrusted import read_npz
 from cmr_ros.synthesis.sample import Sample
 
@@ -43,9 +43,8 @@ def write_shard(
         codes: JPEG of each sample's picture, (bytes,) uint8.
         seed: the samples were drawn with.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    with open(unfinished, "wb") as file:
+    target = PendingFile(path, NPZ_START)
+    with target.writing(), open(target.partial, "wb") as file:
         np.savez(
             file,
             pictures=np.concatenate(codes),
@@ -59,7 +58,7 @@ def write_shard(
             joints_px=np.stack([_joints_px(s) for s in samples]),
             seed=np.int64(seed),
         )
-    os.replace(unfinished, path)
+    target.finish()
 
 
 def _weights(sample: Sample) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.files.animation import GifWriter
-from cmr_ros.files.output import check_replaceable, write_glb, write_ply
+from cmr_ros.files.output import PendingFile, write_glb, write_ply
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.files.video import VideoWriter
 from cmr_ros.geometry.camera import Camera
@@ -108,18 +107,18 @@ class JsonLines:
     """One line of JSON an image."""
 
     def __init__(self, path: Path):
-        check_replaceable(path, b"{")
-        self._path, self._partial = path, path.with_name(f".{path.name[:100]}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("w")
+        self._target = PendingFile(path, b"{")
+        with self._target.writing():
+            self._file = self._target.partial.open("w")
 
     def __enter__(self) -> JsonLines:
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Finish the file."""
-        self._file.close()
-        os.replace(self._partial, self._path)
+        with self._target.writing():
+            self._file.close()
+        self._target.finish()
 
     def add(self, image: SourceImage, camera: Camera, hands: Sequence[Hand]) -> None:
         """Add a line."""
@@ -130,7 +129,8 @@ class JsonLines:
             "height": camera.height,
             "hands": [_entry(hand) for hand in hands],
         }
-        self._file.write(json.dumps(line) + "\n")
+        with self._target.writing():
+            self._file.write(json.dumps(line) + "\n")
 
 
 def _entry(hand: Hand) -> dict[str, Any]:
