@@ -56,7 +56,7 @@ class HandPipeline:
         """Load the networks and warm them up.
 
         Args:
-            model: model folder, by default the package's own.
+            model: name or folder of a network, see `weights.hand_network`.
             settings: by default `PipelineSettings()`.
             engine: see `inference.load_network`, as for `providers`, `threads` and `half`.
             providers: what onnxruntime runs on, the first that works.
@@ -70,9 +70,8 @@ class HandPipeline:
             InputError: for files that cannot be used and settings that make no sense.
 
         """
-        self.network = load_network(
-            model or weights.find(weights.HAND_NETWORK), engine, providers, threads, half
-        )
+        folder = weights.hand_network(model)
+        self.network = load_network(folder, engine, providers, threads, half)
         #: What is assumed of the network's meshes.
         self.noise = Noise(**self.network.card.noise)
         palms = PalmDetector(weights.find(weights.PALM_DETECTION), threads)

@@ -42,7 +42,7 @@ ARGUMENTS = {
         "cuda,cpu, unless params_file says otherwise",
         "onnxruntime execution providers in order of preference: tensorrt,cuda,cpu",
     ),
-    "model": ("the shipped one, unless params_file says otherwise", "model folder"),
+    "model": ("exact, unless params_file says otherwise", "exact, lite, or a model folder"),
     "autostart": (
         "true, unless params_file says otherwise",
         "false: a lifecycle manager configures and activates the node",

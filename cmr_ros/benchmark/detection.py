@@ -41,7 +41,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--empty", type=int, default=200, help="hand-free images")
     parser.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
     parser.add_argument("--hdri", type=Path, metavar="DIR", help="folder of .exr panoramas")
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--max-hands", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")

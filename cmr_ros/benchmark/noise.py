@@ -30,7 +30,7 @@ _UNKNOWN = HandSize(deviation=np.inf)
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument(
         "--renders", type=Path, required=True, metavar="DIR",
         help="set of `cmr synth render` that the model was not trained on",
@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure, print, and write to the card if asked to."""
-    folder = args.model or weights.find(weights.HAND_NETWORK)
+    folder = weights.hand_network(args.model)
     network = load_network(folder)
     views = look(network, Shards(args.renders), args.count)
     half = len(views.cues) // 2

@@ -26,7 +26,7 @@ _STAGES = ("detect palms", "cut crops", "network", "read cues", "register")
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of this part."""
     parser.add_argument("--recording", type=Path, help="MCAP (default: the package's own)")
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--providers", nargs="+", default=["cuda", "cpu"])
     parser.add_argument("--threads", type=int, default=2)

@@ -28,7 +28,7 @@ def add_arguments(parser) -> None:
         "--recording", type=Path, help="MCAP to play (default: the package's own two)"
     )
     parser.add_argument("--stereo", action="store_true", help="play a recording of two cameras")
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("-o", "--output", type=Path, default=Path("demo_out"), metavar="DIR")
     parser.add_argument(
         "--viewer",
@@ -67,7 +67,7 @@ def run(args) -> int:
         recordings = [args.recording] if args.recording else map(weights.find, _RECORDINGS)
         camera, frames = playback.read_all(list(recordings))
     show = args.viewer == "rerun" or args.save is not None
-    model = ["-p", f"model:={args.model.resolve()}"] if args.model else []
+    model = ["-p", f"model:={weights.hand_network(args.model).resolve()}"] if args.model else []
     print(f"Starting the node; {len(frames)} images of {camera.width}x{camera.height} follow.")
     print(HEADING)
     with Demo(args.output / "node.log", model, args.stereo) as demo:

@@ -22,7 +22,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--split", help="default: the one for evaluation")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    who.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     who.add_argument(
         "--predictions", type=Path, metavar="FILE", help="measure these [joints, vertices]"
     )

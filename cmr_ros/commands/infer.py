@@ -65,7 +65,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--rectified", action="store_true", help="the image is rectified: use P instead of K and D"
     )
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--max-hands", type=int, default=2)
     parser.add_argument(
         "-o",

@@ -18,7 +18,7 @@ def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="of JPEG or PNG photographs, with subfolders")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of shards")
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--copies", type=int, default=4, help="samples of each hand")
     parser.add_argument(
         "--elsewhere", type=int, default=0, metavar="N",

@@ -13,6 +13,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files import playback
 from cmr_ros.files.calibration import read_calibration
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.sources import CameraDevice, open_files
 from cmr_ros.viewing.drawing import overlay
@@ -47,7 +48,7 @@ def add_arguments(parser) -> None:
         help=f"horizontal field of view, if not calibrated (default {_ASSUMED_HFOV_DEG:g}); "
         "depth is only as good as this number",
     )
-    parser.add_argument("--model", type=Path, help="model folder (default: the package's own)")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--max-hands", type=int, default=2)
     parser.add_argument(
         "--viewer", choices=VIEWERS, help="default: rerun if it is installed, else web: the browser"
@@ -99,7 +100,7 @@ def _run_topic(args) -> None:
 
     node = [f"max_hands:={args.max_hands}"]
     node += [f"assume_hfov_deg:={args.hfov}"] if args.hfov else []
-    node += [f"model:={args.model.resolve()}"] if args.model else []
+    node += [f"model:={weights.hand_network(args.model).resolve()}"] if args.model else []
     viewer = [f"viewer:={args.viewer or installed_viewer()}", f"host:={args.host}"]
     show_topic(args.topic, node, [*viewer, f"port:={args.port or 0}"])
 

@@ -30,7 +30,7 @@ CROPS: tuple[CropSource, ...] = get_args(CropSource)
 class Method:
     """What answers; all that a process needs to start it."""
 
-    model: Path | None = None  # model folder, by default the package's own
+    model: Path | None = None  # name or folder, see `weights.hand_network`
     crops: CropSource = "detector"
     peer: Peer | None = None  # answers in place of the model, with a detector of its own
     hand_length_m: float = 0.0  # of all hands; 0: unknown, an adult's is assumed
@@ -38,7 +38,7 @@ class Method:
     @property
     def name(self) -> str:
         """What tables call it."""
-        return self.peer or (self.model or Path(weights.HAND_NETWORK)).name
+        return self.peer or self.folder.name
 
     def start(self) -> Finder:
         """Return the finder; InputError when it lacks files or packages."""
@@ -55,7 +55,7 @@ class Method:
     @property
     def folder(self) -> Path:
         """The model folder."""
-        return self.model or weights.find(weights.HAND_NETWORK)
+        return weights.hand_network(self.model)
 
     def template(self) -> HandTemplate:
         """Return the template of the model's vertices."""

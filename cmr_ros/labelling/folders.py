@@ -52,7 +52,7 @@ class LabellingPlan:
 
     folder: Path  # of photographs, subfolders included
     output: Path  # folder of shards
-    model: Path | None = None  # folder of the network that looks; None: the package's own
+    model: Path | None = None  # name or folder of the network that looks; None: "exact"
     copies: int = 4  # samples of each hand; the first one shows it as it is
     elsewhere: int = 0  # crops of each picture beside its hands, to train what is no hand
     per_folder: int | None = None  # at most so many pictures of each folder, evenly spaced

@@ -211,7 +211,14 @@ class MapEncoder(nn.Module):
     def forward(
         self, x: Tensor, heatmaps: Tensor, silhouette: Tensor, features: TrunkFeatures
     ) -> Tensor:
-        """Return the latent (N, latent)."""
+        """Return the latent vectors (N, latent).
+
+        Args:
+            x: features (N, C, S/4, S/4) of the last stage.
+            heatmaps: (N, J, S/4, S/4), probabilities.
+            silhouette: (N, 1, S/4, S/4), probabilities.
+            features: of the trunk.
+        """
         context = torch.cat([x, heatmaps, silhouette], dim=1)
         x = self.down[0](filled(context, dim=1))
         x = self.down[1](torch.cat([x, features.x8], dim=1))

@@ -118,7 +118,7 @@ class HandNode(LifecycleNode):
     def _configure(self):
         p = self._settings
         pipeline = HandPipeline(
-            p.model or None,
+            p.model,
             settings=p.pipeline_settings(),
             engine=p.engine,
             providers=p.providers,

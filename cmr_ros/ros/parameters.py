@@ -53,8 +53,9 @@ class Parameters:
         fixed=True,
     )
     model: str = _parameter(
-        "",
-        "Model folder (model.onnx, template.npz, model.json); empty: the shipped one",
+        "exact",
+        "Hand network: exact, lite (half of the time), or a model folder (model.onnx, "
+        "template.npz, model.json)",
         fixed=True,
     )
     engine: str = _parameter("onnxruntime", "Inference engine", choices=ENGINES, fixed=True)

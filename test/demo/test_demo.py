@@ -68,9 +68,10 @@ def test_demo_without_a_hand_fails(tmp_path):
 
 
 def test_demo_with_a_model_that_cannot_run_says_why(tmp_path):
-    done = cmr(tmp_path, "demo", "--model", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    done = cmr(tmp_path, "demo", "--model", tmp_path / "empty")
     assert done.returncode == 2
-    assert "hand_node ended" in done.stderr and "nowhere" in done.stderr
+    assert "hand_node ended" in done.stderr and "empty/model.json" in done.stderr
     assert "Traceback" not in done.stderr
 
 

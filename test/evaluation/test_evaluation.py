@@ -230,7 +230,7 @@ def test_a_model_that_is_missing_is_one_line(freihand, capsys):
     for option in ([], ["--output", str(freihand / "out")]):
         assert main(["evaluate", str(freihand), "--model", "none", *option]) == 2
         error = capsys.readouterr().err.strip().splitlines()
-        assert "none/model" in error[-1]
+        assert "none: no model folder" in error[-1]
 
 
 def test_a_manifest_from_picture_to_table(tmp_path):

@@ -99,9 +99,9 @@ def test_a_step_that_fails_says_why_and_can_be_tried_again(manager):
     known = len(manager.node.warnings)
     assert manager.peer.set_parameter("hand_node", "model", "nowhere").successful
     assert manager.change(CONFIGURE) == (False, "unconfigured")
-    manager.tells(DiagnosticStatus.ERROR, "nowhere/model.json: no such file")
+    manager.tells(DiagnosticStatus.ERROR, "nowhere: no model folder")
     (warning,) = manager.node.warnings[known:]
-    assert "nowhere/model.json" in warning
+    assert "nowhere: no model folder" in warning
     assert manager.peer.set_parameter("hand_node", "model", "").successful
     assert manager.change(CONFIGURE) == (True, "inactive")
     manager.tells(DiagnosticStatus.OK, "inactive")
