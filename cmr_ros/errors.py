@@ -22,6 +22,10 @@ class RegistrationError(CmrError):
     """The root translation of a hand cannot be determined from its cues."""
 
 
+class EngineError(CmrError):
+    """A network that ran before does not run any more: its device or the memory is gone."""
+
+
 def reason(error: BaseException) -> str:
     """Return the first line of an error's text, or its type's name if it has no text."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]

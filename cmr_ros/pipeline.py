@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_ros.errors import EngineError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.camera_view import CameraView, check_size
 from cmr_ros.geometry.crop import Region
@@ -98,6 +99,14 @@ class HandPipeline:
     def template(self):
         """The HandTemplate whose vertices and faces the hands have."""
         return self.network.template
+
+    def try_network(self) -> None:
+        """Run the network on an empty crop; raises EngineError if it does not run any more."""
+        size = self.network.input_size
+        try:
+            self.network(np.zeros((1, size, size, 3), np.uint8))
+        except Exception as error:
+            raise EngineError(str(error)) from error
 
     def reset(self) -> None:
         """Forget all tracks, as before an image that has nothing to do with the last one."""

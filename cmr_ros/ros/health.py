@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import CmrError
 
 #: Seconds between two warnings about the same thing, whatever they say.
 _WARNING_PERIOD_S = 2.0
@@ -162,14 +162,14 @@ class Health:
 
         Args:
             subject: what is in trouble.
-            error: what was raised; what is no InputError is told with its type.
+            error: what was raised; what is no CmrError is told with its type.
             text: what goes in front of the error's own.
             grace_s: as in `trouble`.
             lapse_s: as in `trouble`.
             degraded: as in `trouble`.
         """
         words = str(error)
-        if not isinstance(error, InputError):
+        if not isinstance(error, CmrError):
             words = f"{type(error).__name__}: {words.partition(chr(10))[0]}"
             self._node.get_logger().debug(traceback.format_exc())
         self.trouble(subject, text + words, grace_s, lapse_s, degraded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -12,9 +13,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Empty
 
-from cmr_ros.errors import InputError
+from cmr_ros.errors import EngineError, InputError
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.exposure import why_nothing_shows
+from cmr_ros.hand import Hand
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.inputs import Inputs
@@ -31,6 +33,8 @@ _LINGER_S = 2.0
 #: Hands that cannot be placed, and images that show nothing, are reported after so long, and no
 #: longer when they have not been met for so long.
 _GRACE_S, _LAPSE_S = 1.0, 3.0
+#: A node that starts itself starts again so long after its network has failed.
+_RESTART_S = 5.0
 _IDLE = "idle: nobody listens to hands, /tf, markers or images"
 
 
@@ -38,6 +42,7 @@ class HandNode(LifecycleNode):
     """Feeds a camera's images to the pipeline and publishes the hands it finds.
 
     A managed node: configured it has its networks in memory, active it is subscribed to images.
+    Where the network does not run any more it becomes unconfigured by way of ErrorProcessing.
 
     Subscriptions: image_raw or image_raw/compressed, camera_info; if wanted depth, ~/regions.
     Publications: those of `cmr_ros.ros.topics`, /tf, /diagnostics.
@@ -53,6 +58,8 @@ class HandNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._is_starting = False
         self._failure: Exception | None = None
+        self._lost: EngineError | None = None
+        self._restart_s: float | None = None  # when it is due, on the monotonic clock
         self._settings = declare(self, self._on_change, lambda: self._pipeline is not None)
         self._last_stamp_ns = 0
         self._wanted_s = 0.0
@@ -84,7 +91,7 @@ class HandNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to nothing; the networks stay in memory."""
-        return self._step(self._deactivate, "inactive")
+        return self._step(self._fail if self._lost else self._deactivate, "inactive")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give the memory back; parameters that are fixed may be changed until the next time."""
@@ -107,7 +114,11 @@ class HandNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         self.health.clear("lifecycle")
         self.health.resting = then
+        self._restart_s = None
         return TransitionCallbackReturn.SUCCESS
+
+    def _fail(self):
+        raise self._lost
 
     def _failed(self, error: Exception):
         if self._is_starting:
@@ -150,7 +161,7 @@ class HandNode(LifecycleNode):
         self._deactivate()
         if self._outputs is not None:
             self._outputs.destroy()
-        self._pipeline = self._outputs = None
+        self._pipeline = self._outputs = self._lost = None
         self.health.resting = "unconfigured"
         release_memory()
 
@@ -191,13 +202,25 @@ class HandNode(LifecycleNode):
             self.health.resting = "" if self._inputs.is_open else _IDLE
 
     def _look(self):
+        self._recover()
         if self._inputs is not None:
             self._inputs.look()
             self._outputs.look(self._settings)
 
+    def _recover(self):
+        """Become unconfigured if the network is lost, and start again some time later."""
+        due_s = time.monotonic() + _RESTART_S
+        if self._lost:
+            self.trigger_deactivate()
+            self._restart_s = due_s if self._settings.autostart else None
+        elif self._restart_s is not None and time.monotonic() >= self._restart_s:
+            self._restart_s = due_s  # should it fail
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+
     def _answer(self, message: Image | CompressedImage, beside: Image | CompressedImage | None):
         """Publish the hands of one image, or warn why they cannot be found."""
-        if self._inputs is None:  # it came while the node was deactivated
+        if self._inputs is None or self._lost:  # it came while the node was deactivated
             return
         start_s = time.monotonic()
         header = message.header
@@ -210,11 +233,26 @@ class HandNode(LifecycleNode):
             second = self._inputs.second_view(beside, message, self._settings)
             places = self._inputs.places()
             stamp_s = self._stamp_s(header)
-            with listening(self.health.stage), stage("pipeline"):
-                hands = self._pipeline(picture, camera, stamp_s, depth_m, places, second)
+            hands = self._find(picture, camera, stamp_s, depth_m, places, second)
+            if hands is None:
+                return
             self._outputs.publish(hands, picture, camera, header, stamp_s, self._settings)
             self._sizing.see(hands)
             self._report(header, time.monotonic() - start_s, hands, picture)
+
+    def _find(self, *seen: Any) -> list[Hand] | None:
+        """Return an image's hands; None where the network does not run any more."""
+        try:
+            with listening(self.health.stage), stage("pipeline"):
+                return self._pipeline(*seen)
+        except Exception:
+            try:
+                self._pipeline.try_network()
+            except EngineError as error:
+                again = f"every {_RESTART_S:g} s" if self._settings.autostart else "when configured"
+                self._lost = EngineError(f"{error}; the node starts again {again}")
+                return None
+            raise
 
     def _stamp_s(self, header: Header) -> float | None:
         """Return an image's stamp; None if it has none."""

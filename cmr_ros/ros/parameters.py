@@ -48,8 +48,8 @@ class Parameters:
 
     autostart: bool = _parameter(
         True,
-        "Configure and activate the node when it starts; false: a lifecycle manager does, or "
-        "`ros2 lifecycle set`",
+        "Configure and activate the node when it starts, and again when its network has failed; "
+        "false: a lifecycle manager does, or `ros2 lifecycle set`",
         fixed=True,
     )
     model: str = _parameter(

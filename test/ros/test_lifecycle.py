@@ -1,7 +1,9 @@
 """The node as a managed one: its states, what it holds in each, and what it says when one fails."""
 
+import copy
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from support.peer import Camera, NodeProcess
 
@@ -185,23 +188,111 @@ def test_what_is_not_possible_changes_nothing(tmp_path, recorded_messages):
         manager.close()
 
 
-def test_an_unexpected_error_leads_to_unconfigured_by_way_of_error_processing(monkeypatch):
+@pytest.fixture
+def inside():
+    """A node in this process, not started, and what it reports and logs."""
+    from cmr_ros.ros.node import HandNode
+
+    rclpy.init(args=["--ros-args", "-r", "__ns:=/inside", "-p", "assume_hfov_deg:=60.0"])
+    node = HandNode()
+    node.reports, node.logged = [], []
+    node.health._publisher.publish = node.reports.append
+    node.get_logger = lambda: SimpleNamespace(
+        warning=node.logged.append, info=lambda _: None, debug=lambda _: None
+    )
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def status_of(node):
+    """Return what /diagnostics says now."""
+    node.health._report()
+    return node.reports[-1].status[0]
+
+
+def test_an_unexpected_error_leads_to_unconfigured_by_way_of_error_processing(inside, monkeypatch):
     from cmr_ros.ros import node as module
 
-    rclpy.init(args=["--ros-args", "-r", "__ns:=/inside", "-p", "autostart:=false"])
-    try:
-        node = module.HandNode()
-        with monkeypatch.context() as patch:
-            patch.setattr(module, "Outputs", lambda *_: 1 / 0)  # after the network is loaded
-            assert node.trigger_configure() == TransitionCallbackReturn.ERROR
-        reports = []
-        node.health._publisher.publish = reports.append
-        node.health._publish()
-        assert "ZeroDivisionError" in reports[0].status[0].message
-        assert not node.count_publishers("/inside/hand_node/hands")
-        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-        node.health._publish()
-        assert reports[1].status[0].message.startswith("idle")
-    finally:
-        rclpy.try_shutdown()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "Outputs", lambda *_: 1 / 0)  # after the network is loaded
+        assert inside.trigger_configure() == TransitionCallbackReturn.ERROR
+    assert "ZeroDivisionError" in status_of(inside).message
+    assert not inside.count_publishers("/inside/hand_node/hands")
+    assert inside.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert inside.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    assert status_of(inside).message.startswith("idle")
+
+
+class BrokenEngine:
+    """Fails as onnxruntime does on a device that is lost, once it has run for a while."""
+
+    serving = "onnxruntime on cuda"
+
+    def __init__(self, error):
+        self.error, self.runs = error, 0
+
+    def __call__(self, images):
+        self.runs += 1
+        raise self.error
+
+
+def shown(node, recorded_messages):
+    """Show a node an image with hands, as its subscription does."""
+    image = copy.deepcopy(recorded_messages[0][0])
+    node._answer(image, None)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA failure 719: unspecified launch failure"), MemoryError()]
+)
+def test_a_network_that_fails_ends_in_unconfigured_and_starts_again(
+    inside, recorded_messages, monkeypatch, error
+):
+    from cmr_ros.ros import node as module
+
+    inside.start()
+    shown(inside, recorded_messages)
+    assert status_of(inside).level == DiagnosticStatus.OK
+    assert inside._inputs is not None
+    broken = inside._pipeline.network.engine = BrokenEngine(error)
+    for _ in range(3):
+        shown(inside, recorded_messages)
+    assert broken.runs == 2, "it goes on trying"
+    monkeypatch.setattr(module, "_RESTART_S", 0.0)
+    found = status_of(inside)
+    assert (found.level, inside._pipeline) == (DiagnosticStatus.ERROR, None)
+    assert "the network does not run on" in found.message and "starts again" in found.message
+    assert str(error) in found.message
+    assert inside._state_machine.current_state[1] == "unconfigured"
+    assert not inside.count_publishers("/inside/hand_node/hands")
+    assert len(inside.logged) == 1, inside.logged
+    assert status_of(inside).level == DiagnosticStatus.OK
+    assert inside._state_machine.current_state[1] == "active"
+    shown(inside, recorded_messages)
+    assert dict((v.key, v.value) for v in status_of(inside).values)["hands"] != "0"
+
+
+def test_a_managed_node_waits_for_its_manager(inside, recorded_messages):
+    inside.set_parameters([Parameter("autostart", value=False)])
+    for _ in range(2):
+        assert inside.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert inside.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert status_of(inside).level == DiagnosticStatus.OK
+        inside._pipeline.network.engine = BrokenEngine(RuntimeError("lost"))
+        shown(inside, recorded_messages)
+        for _ in range(3):
+            assert "starts again when configured" in status_of(inside).message
+            assert inside._state_machine.current_state[1] == "unconfigured"
+
+
+def test_an_image_that_cannot_be_used_costs_no_network(inside, recorded_messages, monkeypatch):
+    inside.start()
+
+    def refuses(*_):
+        raise ValueError("this image")
+
+    monkeypatch.setattr(type(inside._pipeline), "__call__", refuses)
+    shown(inside, recorded_messages)
+    assert "ValueError: this image" in status_of(inside).message
+    assert inside._state_machine.current_state[1] == "active"
