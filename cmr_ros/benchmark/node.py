@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--rate", type=float, default=30.0, metavar="HZ", help="of each camera")
     parser.add_argument("--recording", type=Path, help="MCAP (default: the package's own)")
-    parser.add_argument("--model", help="model folder or name (default: the package's own)")
+    parser.add_argument("--model", help="exact (default), lite, or a model folder")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
