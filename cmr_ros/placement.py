@@ -192,6 +192,8 @@ def find_apart(
         side, although either should be seen in both; and why views do not fit, "" where they do.
 
     """
+    if len(views) == 1:
+        return [], ""
     pairs = [one.predictions[:2] for one in placements if one.is_apart]
     doubles = []
     lone = [p for p in placements if len(p.joints_px(views, network.template)) > len(p.predictions)]

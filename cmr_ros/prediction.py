@@ -65,10 +65,10 @@ def predict(network: HandNetwork, crops: Sequence[Crop]) -> list[CropPrediction]
         return []
     card, size_px = network.card, network.input_size
     cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
-    cameras = [
-        cut(crop.view.camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops
-    ]
     with stage("cut crops"):
+        cameras = [
+            cut(crop.view.camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops
+        ]
         images = np.stack(
             [one.cut(crop.view.picture) for one, crop in zip(cameras, crops, strict=True)]
         )

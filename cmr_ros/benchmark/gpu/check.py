@@ -49,7 +49,7 @@ PARTS = (
     Part(f"{_HERE}.machine", "Machine", 60, 30),
     Part(f"{_HERE}.right", "Right", 100, 45),
     Part(f"{_HERE}.providers", "Providers of onnxruntime", 60, 40),
-    Part(f"{_HERE}.fast", "Fast", 130, 40),
+    Part(f"{_HERE}.fast", "Fast", 160, 40),
     Part(f"{_HERE}.pipeline", "Whole pipeline", 50, 40),
     Part(f"{_HERE}.trains", "Trains", float("inf"), float("inf")),
 )
