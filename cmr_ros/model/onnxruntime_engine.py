@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime import RunOptions
 
 from cmr_ros.errors import InputError, reason
 from cmr_ros.model import recording
@@ -51,7 +52,7 @@ class OnnxruntimeEngine:
         self._session, self.serving, records = _open_first(path, providers, threads, half)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._on_cpu = self._session.get_providers()[0] == PROVIDERS["cpu"]
-        self._threads = threads
+        self._path, self._threads = path, threads
         self._one_threaded, self._workers = self._session, None
         if self._on_cpu and threads > 1:
             self._one_threaded = open_session(path)
@@ -83,11 +84,13 @@ class OnnxruntimeEngine:
             made = recording.Recording(self._session, images, _RECORDED[1])
             self._recordings[len(images)] = made
         except Exception as error:  # onnxruntime's exceptions share no base of their own
+            # What broke off a recording may not run any more: from now on another session does.
             self._recordings = None
+            self._session = open_session(self._path, self._threads, [PROVIDERS[_RECORDED[0]]])
             self.serving += f"; without CUDA graphs: {reason(error)}"
 
     def _run(self, session: Any, images: np.ndarray) -> list[np.ndarray]:
-        options = recording.plain()
+        options = RunOptions()
         limit = threading.Timer(_LONGEST_RUN_S, setattr, (options, "terminate", True))
         limit.daemon = True
         # On a GPU the first run may build an engine for minutes.

@@ -16,13 +16,6 @@ _NAME, _NONE = "gpu_graph_id", "-1"
 _TOLERANCE = 1e-3
 
 
-def plain() -> RunOptions:
-    """Return the options of a run that is neither recorded nor replayed."""
-    options = RunOptions()
-    options.add_run_config_entry(_NAME, _NONE)
-    return options
-
-
 class Recording:
     """Answers one number of pictures; a recording reads and writes the same memory each time."""
 
@@ -41,13 +34,12 @@ class Recording:
             Exception: Of onnxruntime, where it cannot record.
         """
         self._session = session
-        self._options = RunOptions()
-        self._options.add_run_config_entry(_NAME, str(len(images)))
+        self._options = _run_options(str(len(images)))
         self._binding = session.io_binding()
         # A copy: on the CPU it is the memory itself.
         self._images = OrtValue.ortvalue_from_numpy(images.copy(), device)
         self._binding.bind_ortvalue_input("image", self._images)
-        expected = session.run(None, {"image": images}, plain())
+        expected = session.run(None, {"image": images}, _run_options(_NONE))
         # The binding holds on to its memory.
         for output, values in zip(session.get_outputs(), expected, strict=True):
             value = OrtValue.ortvalue_from_numpy(np.zeros_like(values), device)
@@ -62,3 +54,9 @@ class Recording:
         self._images.update_inplace(images)
         self._session.run_with_iobinding(self._binding, self._options)
         return [np.array(values) for values in self._binding.copy_outputs_to_cpu()]
+
+
+def _run_options(name: str) -> RunOptions:
+    options = RunOptions()
+    options.add_run_config_entry(_NAME, name)
+    return options

@@ -184,9 +184,10 @@ def test_what_cannot_be_recorded_is_run_and_told(exported, network, recording_on
     monkeypatch.setattr(Recording, "__call__", replays_something_else)
     images = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
     run = load_network(exported, providers=("cpu",), batch_sizes=())
-    found = run.engine(images)
-    for name, values in network.engine(images).items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5)
+    for _ in range(2):
+        found = run.engine(images)
+        for name, values in network.engine(images).items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5)
     assert run.serving == (
         "onnxruntime on cpu; without CUDA graphs: what is replayed is not what was recorded"
     )
