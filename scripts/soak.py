@@ -31,7 +31,7 @@ from cmr_ros.msg import HandMeshArray
 from cmr_ros.ros.pictures import decompress, to_image
 
 #: What may be held more at the end than after a fifth of the time, which memory takes to settle.
-_GROWTH_MB, _GROWTH = 10.0, 2
+GROWTH_MB, GROWTH = 10.0, 2
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ def _soak(node: subprocess.Popen, minutes: float, rate_hz: float) -> int:
         if settled is None and part >= parts / 5:
             settled = held
     grown = (
-        held.memory_mb > settled.memory_mb + _GROWTH_MB
-        or held.threads > settled.threads + _GROWTH
-        or held.files > settled.files + _GROWTH
+        held.memory_mb > settled.memory_mb + GROWTH_MB
+        or held.threads > settled.threads + GROWTH
+        or held.files > settled.files + GROWTH
     )
     print("something grows" if grown else "memory, threads and descriptors are flat")
     return int(grown or not camera.latencies_ms)

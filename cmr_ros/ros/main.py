@@ -5,12 +5,14 @@ from __future__ import annotations
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
+from cmr_ros.ros.memory import limit_arenas
 from cmr_ros.ros.node import HandNode
 from cmr_ros.ros.process import run
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; return the exit status."""
+    limit_arenas()
     return run("hand_node", _started, _spin, args)
 
 

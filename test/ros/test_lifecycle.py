@@ -154,6 +154,19 @@ def test_two_hundred_rounds_leave_nothing_behind(manager):
     manager.peer.spin_until(nothing_is_left, f"at most {threads} threads and {files} files")
 
 
+def test_loading_again_and_again_leaves_nothing_behind(manager):
+    def rounds(count):
+        for _ in range(count):
+            manager.bring_to("active")
+            manager.bring_to("unconfigured")
+        return manager.held()
+
+    memory, threads, files = rounds(10)
+    memory_later, threads_later, files_later = rounds(15)
+    assert memory_later < memory + 30
+    assert (threads_later, files_later) == (threads, files)
+
+
 def test_cleaning_up_frees_memory_and_parameters(manager):
     manager.bring_to("active")
     manager.camera.wait_for_node()
