@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 
-
 #: glibc's name for the number of its arenas, and how many will do: threads here hardly allocate.
 _M_ARENA_MAX, _ARENAS = -8, 2
 
