@@ -41,7 +41,7 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo live test weights parameters peers lint clean
+.PHONY: help setup demo live test coverage weights parameters peers lint docs clean
 
 help:
 	@echo 'make demo    play recordings through the real node; video, images, meshes in demo_out/'
@@ -50,12 +50,14 @@ help:
 	@echo '             (ARGS=video.mp4, or other arguments of `cmr live`)'
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
 	@echo 'make test    install what the tests need and run them'
+	@echo 'make coverage run them and print which lines no test runs, training apart'
 	@echo 'make weights train the shipped weights from nothing into runs/hand_mobile, in hours'
 	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
 	@echo 'make parameters'
 	@echo '             render config/hand.yaml and the table of docs/ros.md from the code'
 	@echo 'make peers   install what `cmr evaluate --peer` runs, in an environment of its own'
 	@echo 'make lint    check style and types'
+	@echo 'make docs    build the pages and the API reference into build/site'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
 	@echo 'ROS=jazzy    the ROS 2 distribution whose wheels to take, kilted by default;'
@@ -73,6 +75,9 @@ live: setup
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov $(TESTS)
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
@@ -103,8 +108,12 @@ lint: $(BIN)/ruff $(BIN)/mypy $(VENV)/.build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	$(BIN)/python scripts/docs_pages.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .coverage* $(VENV) build dist demo_out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(BIN)/python:
 	@cmake/require_tools.sh $(PYTHON) $(REQUIRE)
@@ -148,6 +157,10 @@ $(VENV)/.peers: cmr_ros/evaluation/peers.py | $(VENV)/.setup
 	$(BIN)/python -m venv $(VENV)/peers
 	$(BIN)/python -c 'from cmr_ros.evaluation.peers import MEDIAPIPE; print(MEDIAPIPE)' > $@.txt
 	$(VENV)/peers/bin/pip install --quiet -r $@.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.setup
+	$(INSTALL) '.[docs]'
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup

@@ -19,7 +19,7 @@ from support.shared import ROOT
 #: SPDX identifiers of licences under which code may be required, or shipped as part of this one.
 ALLOWED = {
     *("0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause"),
-    *("BSL-1.0", "CC0-1.0", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib"),
+    *("BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib"),
 }
 #: What they are called elsewhere: in classifiers, in package.xml and in NOTICE.
 OTHER_NAMES = {
@@ -31,6 +31,7 @@ OTHER_NAMES = {
     "BSD 3-Clause": "BSD-3-Clause",
     "BSD License": "BSD-3-Clause",
     "CC0 1.0": "CC0-1.0",
+    "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
