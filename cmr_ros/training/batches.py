@@ -47,6 +47,20 @@ class Batch:
     def __len__(self) -> int:
         return len(self.vertices)
 
+    def rows(self, chosen: Tensor) -> Batch:
+        """Return the samples that a mask (N,) chooses."""
+        return self._each(lambda tensor: tensor[chosen])
+
+    def with_rows(self, chosen: Tensor, other: Batch) -> Batch:
+        """Return the batch with another one's samples in place of those that a mask chooses."""
+        replacements = iter([v for f in fields(other) if (v := getattr(other, f.name)) is not None])
+        return self._each(lambda own: own.index_put((chosen,), next(replacements)))
+
+    @property
+    def are_photographs(self) -> Tensor:
+        """Which samples are not renders, (N,) bool: their joints weigh less than 1."""
+        return (self.weights < 1).any(dim=1)
+
 
 class RenderedSamples(Dataset):
     """Batches of renders, or of labelled photographs: an item is a list of indices.

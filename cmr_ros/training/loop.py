@@ -222,6 +222,9 @@ def _new_network(
         network.trunk.requires_grad_(False)
     elif plan.losses.heads:
         network.landmark_heads.requires_grad_(True)
+    if plan.frozen_stages:
+        for part in (network.trunk.stem, *network.trunk.stages[: plan.frozen_stages]):
+            part.requires_grad_(False)
     return network
 
 

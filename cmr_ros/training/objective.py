@@ -29,7 +29,7 @@ class Objective(nn.Module):
         template: HandTemplate,
         weights: LossWeights,
         head_error: float = 1.0,
-        augment: bool = False,
+        augment: str = "nothing",
     ):
         """Take a network to train.
 
@@ -38,7 +38,7 @@ class Objective(nn.Module):
             template: of its meshes.
             weights: of the loss terms.
             head_error: least share of the released head's error that a nudge is trained with.
-            augment: whether to change the images at random.
+            augment: which images to change at random: nothing, photographs or all.
         """
         super().__init__()
         self.network, self.weights = network, weights
@@ -58,7 +58,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss terms; their sum is minimised."""
-        shown = augmented(batch) if self.augment else batch
+        shown = self._changed(batch)
         recovery = recover(self.network, shown, self.released_joints)
         targets = self.targets(shown, recovery)
         # The losses on faces are means: a random quarter of them has the same expectation.
@@ -71,6 +71,14 @@ class Objective(nn.Module):
             terms["heads"] = self.weights.heads * heads
         return terms
 
+    def _changed(self, batch: Batch) -> Batch:
+        if self.augment == "nothing":
+            return batch
+        chosen = batch.are_photographs
+        if self.augment == "all" or chosen.all():
+            return augmented(batch)
+        return batch.with_rows(chosen, augmented(batch.rows(chosen))) if chosen.any() else batch
+
     def released_joints(self, pooled: Tensor, batch: Batch) -> Tensor:
         """Return the joints (N, J, 3) that the released head might predict from photographs.
 
@@ -82,8 +90,7 @@ class Objective(nn.Module):
         found = found - found.mean(dim=1, keepdim=True)
         true = batch.joints - batch.joints.mean(dim=1, keepdim=True)
         share = self.head_error + (1 - self.head_error) * torch.rand_like(found[:, :1, :1])
-        rendered = (batch.weights >= 1).all(dim=1)
-        share = torch.where(rendered[:, None, None], share, 1.0)
+        share = torch.where(batch.are_photographs[:, None, None], 1.0, share)
         return torch.lerp(true / self.network.config.scale_m, found, share)
 
     def targets(self, batch: Batch, recovery: Recovery) -> Targets:

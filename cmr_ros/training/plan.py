@@ -17,6 +17,7 @@ from cmr_ros.network.losses import LossWeights
 T = TypeVar("T")
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _SCHEDULES = ("cosine", "step")
+_AUGMENTED = ("nothing", "photographs", "all")
 _REMEDY = "give a plan such as those in config/"
 
 
@@ -31,13 +32,14 @@ class TrainingPlan:
     output: Path  # folder for checkpoints, logs and pictures
     limit: int | None = None  # use the first so many samples alone
     workers: int = 2  # processes that read ahead
-    augment: bool = False  # change the images at random where the network is trained (`augment`)
+    augment: str = "nothing"  # or photographs or all: images to change at random (`augment`)
 
     # Network.
     preset: str = "sg_resnet18"  # its name
     network: dict[str, Any] = field(default_factory=dict)  # entries that differ from the preset
     trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
     frozen: bool = False  # keep that trunk as it is
+    frozen_stages: int = 0  # or its first stages alone, by their number, and what comes before them
     trunk_rate: float = 1.0  # share of the learning rate that trunk and released heads get
     #: folder for the frozen trunk's features, computed once; None: they are computed each time
     cache: Path | None = None
@@ -68,7 +70,9 @@ class TrainingPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("precision", _PRECISIONS), ("schedule", _SCHEDULES)):
+        for name, choices in (
+            ("precision", _PRECISIONS), ("schedule", _SCHEDULES), ("augment", _AUGMENTED),
+        ):  # fmt: skip
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r}: choose from {choices}")
         for name in ("epochs", "batch_size", "learning_rate", "threads", "clip_norm", "sigma_px"):
@@ -89,7 +93,7 @@ class TrainingPlan:
             )
         if self.losses.heads and (self.frozen or not with_heads):
             raise InputError("losses: heads are trained with their trunk alone; set heads: 0")
-        if self.cache and (self.augment or not self.frozen):
+        if self.cache and (self.augment != "nothing" or not self.frozen):
             raise InputError("cache: features are kept only while trunk and images stay the same")
 
     @property

@@ -140,7 +140,7 @@ def test_training_lowers_the_error(plan_file):
 
 def test_a_trunk_is_trained_with_its_heads_and_more_slowly(plan_file):
     losses = {"location": 0.02, "joint": 1.0, "heads": 0.5}
-    changes = {"frozen": False, "cache": None, "augment": True, "losses": losses, "epochs": 1}
+    changes = {"frozen": False, "cache": None, "augment": "all", "losses": losses, "epochs": 1}
     training = Training(load_plan(plan_file, trunk_rate=0.25, **changes), ALONE)
     before = copy.deepcopy(training.network.state_dict())
     training.train_epoch()
@@ -156,6 +156,22 @@ def test_a_trunk_is_trained_with_its_heads_and_more_slowly(plan_file):
     assert moved["landmark_heads."] == pytest.approx(moved["stages."] / 4, rel=0.5)
     released = training.objective.before
     same(released.trunk.state_dict(), {n[6:]: v for n, v in before.items() if n[:6] == "trunk."})
+
+
+def test_first_stages_may_stay_and_photographs_alone_be_changed(plan_file):
+    changes = {"frozen": False, "cache": None, "losses": {"heads": 0.5}, "frozen_stages": 2}
+    training = Training(load_plan(plan_file, augment="photographs", **changes), ALONE)
+    trains = {n for n, p in training.network.trunk.named_parameters() if p.requires_grad}
+    assert {name.split(".")[0] for name in trains} == {"stages", "head"}
+    assert {name.split(".")[1] for name in trains if name.startswith("stages")} == {"2", "3"}
+    batch = training.samples[[0, 1, 2]]
+    photographs = dataclasses.replace(
+        batch, weights=torch.tensor([1, 0.5, 1])[:, None] * batch.weights
+    )
+    changed = training.objective._changed(photographs)
+    assert torch.equal(changed.images[::2], batch.images[::2])
+    assert not torch.equal(changed.joints_px[1], batch.joints_px[1])
+    assert training.objective._changed(batch) is batch
 
 
 def test_heads_learn_the_joints_and_keep_to_what_they_said_else(data):
@@ -304,7 +320,8 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"precision": "fp8"}, "precision"),
         ({"frozen": False}, "frozen"),
         ({"frozen": False, "cache": None}, "landmark_heads"),
-        ({"augment": True}, "images stay the same"),
+        ({"augment": "all"}, "images stay the same"),
+        ({"augment": "some"}, "augment 'some'"),
         ({"losses": {"heads": 1.0}}, "with their trunk alone"),
         ({"preset": "sg_resnet18"}, "no trunk"),
         ({"head_error": 1.5}, "head_error 1.5"),
