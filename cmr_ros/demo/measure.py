@@ -23,7 +23,14 @@ _WORK, _PIPELINE = "processing time per image, ms", "stage pipeline, ms"
 
 
 def measure(recording: Path, node_arguments: list[str], rate_hz: float, log: Path) -> dict:
-    """Play a recording at a rate, whether the node keeps up or not, and return what was seen."""
+    """Play a recording whether the node keeps up or not, and return what was seen.
+
+    Args:
+        recording: MCAP of one camera.
+        node_arguments: ROS arguments of the node.
+        rate_hz: images a second.
+        log: file for the node's log.
+    """
     _, frames = playback.read(recording)
     frames = [replace(f, stamp_ns=round(i * 1e9 / rate_hz)) for i, f in enumerate(frames)]
     start_s = time.monotonic()
