@@ -12,6 +12,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("checkpoint", type=Path, help="last.pt of `cmr train`")
     parser.add_argument("--template", type=Path, required=True, help="template.npz it was made for")
     parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
+    parser.add_argument(
+        "--blend", type=Path, metavar="DIR",
+        help="take the mean of the checkpoint's weights and those of a model folder that training "
+        "started from",
+    )  # fmt: skip
     parser.add_argument("--name", help="in the card (default: the folder's name)")
     add_precision(parser)
     parser.add_argument(
@@ -48,15 +53,20 @@ def run(args) -> None:
     """Export and print what the card then says."""
     from cmr_ros.model.template import HandTemplate
     from cmr_ros.network.export import card_of, describe, export
-    from cmr_ros.training.release import trained_network
+    from cmr_ros.training.release import blend, trained_network
 
     template = HandTemplate.load(args.template)
     config, network, metrics = trained_network(args.checkpoint, template)
+    if args.blend:
+        blend(network, args.blend)
+        metrics = {}  # they are of the checkpoint alone
     variant = f"{config.variant.lower()}_{config.encoder}"
     card = card_of(
         config, variant, template, args.name or args.output.resolve().name,
         joint_cue=args.joint_cue, license="Apache-2.0",
-        measured={"held_out_renders": {name: round(v, 3) for name, v in metrics.items()}},
+        measured={
+            "held_out_renders": {name: round(v, 3) for name, v in metrics.items()}
+        } if metrics else {},
     )  # fmt: skip
     pictures = chosen_pictures(args)
     print(describe(export(network, template, card, args.output, args.precision, pictures)))

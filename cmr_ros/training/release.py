@@ -42,6 +42,21 @@ def trained_network(
     return config, network, state["metrics"]
 
 
+def blend(network: nn.Module, folder: Path) -> None:
+    """Make a network's weights the mean of its own and a model folder's, in place.
+
+    On images of other kinds than it was trained on last, a network between the one that training
+    started from and the one it ended with is better than either (Wortsman et al., Robust
+    fine-tuning of zero-shot models, CVPR 2022).  Raises InputError for a folder of another network.
+    """
+    state, before = network.state_dict(), exported_weights(folder)
+    for name, values in before.items():
+        if name not in state or state[name].shape != values.shape:
+            raise InputError(f"{folder}: of another network, {name!r} does not fit")
+        if values.is_floating_point():
+            state[name].lerp_(values.to(state[name].dtype), 0.5)
+
+
 def exported_weights(folder: Path) -> dict[str, Tensor]:
     """Return the arrays of a model folder's network by name, as the network was trained.
 

@@ -407,6 +407,31 @@ def test_a_run_may_start_from_a_model_folder(plan_file, tmp_path):
             assert torch.equal(second.network.top_down.state_dict()[name], value), name
 
 
+def test_weights_are_blended_with_those_that_training_started_from(plan_file, tmp_path, capsys):
+    run = Training(load_plan(plan_file, epochs=1), ALONE)
+    run.run()
+    template = str(load_plan(plan_file).template)
+    start, ended, between = (tmp_path / name for name in ("start", "ended", "between"))
+    command = ["export", str(run.checkpoint), "--template", template, "-o"]
+    assert main([*command, str(start)]) == 0
+    run = Training(load_plan(plan_file, epochs=2), ALONE)
+    run.resume()
+    run.run()
+    assert main([*command, str(ended)]) == 0
+    assert main([*command, str(between), "--blend", str(start)]) == 0
+    weights = [exported_weights(folder) for folder in (start, ended, between)]
+    for name, values in weights[2].items():
+        if values.is_floating_point():
+            mean = (weights[0][name] + weights[1][name]) / 2
+            torch.testing.assert_close(values, mean, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(
+        weights[0]["top_down.smooth.0.0.weight"], weights[2]["top_down.smooth.0.0.weight"]
+    )
+    capsys.readouterr()
+    assert main([*command, str(between), "--blend", str(find("hand_mobile"))]) == 2
+    assert "of another network" in capsys.readouterr().err
+
+
 def test_plans_that_ship_are_sound():
     shipped = ModelCard.load(find("hand_mobile/model.json"))
     for path in sorted(Path(__file__).parents[2].glob("config/train_*.yaml")):
