@@ -77,7 +77,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=cmr_ros $(TESTS)
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx
