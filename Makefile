@@ -110,7 +110,7 @@ lint: $(BIN)/ruff $(BIN)/mypy $(VENV)/.build
 
 docs: $(VENV)/.docs
 	$(BIN)/python scripts/docs_pages.py build/pages
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .coverage* $(VENV) build dist demo_out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
