@@ -215,9 +215,14 @@ def _new_network(
             tqdm.write(f"{taken} of {count} arrays start from {plan.init}", file=sys.stderr)
     if plan.trunk:
         trunk, heads = load_mediapipe(plan.trunk)
-        network.trunk.load_state_dict(trunk)
-        if network.landmark_heads is not None:
-            network.landmark_heads.load_state_dict(heads)
+        try:
+            network.trunk.load_state_dict(trunk)
+            if network.landmark_heads is not None:
+                network.landmark_heads.load_state_dict(heads)
+        except RuntimeError:
+            raise InputError(
+                f"{plan.trunk}: a trunk of other widths than {plan.preset}'s"
+            ) from None
     if plan.frozen:
         network.trunk.requires_grad_(False)
     elif plan.losses.heads:

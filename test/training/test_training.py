@@ -22,7 +22,7 @@ from cmr_ros.model.template import HandTemplate
 from cmr_ros.model.weights import find
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
-from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
@@ -430,6 +430,14 @@ def test_weights_are_blended_with_those_that_training_started_from(plan_file, tm
     capsys.readouterr()
     assert main([*command, str(between), "--blend", str(find("hand_mobile"))]) == 2
     assert "of another network" in capsys.readouterr().err
+
+
+def test_a_trunk_of_other_widths_is_one_clear_error(plan_file, monkeypatch):
+    lite = build(preset("g_mobile_lite"), sphere_template())
+    states = lite.trunk.state_dict(), lite.landmark_heads.state_dict()
+    monkeypatch.setattr("cmr_ros.training.loop.load_mediapipe", lambda path: states)
+    with pytest.raises(InputError, match="lite.onnx: a trunk of other widths than g_mobile's"):
+        Training(load_plan(plan_file, trunk="lite.onnx"), ALONE)
 
 
 def test_plans_that_ship_are_sound():
