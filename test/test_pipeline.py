@@ -61,6 +61,17 @@ def test_the_recording_is_followed(pipeline, count):
     assert np.mean(errors) < BOUND_MM
 
 
+def test_the_light_model_follows_as_well():
+    camera, frames = frames_of(hands=2, count=20)
+    pipeline, errors = HandPipeline("lite"), []
+    for frame in frames:
+        hands = pipeline(frame.picture(), camera, frame.stamp_ns * 1e-9)
+        assert len(hands) == 2
+        errors += errors_mm(hands, frame.truth)
+    assert pipeline.network.card.name == "hand_lite"
+    assert np.mean(errors) < 1.2 * BOUND_MM
+
+
 def test_a_hand_is_whole(pipeline, scene):
     camera, picture, truth = scene
     hand = one(pipeline, picture, camera)
