@@ -125,7 +125,7 @@ def convolve(
 def places_of(spiral: torch.Tensor) -> torch.Tensor:
     """Return (L, V): where `convolve` finds what spirals (V, L) take, one place after the other."""
     length = spiral.shape[1]
-    return (spiral * length + torch.arange(length)).T.contiguous()
+    return (spiral * length + torch.arange(length, device=spiral.device)).T.contiguous()
 
 
 def _by_place(weight: torch.Tensor, length: int) -> torch.Tensor:
