@@ -17,7 +17,7 @@ from collections.abc import Callable
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from soak import GROWTH, GROWTH_MB, Held
+from soak import Held
 
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.memory import limit_arenas, release_memory
@@ -66,11 +66,7 @@ def _run(count: int, once: Callable[[], None], pid: int) -> int:
             flush=True,
         )
         settled = settled or held
-    grown = (
-        held.memory_mb > settled.memory_mb + GROWTH_MB
-        or held.threads > settled.threads + GROWTH
-        or held.files > settled.files + GROWTH
-    )
+    grown = held.has_grown(settled)
     print("something grows" if grown else "memory, threads and descriptors are flat")
     return int(grown)
 

@@ -31,7 +31,7 @@ from cmr_ros.msg import HandMeshArray
 from cmr_ros.ros.pictures import decompress, to_image
 
 #: What may be held more at the end than after a fifth of the time, which memory takes to settle.
-GROWTH_MB, GROWTH = 10.0, 2
+_GROWTH_MB, _GROWTH = 10.0, 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ class Held:
             int(status["Threads"]),
             len(os.listdir(process / "fd")),
             sum(map(int, used)) / os.sysconf("SC_CLK_TCK"),
+        )
+
+    def has_grown(self, settled: Held) -> bool:
+        """Whether it is more than once everything had settled."""
+        return (
+            self.memory_mb > settled.memory_mb + _GROWTH_MB
+            or self.threads > settled.threads + _GROWTH
+            or self.files > settled.files + _GROWTH
         )
 
 
@@ -156,11 +164,7 @@ def _soak(node: subprocess.Popen, minutes: float, rate_hz: float) -> int:
         before = held
         if settled is None and part >= parts / 5:
             settled = held
-    grown = (
-        held.memory_mb > settled.memory_mb + GROWTH_MB
-        or held.threads > settled.threads + GROWTH
-        or held.files > settled.files + GROWTH
-    )
+    grown = held.has_grown(settled)
     print("something grows" if grown else "memory, threads and descriptors are flat")
     return int(grown or not camera.latencies_ms)
 

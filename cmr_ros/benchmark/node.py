@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--rate", type=float, default=30.0, metavar="HZ", help="of each camera")
     parser.add_argument("--recording", type=Path, help="MCAP (default: the package's own)")
-    parser.add_argument("--model", help="exact (default), lite, or a model folder")
+    parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
@@ -58,14 +58,14 @@ def _number(value: float | None) -> str:
 
 def _measure(args: Namespace, cameras: int) -> list[dict]:
     """Run the cameras at the same time, each in a ROS domain of its own; return their figures."""
-    node_arguments = ["-p", f"model:={args.model}"] if args.model else []
+    model = weights.hand_network(args.model).resolve()
     recording = str((args.recording or weights.find("demo.mcap")).resolve())
     with TemporaryDirectory() as folder:
         processes = []
         for camera in range(cameras):
             asked = {
-                "recording": recording, "node_arguments": node_arguments, "rate_hz": args.rate,
-                "log": str(Path(folder) / f"node_{camera}.log"),
+                "recording": recording, "node_arguments": ["-p", f"model:={model}"],
+                "rate_hz": args.rate, "log": str(Path(folder) / f"node_{camera}.log"),
             }  # fmt: skip
             process = subprocess.Popen(
                 [sys.executable, "-m", "cmr_ros.demo.measure"],

@@ -52,6 +52,7 @@ def chosen_pictures(args):
 def run(args) -> None:
     """Export and print what the card then says."""
     from cmr_ros.model.template import HandTemplate
+    from cmr_ros.network.config import preset_name
     from cmr_ros.network.export import card_of, describe, export
     from cmr_ros.training.release import blend, trained_network
 
@@ -60,9 +61,8 @@ def run(args) -> None:
     if args.blend:
         blend(network, args.blend)
         metrics = {}  # they are of the checkpoint alone
-    variant = f"{config.variant.lower()}_{config.encoder}"
     card = card_of(
-        config, variant, template, args.name or args.output.resolve().name,
+        config, preset_name(config), template, args.name or args.output.resolve().name,
         joint_cue=args.joint_cue, license="Apache-2.0",
         measured={
             "held_out_renders": {name: round(v, 3) for name, v in metrics.items()}

@@ -163,6 +163,13 @@ def _presets() -> dict[str, NetworkConfig]:
 PRESETS = _presets()
 
 
+def preset_name(config: NetworkConfig) -> str:
+    """Return the name of the preset that a configuration is a kind of."""
+    kind = config.variant, config.encoder, config.mobile
+    names = [n for n, one in PRESETS.items() if (one.variant, one.encoder, one.mobile) == kind]
+    return names[0] if names else f"{config.variant.lower()}_{config.encoder}"
+
+
 def preset(name: str) -> NetworkConfig:
     """Return a published configuration; raises InputError when there is none of that name."""
     if name not in PRESETS:

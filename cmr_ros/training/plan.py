@@ -83,7 +83,7 @@ class TrainingPlan:
         if not 0 <= self.ema < 1:
             raise InputError(f"ema {self.ema}: must lie in 0 to 1, 1 excluded")
         is_mobile = self.network_config.encoder == "mobile"
-        if not is_mobile and (self.frozen or self.trunk):
+        if not is_mobile and (self.frozen or self.frozen_stages or self.trunk):
             raise InputError(f"{self.preset!r} has no trunk to start from or to freeze")
         with_heads = is_mobile and self.network_config.landmark_heads
         if with_heads and not self.frozen and not self.losses.heads:
@@ -91,8 +91,12 @@ class TrainingPlan:
                 "a trunk that is trained leaves its released heads behind; set losses: {heads: 1}, "
                 "network: {landmark_heads: false}, or frozen: true"
             )
-        if self.losses.heads and (self.frozen or not with_heads):
-            raise InputError("losses: heads are trained with their trunk alone; set heads: 0")
+        nudged = self.network_config.nudge and self.network_config.decoder.start
+        if self.losses.heads and (self.frozen or not with_heads or not nudged):
+            raise InputError(
+                "losses: heads are trained with their trunk alone, in a network with a nudge; "
+                "set heads: 0"
+            )
         if self.cache and (self.augment != "nothing" or not self.frozen):
             raise InputError("cache: features are kept only while trunk and images stay the same")
 

@@ -9,7 +9,7 @@ import torch
 from cmr_ros.geometry.skeleton import TIPS
 from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
-from cmr_ros.network.config import preset
+from cmr_ros.network.config import preset, preset_name
 from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import LossWeights
 from cmr_ros.network.mobile import TIP_REACH, peak_features
@@ -65,6 +65,11 @@ def test_outputs_of_every_variant(name, pose_priors, silhouette_priors):
     for maps in (recovery.heatmaps, recovery.silhouette, recovery.presence, recovery.handedness):
         assert 0 <= maps.min() and maps.max() <= 1
     assert recovery.landmarks.shape == (2, 21, 2)
+
+
+@pytest.mark.parametrize("name", ["g_mobile", "g_mobile_lite", "sg_mobile_lite", "pg_resnet50"])
+def test_a_configuration_knows_its_preset(name):
+    assert preset_name(replace(preset(name), input_size=SIZE)) == name
 
 
 def test_aggregated_maps_reach_the_mesh():

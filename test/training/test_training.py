@@ -324,6 +324,16 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"augment": "some"}, "augment 'some'"),
         ({"losses": {"heads": 1.0}}, "with their trunk alone"),
         ({"preset": "sg_resnet18"}, "no trunk"),
+        ({"preset": "sg_resnet18", "frozen": False, "cache": None, "frozen_stages": 1}, "no trunk"),
+        (
+            {
+                "frozen": False,
+                "cache": None,
+                "losses": {"heads": 1.0},
+                "network": {"input_size": SIZE, "nudge": 0},
+            },
+            "with a nudge",
+        ),
         ({"head_error": 1.5}, "head_error 1.5"),
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
         ({"network": {"depth": 1}}, "unknown entry 'depth'"),
