@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.errors import InputError
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.pictures import read_picture
 from cmr_ros.files.untrusted import read_json
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
+from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer, SceneOfKind
 
+#: Of the renders.
+_SEED = 20_260
 #: Images are shown 30 times a second; how long is waited for a hand, in images up to and beyond
 #: 1000 pixels wide.
 _RATE_HZ, _PATIENCE_S, _LARGE_PX = 30, (0.3, 0.6), 1000
@@ -53,9 +57,12 @@ def run(args) -> None:
     if args.manifest:
         cases = (case for path in args.manifest for case in manifest_cases(path))
     else:
-        from cmr_ros.benchmark.detection_renders import rendered_cases
-
-        cases = rendered_cases(args.count, args.empty, args.skins, args.hdri)
+        model = HandModel.load(weights.find("hand_model.npz"))
+        composer = KindComposer(model, _SEED, args.skins, args.hdri)
+        counts = dict.fromkeys(KINDS, args.count) | {HAND_FREE: args.empty}
+        cases = (
+            composer.scene(kind, index) for kind, count in counts.items() for index in range(count)
+        )
     figures = measure(pipeline, cases)
     for group in ("by kind", "by size"):
         print(f"\n{group:24s}  hands  found")
@@ -69,7 +76,7 @@ def run(args) -> None:
         write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
 
 
-def manifest_cases(path: Path) -> Iterator[Case]:
+def manifest_cases(path: Path) -> Iterator[SceneOfKind]:
     """Yield the images of a manifest, all of one kind: the name of its folder."""
     path = path / "manifest.json" if path.is_dir() else path
     content = read_json(path, "expected a manifest.json")
@@ -77,7 +84,7 @@ def manifest_cases(path: Path) -> Iterator[Case]:
         entries = content["images"]
         for entry in entries:
             picture = read_picture(path.parent / entry["image"])
-            yield Case(path.parent.name, picture, tuple(_true_hands(entry)))
+            yield SceneOfKind(path.parent.name, picture, tuple(_true_hands(entry)))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
             f"{path}: {error!r}; expected images with joints_m and K, joints_px or boxes_xywh"
@@ -127,7 +134,7 @@ def measure(pipeline: HandPipeline, cases) -> dict:
     }
 
 
-def _show(pipeline: HandPipeline, case: Case) -> tuple[list[bool], int, list[float]]:
+def _show(pipeline: HandPipeline, case: SceneOfKind) -> tuple[list[bool], int, list[float]]:
     """Show an image again and again.
 
     Returns which hands were found, how many hands were seen elsewhere at the end, and the seconds

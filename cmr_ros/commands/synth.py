@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
+from cmr_ros.labelling.proposals import ProposalStudio
 from cmr_ros.model.weights import find
 from cmr_ros.synthesis.held_out import write_manifest
 from cmr_ros.synthesis.rendering_jobs import Studio, contact_sheet, render_set
@@ -15,9 +16,13 @@ def add_arguments(parser) -> None:
     """Declare the actions and their arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     render = actions.add_parser("render", help="render a training set as resumable shards")
-    render.add_argument("--count", type=int, required=True)
-    render.add_argument("--jobs", type=int, default=1, help="processes")
-    render.add_argument("--shard-size", type=int, default=1000)
+    proposals = actions.add_parser(
+        "proposals", help="likewise of what the finder takes for hands, to train presence"
+    )
+    for action in (render, proposals):
+        action.add_argument("--count", type=int, required=True)
+        action.add_argument("--jobs", type=int, default=1, help="processes")
+        action.add_argument("--shard-size", type=int, default=1000)
     preview = actions.add_parser("preview", help="write a contact sheet of samples")
     preview.add_argument("--count", type=int, default=48)
     manifest = actions.add_parser("manifest", help="write whole images to measure weights on")
@@ -30,7 +35,7 @@ def add_arguments(parser) -> None:
         default="hands",
         help="both hands, or distance, an object in the hand and grey images (default: hands)",
     )
-    for action in (render, preview, manifest, recording):
+    for action in (render, proposals, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
@@ -42,7 +47,8 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Do what the action says."""
-    studio = Studio(args.hand_model or find("hand_model.npz"), args.seed, args.skins, args.hdri)
+    studio_of = ProposalStudio if args.action == "proposals" else Studio
+    studio = studio_of(args.hand_model or find("hand_model.npz"), args.seed, args.skins, args.hdri)
     if args.action == "recording":
         from cmr_ros.synthesis.recording import write_recording
 
@@ -59,4 +65,4 @@ def run(args) -> None:
     if args.jobs < 1 or args.shard_size < 1:
         raise InputError("--jobs and --shard-size must be at least 1")
     new = render_set(studio, args.output, args.count, args.shard_size, args.jobs)
-    print(f"{args.output}: {args.count} samples, {new} of them rendered now")
+    print(f"{args.output}: {args.count} samples, {new} of them made now")

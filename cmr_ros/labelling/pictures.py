@@ -16,7 +16,7 @@ from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.labelling.fit import FittedHand
 from cmr_ros.labelling.looks import Consensus, between, carry
 from cmr_ros.synthesis.augment import photograph
-from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.sample import Sample, without_truth
 from cmr_ros.synthesis.settings import PhotographSettings, PictureSettings
 
 #: The silhouette is believed this far from the fitted mesh: what is farther is forearm.
@@ -123,15 +123,7 @@ def elsewhere(
         rotation_rad=float(rng.normal(0, 0.7)),
     )
     crop = CropCamera.looking_at(camera, region, size_px)
-    return Sample(
-        picture=crop.cut(picture),
-        vertices=vertices_m.astype(np.float32),
-        joints=joints_m.astype(np.float32),
-        matrix=crop.matrix,
-        mask=np.zeros((size_px, size_px), bool),
-        visible=np.zeros(len(joints_m), bool),
-        weights=np.zeros(len(joints_m), np.float32),
-    )
+    return without_truth(crop.cut(picture), crop.matrix, vertices_m, joints_m)
 
 
 def _jittered(label: Label, rng: np.random.Generator) -> CropCamera:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -130,7 +130,4 @@ def _render_chunk(indices: range) -> list[tuple[Sample, np.ndarray]]:
 
 def _without_picture(sample: Sample) -> Sample:
     """Return the sample without its picture, which travels between processes as JPEG."""
-    return Sample(
-        np.zeros(0, np.uint8), sample.vertices, sample.joints, sample.matrix, sample.mask,
-        sample.visible,
-    )  # fmt: skip
+    return replace(sample, picture=np.zeros(0, np.uint8))

@@ -56,6 +56,7 @@ def write_shard(
             visible=np.stack([s.visible for s in samples]),
             weights=np.stack([_weights(s) for s in samples]),
             joints_px=np.stack([_joints_px(s) for s in samples]),
+            presence=np.array([_presence(s) for s in samples], np.float32),
             seed=np.int64(seed),
         )
     target.finish()
@@ -71,6 +72,10 @@ def _joints_px(sample: Sample) -> np.ndarray:
     if sample.joints_px is None:
         return _projected(sample.joints, sample.matrix)
     return sample.joints_px.astype(np.float32)
+
+
+def _presence(sample: Sample) -> float:
+    return np.nan if sample.presence is None else sample.presence
 
 
 def _projected(joints: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -121,6 +126,7 @@ class Shards:
             shard["visible"][i],
             shard["weights"][i],
             shard["joints_px"][i],
+            None if np.isnan(shard["presence"][i]) else float(shard["presence"][i]),
         )
 
     def _shard(self, number: int) -> dict[str, np.ndarray]:
@@ -143,7 +149,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     # Shards of earlier versions hold renders alone.
     shard.setdefault("weights", np.ones(shard["joints"].shape[:2], np.float32))
     shard.setdefault("joints_px", _projected(shard["joints"], shard["matrices"]))
-    for name in ("vertices", "joints", "matrices", "masks", "visible", "weights", "joints_px"):
+    shard.setdefault("presence", np.full(count, np.nan, np.float32))
+    for name in shard.keys() - {"pictures", "offsets", "seed"}:
         if len(shard[name]) != count:
             raise InputError(f"{path}: {len(shard[name])} {name} for {count} images; not a shard")
     if shard["offsets"][-1] != len(shard["pictures"]):

@@ -26,6 +26,7 @@ class Batch:
     matrices: Tensor | None = None  # (N, 3, 3) of the crop cameras
     images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
+    presence: Tensor | None = None  # (N,) in [0, 1], of a hand; NaN where it is not known
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -85,6 +86,7 @@ class RenderedSamples(Dataset):
             mask=torch.from_numpy(np.stack([_halved(s.mask) for s in samples])),
             weights=torch.from_numpy(np.stack([s.weights for s in samples])),
             images=torch.from_numpy(np.stack([s.picture for s in samples])),
+            presence=torch.tensor([np.nan if s.presence is None else s.presence for s in samples]),
         )
 
 

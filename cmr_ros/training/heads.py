@@ -1,7 +1,8 @@
 """Trains a mobile trunk's released heads with it, so that they still fit when it changes.
 
-Landmarks and 3D joints learn from the truth.  What is true of presence and handedness is not known,
-so they stay what they were: of the images before they are changed at random.
+Landmarks and 3D joints learn from the truth, and so does presence where it is known.  Where it is
+not, presence stays what it was, as handedness always does: of the images before they are changed
+at random.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ class ReleasedHeads(nn.Module):
 
 
 def head_loss(
-    recovery: Recovery, joints_px: Tensor, targets: Targets, size_px: int, before: tuple
+    recovery: Recovery,
+    joints_px: Tensor,
+    targets: Targets,
+    size_px: int,
+    before: tuple[Tensor, Tensor],
+    presence: Tensor | None = None,
 ) -> Tensor:
     """Return how far the heads are from the truth and from their earlier answers, a sum of means.
 
@@ -48,7 +54,11 @@ def head_loss(
         targets: the truth.
         size_px: side of the crop.
         before: presence and handedness (N, 1) that `ReleasedHeads` predicts.
+        presence: (N,) the truth, NaN where it is not known.
     """
+    if presence is not None:
+        known = torch.where(presence.isnan(), before[0][:, 0], presence.to(before[0].dtype))
+        before = known[:, None], before[1]
     landmarks = (recovery.landmarks - joints_px / size_px).abs().mean(dim=2)
     joints = (_centered(recovery.released) - _centered(targets.joints)).abs().mean(dim=2)
     own = recovery.presence, recovery.handedness

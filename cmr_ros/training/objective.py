@@ -67,7 +67,7 @@ class Objective(nn.Module):
         if self.before is not None:
             before = self.before(network_images(batch, self.network.config))
             size_px = self.network.config.input_size
-            heads = head_loss(recovery, shown.joints_px, targets, size_px, before)
+            heads = head_loss(recovery, shown.joints_px, targets, size_px, before, batch.presence)
             terms["heads"] = self.weights.heads * heads
         return terms
 

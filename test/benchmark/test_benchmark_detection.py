@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cmr_ros.benchmark.detection import manifest_cases, measure
-from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
+from cmr_ros.synthesis.scene_kinds import SceneOfKind
 
 IMAGE = np.zeros((120, 160, 3), np.uint8)
 JOINTS = np.random.default_rng(0).uniform(40, 80, (21, 2))
@@ -30,7 +30,7 @@ class Pipeline:
 
 
 def case(*hands):
-    return Case("kind", IMAGE, hands)
+    return SceneOfKind("kind", IMAGE, hands)
 
 
 def test_a_hand_counts_when_it_is_seen_within_the_patience():

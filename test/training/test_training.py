@@ -184,15 +184,20 @@ def test_heads_learn_the_joints_and_keep_to_what_they_said_else(data):
     targets = Targets((), torch.zeros(0), torch.zeros(0), sample.joints, sample.weights)
     said = right.presence, right.handedness
 
-    def loss(**changes):
-        return head_loss(
-            dataclasses.replace(right, **changes), sample.joints_px, targets, SIZE, said
-        ).item()  # fmt: skip
+    def loss(known=None, **changes):
+        recovery = dataclasses.replace(right, **changes)
+        return head_loss(recovery, sample.joints_px, targets, SIZE, said, known).item()
 
     assert loss() == pytest.approx(0, abs=1e-4)
     assert loss(landmarks=right.landmarks + 0.1) == pytest.approx(1, abs=1e-3)
     assert loss(released=1.1 * right.released) > 0.02
     assert loss(presence=1 - right.presence) > 5 and loss(handedness=1 - right.handedness) > 5
+    unknown = torch.tensor([math.nan, math.nan])
+    assert loss(unknown) == loss()
+    # What is known of presence counts more than what was said.
+    assert loss(torch.tensor([math.nan, 1.0])) > 5
+    known = torch.tensor([math.nan, 1.0])
+    assert loss(known, presence=torch.ones(2, 1)) == pytest.approx(0, abs=1e-4)
 
 
 def test_kept_features_equal_computed_ones(data, tmp_path):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from cmr_ros.benchmark.detection_case import Case
 from cmr_ros.hand_model.model import HandModel
-from cmr_ros.model import weights
-from cmr_ros.synthesis.cutouts import CUTOUT, CutoutGenerator
+from cmr_ros.synthesis.cutouts import CUTOUT, Cutout, CutoutGenerator
 from cmr_ros.synthesis.pasting import Pose2D, extend_arm, paste
 
-_SEED = 20_260
 _VGA, _FULL_HD = (640, 480), (1920, 1080)
+#: The kind of scenes without hands.
+HAND_FREE = "hand-free"
 
 
 @dataclass(frozen=True)
@@ -41,34 +39,50 @@ _KINDS = {
     "grey": _Kind((48, 200), grey=True),
     "two interlocked": _Kind((60, 160), hands=2),
 }
+#: Kinds with hands, in the order of their seeds.
+KINDS = tuple(_KINDS)
 
 
-def rendered_cases(
-    count: int, empty: int, skins: Path | None, panoramas: Path | None
-) -> Iterator[Case]:
-    """Yield images of each kind, then some without hands, the same each time.
+@dataclass(frozen=True, eq=False)
+class SceneOfKind:
+    """An image and its true hands."""
 
-    Args:
-        count: images of each kind.
-        empty: images without hands.
-        skins: folder of skin textures; None: they are made up.
-        panoramas: folder of .exr panoramas; None: they are made up.
-    """
-    model = HandModel.load(weights.find("hand_model.npz"))
-    for number, (name, kind) in enumerate(_KINDS.items()):
-        settings = replace(CUTOUT, **(kind.changes or {}))
-        generator = CutoutGenerator(model, _SEED + number, skins, panoramas, settings)
-        for index in range(count):
-            rng = np.random.default_rng([_SEED, number, index])
-            cutouts = [generator.sample(kind.hands * index + k) for k in range(kind.hands)]
-            yield _case(name, kind, cutouts, generator.scenery, rng)
-    for index in range(empty):
-        rng = np.random.default_rng([_SEED, len(_KINDS), index])
-        yield Case("hand-free", generator.scenery(rng, _VGA), ())
+    kind: str
+    picture: np.ndarray  # (height, width, 3) uint8 RGB
+    hands: tuple[np.ndarray, ...]  # pixels of the joints (21, 2), or of the box's corners (2, 2)
 
 
-def _case(name: str, kind: _Kind, cutouts, scenery: Callable, rng: np.random.Generator) -> Case:
-    picture = scenery(rng, kind.size)
+class KindComposer:
+    """Draws scenes; scene i of a kind and a seed is the same in every process."""
+
+    def __init__(
+        self, model: HandModel, seed: int, skins: Path | None = None, panoramas: Path | None = None
+    ):
+        """Prepare to render; arguments and errors are those of `CutoutGenerator`."""
+        self._seed = seed
+        self._generators = {
+            name: CutoutGenerator(
+                model, seed + number, skins, panoramas, replace(CUTOUT, **(kind.changes or {}))
+            )
+            for number, (name, kind) in enumerate(_KINDS.items())
+        }
+
+    def scene(self, kind: str, index: int) -> SceneOfKind:
+        """Return scene `index` of a kind, one of KINDS or HAND_FREE."""
+        number = KINDS.index(kind) if kind in KINDS else len(KINDS)
+        rng = np.random.default_rng([self._seed, number, index])
+        if kind == HAND_FREE:
+            return SceneOfKind(kind, self._generators[KINDS[-1]].scenery(rng, _VGA), ())
+        count, generator = _KINDS[kind].hands, self._generators[kind]
+        cutouts = [generator.sample(count * index + k) for k in range(count)]
+        return _composed(kind, cutouts, generator, rng)
+
+
+def _composed(
+    name: str, cutouts: list[Cutout], generator: CutoutGenerator, rng: np.random.Generator
+) -> SceneOfKind:
+    kind = _KINDS[name]
+    picture = generator.scenery(rng, kind.size)
     extent = float(np.exp(rng.uniform(*np.log(kind.extent_px))))
     size = np.array(kind.size)
     margin = np.minimum(0.5 * extent, 0.45 * size)
@@ -83,7 +97,7 @@ def _case(name: str, kind: _Kind, cutouts, scenery: Callable, rng: np.random.Gen
     if kind.grey:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    return Case(name, picture, tuple(hands))
+    return SceneOfKind(name, picture, tuple(hands))
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:
