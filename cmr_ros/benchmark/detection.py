@@ -30,6 +30,8 @@ _RATE_HZ, _PATIENCE_S, _LARGE_PX = 30, (0.3, 0.6), 1000
 _NEAR = 0.25
 #: Lower edges of the size classes, longer side of the joints' box in pixels.
 _SIZES_PX = (16, 24, 32, 48, 64, 96, 128, 200, 320, 450)
+#: Edges of the classes of scores.
+_SCORES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 def add_arguments(parser) -> None:
@@ -52,7 +54,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    """Print recall by kind and size, false hands, and milliseconds."""
+    """Print recall by kind and size, false hands, milliseconds, and how right scores are."""
     pipeline = HandPipeline(args.model, max_hands=args.max_hands, threads=args.threads)
     if args.manifest:
         cases = (case for path in args.manifest for case in manifest_cases(path))
@@ -72,6 +74,9 @@ def run(args) -> None:
     if figures["hand-free images"]:
         print(f"{figures['false per 1000']:.1f} false hands per 1000 hand-free images")
     print(f"{figures['look ms']:.1f} ms per look for hands")
+    print("\nscore                    hands  right")
+    for name, row in figures["by score"].items():
+        print(f"{name:24s}{row['hands']:7d}{row['right']:7.3f}")
     if args.json:
         write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
 
@@ -109,13 +114,14 @@ def measure(pipeline: HandPipeline, cases) -> dict:
 
     found = {"by kind": defaultdict(list), "by size": defaultdict(list)}
     images = empty = false = false_empty = 0
-    looks = []
+    looks, scores = [], []
     for case in tqdm(cases, unit="image"):
-        hit, extra, seconds = _show(pipeline, case)
+        hit, seen, seconds = _show(pipeline, case)
+        extra = sum(not right for _, right in seen)
         for hand, success in zip(case.hands, hit, strict=True):
             found["by kind"][case.kind].append(success)
             found["by size"][_size_class(case.picture, hand)].append(success)
-        images, false, looks = images + 1, false + extra, looks + seconds
+        images, false, looks, scores = images + 1, false + extra, looks + seconds, scores + seen
         if not case.hands:
             empty, false_empty = empty + 1, false_empty + extra
     groups = {
@@ -131,20 +137,38 @@ def measure(pipeline: HandPipeline, cases) -> dict:
         "hand-free images": empty,
         "false per 1000": 1000 * false_empty / max(empty, 1),
         "look ms": 1000 * float(np.mean(looks)) if looks else 0.0,
+        "by score": _reliability(scores),
     }
 
 
-def _show(pipeline: HandPipeline, case: SceneOfKind) -> tuple[list[bool], int, list[float]]:
+def _reliability(scores: list[tuple[float, bool]]) -> dict[str, dict]:
+    """Return by class of scores how many hands there were, and which share of them was right."""
+    classes: dict[int, list[bool]] = defaultdict(list)
+    for score, right in scores:
+        classes[int(np.searchsorted(_SCORES[1:-1], score, side="right"))].append(right)
+    return {
+        f"{_SCORES[index]:g} to {_SCORES[index + 1]:g}": {
+            "hands": len(rights),
+            "right": float(np.mean(rights)),
+        }
+        for index, rights in sorted(classes.items())
+    }
+
+
+def _show(
+    pipeline: HandPipeline, case: SceneOfKind
+) -> tuple[list[bool], list[tuple[float, bool]], list[float]]:
     """Show an image again and again.
 
-    Returns which hands were found, how many hands were seen elsewhere at the end, and the seconds
-    that the images took in which nothing was followed.
+    Returns which hands were found, the scores of the hands seen at the end and whether they are
+    some, and the seconds that the images took in which nothing was followed.
     """
     height, width = case.picture.shape[:2]
     camera = Camera.from_fov(width, height, hfov_deg=60)
     pipeline.reset()
     hit = [False] * len(case.hands)
-    extra, seconds = 0, []
+    seen: list[tuple[float, bool]] = []
+    seconds = []
     for count in range(round(_RATE_HZ * _PATIENCE_S[max(width, height) > _LARGE_PX])):
         start = time.perf_counter()
         hands = pipeline(case.picture, camera, count / _RATE_HZ)
@@ -153,10 +177,12 @@ def _show(pipeline: HandPipeline, case: SceneOfKind) -> tuple[list[bool], int, l
         near = np.array([[_near(hand.joints_px, true) for true in case.hands] for hand in hands])
         near = near.reshape(len(hands), len(case.hands))
         hit = [bool(was or now) for was, now in zip(hit, near.any(axis=0), strict=True)]
-        extra = int((~near.any(axis=1)).sum())
+        seen = [
+            (hand.score, bool(right)) for hand, right in zip(hands, near.any(axis=1), strict=True)
+        ]
         if case.hands and all(hit):
             break
-    return hit, extra, seconds
+    return hit, seen, seconds
 
 
 def _near(joints_px: np.ndarray, true_px: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ class Pipeline:
 
     def __call__(self, picture, camera, stamp_s):
         joints = self._left.pop(0) if len(self._left) > 1 else self._left[0]
-        return [SimpleNamespace(joints_px=one) for one in joints]
+        return [SimpleNamespace(joints_px=one, score=0.75) for one in joints]
 
 
 def case(*hands):
@@ -45,6 +45,12 @@ def test_a_hand_elsewhere_is_neither_found_nor_forgotten():
     assert figures["by kind"]["kind"]["found"] == 0
     assert figures["false hands"] == 2 and figures["hand-free images"] == 1
     assert figures["false per 1000"] == 1000
+    assert figures["by score"] == {"0.7 to 0.8": {"hands": 2, "right": 0.0}}
+
+
+def test_scores_are_compared_with_how_often_they_are_right():
+    figures = measure(Pipeline([JOINTS, JOINTS + 40]), [case(JOINTS)] * 3)
+    assert figures["by score"] == {"0.7 to 0.8": {"hands": 6, "right": 0.5}}
 
 
 def test_boxes_are_met_by_the_middle_of_the_joints():
