@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from cmr_ros.hand import Hand
-from cmr_ros.ros import messages
 from cmr_ros.ros.subscription import PolledSubscription
+from cmr_ros.ros.transforms import HandTransforms
 
 #: Name of the node that looks at /tf.  It has one of its own, so that no other hand_node takes it
 #: for a listener; names that begin with an underscore are hidden from `ros2 node list`.
@@ -32,7 +33,7 @@ class FrameOutput:
         """Advertise /tf for `node`; events: callbacks of the publisher's."""
         self._publisher = node.create_publisher(TFMessage, "/tf", 100, event_callbacks=events)
         self._node, self.topic = node, self._publisher.topic_name
-        self._own: deque[tuple] = deque(maxlen=_REMEMBERED)
+        self._own: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._watcher = rclpy.create_node(
             _WATCHER,
             namespace=node.get_namespace(),
@@ -42,6 +43,8 @@ class FrameOutput:
             start_parameter_services=False,
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )
+        self._make_transforms = HandTransforms()
+        self._count, self._has_listeners = 0, False
         self._seen = PolledSubscription(self._watcher, TFMessage, self.topic, _LOOKED_AT)
 
     def destroy(self) -> None:
@@ -51,22 +54,28 @@ class FrameOutput:
 
     def has_listeners(self) -> bool:
         """Whether anybody listens to /tf, nodes like this one apart."""
-        listeners = self._node.get_subscriptions_info_by_topic(self.topic)
-        return any(listener.node_name != _WATCHER for listener in listeners)
+        count = self._publisher.get_subscription_count()
+        if count != self._count:  # to ask who they are takes ten times as long
+            listeners = self._node.get_subscriptions_info_by_topic(self.topic)
+            self._has_listeners = any(one.node_name != _WATCHER for one in listeners)
+            self._count = count
+        return self._has_listeners
 
     def publish(self, hands: Sequence[Hand], header: Header, frame_prefix: str) -> None:
         """Publish the hands' frames as children of the image's."""
-        transforms = messages.to_transforms(hands, header, frame_prefix)
-        self._own.append(_identity(transforms[0]))
-        self._publisher.publish(TFMessage(transforms=transforms))
+        message = self._make_transforms(hands, header, frame_prefix)
+        self._own.append(_identity(message))
+        self._publisher.publish(message)
 
     def conflict(self, frame_prefix: str) -> str:
         """Say who else has published frames of the same names since the last call, if any."""
         ours = re.compile(re.escape(frame_prefix) + r"hand_(left|right|unknown)(_\d+)?/\w+")
-        for message in self._seen.take():
-            for transform in message.transforms:
+        for message in self._seen.take(raw=True):
+            if _identity(message) in self._own:
+                continue
+            for transform in deserialize_message(message, TFMessage).transforms:
                 name = transform.child_frame_id
-                if ours.fullmatch(name) and _identity(transform) not in self._own:
+                if ours.fullmatch(name):
                     return (
                         f"somebody else publishes {name}, too, in frame "
                         f"{transform.header.frame_id!r} on {self.topic}: give each hand_node a "
@@ -75,7 +84,6 @@ class FrameOutput:
         return ""
 
 
-def _identity(transform) -> tuple:
-    """Tell messages apart: an image's hands have its stamp and frame."""
-    header = transform.header
-    return header.frame_id, header.stamp.sec, header.stamp.nanosec
+def _identity(message: bytes) -> bytes:
+    """Return what is the same in a serialised message however middleware has wrapped it."""
+    return message[4:].rstrip(b"\0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
@@ -23,6 +24,8 @@ from cmr_ros.tracking.finder import MOST_PLACES, Box
 #: Seconds for which missing images, camera_info or depth are not reported.
 _SILENCE_GRACE_S, _GRACE_S = 5.0, 2.0
 _COMPRESSED = "/compressed"
+#: Where a serialised message goes on behind its stamp, which is the first of its header.
+_BEHIND_STAMP = 12
 
 
 class Inputs:
@@ -64,6 +67,7 @@ class Inputs:
         self._images = NewestSubscription(node, self._kind, topic, self._on_image)
         self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
         self._info: CameraInfo | None = None
+        self._raw_info = b""
         self._bits = BitsInUse()
         if parameters.use_depth and parameters.use_stereo:
             raise InputError("use_depth and use_stereo: depth needs no second camera, choose one")
@@ -146,7 +150,11 @@ class Inputs:
         if parameters.assume_hfov_deg > 0:
             self._health.clear("camera_info")
             return Camera.from_fov(width, height, parameters.assume_hfov_deg)
-        self._info = next(iter(self._infos.take()), self._info)
+        for newest in self._infos.take(raw=True):
+            # They come with every image, and only their stamps differ.
+            if newest[_BEHIND_STAMP:] != self._raw_info[_BEHIND_STAMP:]:
+                self._info = deserialize_message(newest, CameraInfo)
+            self._raw_info = newest
         topic = self._infos.topic
         remedy = "calibrate the camera, or set assume_hfov_deg to its horizontal field of view"
         if self._info is None:

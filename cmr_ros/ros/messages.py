@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from geometry_msgs.msg import Point, Quaternion, TransformStamped
+from geometry_msgs.msg import Point, Quaternion
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from cmr_ros.files.playback import FoundHand
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.frames import joint_rotations, palm_pose, quaternions
+from cmr_ros.geometry.frames import palm_pose, quaternions
 from cmr_ros.geometry.skeleton import JOINT_NAMES, JOINT_PARENTS, Handedness
-from cmr_ros.hand import Hand, frame_names
+from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandMesh, HandMeshArray, HandTopology
 
@@ -73,29 +73,6 @@ def to_topology(template: HandTemplate) -> HandTopology:
     )
     message.faces = array("I", np.ascontiguousarray(template.faces[0], np.uint32).tobytes())
     return message
-
-
-def to_transforms(
-    hands: Sequence[Hand], header: Header, frame_prefix: str = ""
-) -> list[TransformStamped]:
-    """Return 21 transforms per hand from the picture's frame to `hand_right/wrist` and so on.
-
-    Axes as in `cmr_ros.geometry.frames`.  Names do not grow with time: of several left hands the
-    one followed longest is `hand_left`, the next `hand_left_2`.
-    """
-    transforms = []
-    for name, hand in zip(frame_names(hands), hands, strict=True):
-        turns = quaternions(joint_rotations(hand.joints_m, hand.handedness))
-        for joint, position, turn in zip(JOINT_NAMES, hand.joints_m, turns, strict=True):
-            transform = TransformStamped(
-                header=header, child_frame_id=f"{frame_prefix}{name}/{joint}"
-            )
-            transform.transform.translation.x = float(position[0])
-            transform.transform.translation.y = float(position[1])
-            transform.transform.translation.z = float(position[2])
-            transform.transform.rotation = to_quaternion(turn)
-            transforms.append(transform)
-    return transforms
 
 
 def to_camera(info: CameraInfo, rectified: bool) -> Camera:

@@ -20,11 +20,12 @@ from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray, HandTopology
 from cmr_ros.ros import messages, topics
-from cmr_ros.ros.ellipsoids import to_joint_markers
+from cmr_ros.ros.ellipsoids import JointMarkers
 from cmr_ros.ros.frames import FrameOutput
 from cmr_ros.ros.grasp_messages import to_grasp_array
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.markers import HandMarkers
+from cmr_ros.ros.newest_only import NewestOnly
 from cmr_ros.ros.parameters import Parameters
 from cmr_ros.ros.pictures import to_image
 from cmr_ros.ros.planning import CollisionMeshes, to_points
@@ -83,11 +84,15 @@ class Outputs:
         self._topology = node.create_publisher(HandTopology, topics.TOPOLOGY, kept)
         self._topology.publish(messages.to_topology(template))
         self._make_markers = HandMarkers(template.faces[0])
+        self._make_ellipsoids = JointMarkers()
         self._make_collisions = CollisionMeshes(template)
         self._observe_grasps = GraspObserver()
+        # What people look at makes no image wait.
+        self._drawing = NewestOnly("drawing")
 
     def destroy(self) -> None:
         """Advertise nothing any more."""
+        self._drawing.end()
         for publisher in (*self._publishers.values(), self._topology):
             self._node.destroy_publisher(publisher)
         self._frames.destroy()
@@ -119,6 +124,9 @@ class Outputs:
     ) -> None:
         """Publish one image's results; the expensive ones only where somebody listens.
 
+        What is for the eye follows in a thread of its own, and not of each image where drawing is
+        slower than images come.
+
         Args:
             hands: the image's.
             picture: RGB (height, width, 3) uint8.
@@ -130,18 +138,25 @@ class Outputs:
         if parameters.publish_tf and hands:
             self._publish_frames(hands, header, parameters.frame_prefix)
         faces = self._template.faces[0]
-        makers: dict[str, Callable[[], Any]] = {
+        self._publish_wanted(parameters, {
             topics.HANDS: lambda: messages.to_hand_array(hands, header),
             topics.GRASPS: lambda: to_grasp_array(*self._observe_grasps(hands, stamp_s), header),
-            topics.MARKERS: lambda: self._make_markers(hands, header),
-            topics.JOINT_MARKERS: lambda: to_joint_markers(hands, header),
             topics.POINTS: lambda: to_points(hands, header, faces),
             topics.COLLISION: lambda: self._make_collisions(hands, header),
             topics.MASK: lambda: to_image(hand_mask(hands, camera), header),
+        })  # fmt: skip
+        pictures = {
+            topics.MARKERS: lambda: self._make_markers(hands, header),
+            topics.JOINT_MARKERS: lambda: self._make_ellipsoids(hands, header),
             topics.DEBUG_IMAGE: lambda: to_image(
                 overlay(picture, hands, self._template, camera), header
             ),
         }
+        if any(self._is_wanted(topic, parameters) for topic in pictures):
+            with self._health.guard("drawing", "nothing is drawn: ", degraded=True):
+                self._drawing.do(lambda: self._publish_wanted(parameters, pictures))
+
+    def _publish_wanted(self, parameters: Parameters, makers: dict[str, Callable[[], Any]]) -> None:
         for topic, make in makers.items():
             if self._is_wanted(topic, parameters):
                 self._publishers[topic].publish(make())

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-from geometry_msgs.msg import Point
 from sensor_msgs.msg import PointCloud2, PointField
 from shape_msgs.msg import Mesh, MeshTriangle
 from std_msgs.msg import Header
 
-from cmr_ros.geometry.frames import palm_pose
+from cmr_ros.geometry.frames import palm_pose, quaternions
 from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandCollision, HandCollisionArray
-from cmr_ros.ros.grasp_messages import to_pose
+from cmr_ros.ros.stencil import POSE, XYZ, Stencil, open_header, open_point, open_pose
 
 #: One point of the cloud: x y z, unit normal, and the hand's index in ~/hands, from 0.
 POINT = np.dtype(
@@ -65,42 +65,52 @@ def to_points(hands: Sequence[Hand], header: Header, faces: np.ndarray) -> Point
 
 
 class CollisionMeshes:
-    """Builds collision objects from a coarser level of the template."""
+    """Builds collision objects from a coarser level of the template, serialised."""
 
     def __init__(self, template: HandTemplate):
         """Take the hands' template."""
         level = min(_COLLISION_LEVEL, len(template.vertices) - 1)
-        self._down = template.down[:level]
-        faces = template.faces[level]
-        self._triangles = {
-            side: [
-                MeshTriangle(vertex_indices=face)
-                for face in _outward(faces, side).astype(np.uint32)
-            ]
-            for side in Handedness
-        }
+        self._faces = template.faces[level]
+        self._coarsen = np.eye(len(template.vertices[0]))
+        for (row, column, value), coarse in zip(
+            template.down[:level], template.vertices[1 : level + 1], strict=True
+        ):
+            step = np.zeros((len(coarse), len(self._coarsen)))
+            np.add.at(step, (row, column), value)
+            self._coarsen = step @ self._coarsen
+        self._stencil = lru_cache(maxsize=4)(self._make_stencil)
 
-    def __call__(self, hands: Sequence[Hand], header: Header) -> HandCollisionArray:
-        """Return the hands of the picture with this header."""
-        return HandCollisionArray(header=header, hands=[self._hand(hand) for hand in hands])
+    def __call__(self, hands: Sequence[Hand], header: Header) -> bytes:
+        """Return a HandCollisionArray of the picture's hands, as `Publisher.publish` takes it."""
+        layout = tuple((hand.track_id, hand.handedness) for hand in hands)
+        numbers = [part for hand in hands for part in self._numbers(hand)]
+        return self._stencil(header.frame_id, layout).filled(header.stamp, numbers)
 
-    def _hand(self, hand: Hand) -> HandCollision:
+    def _make_stencil(self, frame_id: str, layout: Sequence[tuple[int, Handedness]]) -> Stencil:
+        count = len(self._coarsen)
+        hands = [
+            HandCollision(
+                track_id=track_id,
+                handedness=int(side),
+                pose=open_pose(),
+                mesh=Mesh(
+                    vertices=[open_point()] * count,
+                    triangles=[
+                        MeshTriangle(vertex_indices=face)
+                        for face in _outward(self._faces, side).astype(np.uint32)
+                    ],
+                ),
+            )
+            for track_id, side in layout
+        ]
+        message = HandCollisionArray(header=open_header(frame_id), hands=hands)
+        return Stencil(message, [(POSE, 1), (XYZ, count)] * len(hands))
+
+    def _numbers(self, hand: Hand) -> tuple[np.ndarray, np.ndarray]:
+        """Return the palm's pose (7,), and vertices (n, 3) in its frame."""
         origin_m, rotation = palm_pose(hand.joints_m, hand.handedness)
-        vertices_m = hand.vertices_m
-        for row, column, value in self._down:
-            coarse_m = np.zeros((int(row.max()) + 1, 3))
-            np.add.at(coarse_m, row, value[:, None] * vertices_m[column])
-            vertices_m = coarse_m
-        points = ((vertices_m - origin_m) @ rotation).tolist()
-        return HandCollision(
-            track_id=hand.track_id,
-            handedness=int(hand.handedness),
-            pose=to_pose(origin_m, rotation),
-            mesh=Mesh(
-                vertices=[Point(x=x, y=y, z=z) for x, y, z in points],
-                triangles=self._triangles[hand.handedness],
-            ),
-        )
+        pose = np.concatenate([origin_m, quaternions(rotation)])
+        return pose, (self._coarsen @ hand.vertices_m - origin_m) @ rotation
 
 
 def _outward(faces: np.ndarray, side: Handedness) -> np.ndarray:

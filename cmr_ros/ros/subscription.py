@@ -68,11 +68,11 @@ class _Subscription(ABC):
         offered = [publisher.qos_profile for publisher in publishers]
         return fitting(self._wished, offered, self._latched)
 
-    def take(self) -> list:
-        """Return the messages that wait, at most as many as are kept."""
+    def take(self, raw: bool = False) -> list:
+        """Return the messages that wait, at most as many as are kept; raw: serialised."""
         taken = []
         while len(taken) < self._qos.depth:
-            found = self._subscription.handle.take_message(self._type, False)
+            found = self._subscription.handle.take_message(self._type, raw)
             if found is None:
                 break
             taken.append(found[0])

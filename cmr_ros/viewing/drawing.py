@@ -70,7 +70,7 @@ def silhouette_polygons(hand: Hand) -> list[np.ndarray]:
     side = 2 * crop.size_px
     map_ = cv2.resize(np.asarray(hand.silhouette, np.float32), (side, side))
     outlines, _ = cv2.findContours(
-        (map_ > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+        (map_ > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
     )
     return [crop.to_picture((outline[:, 0] + 0.5) / 2 - 0.5) for outline in outlines]
 

@@ -12,6 +12,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.errors import InputError
@@ -24,8 +25,8 @@ from cmr_ros.ros.messages import (
     to_hand_array,
     to_hand_mesh,
     to_topology,
-    to_transforms,
 )
+from cmr_ros.ros.transforms import HandTransforms
 from cmr_ros.viewing.drawing import MESH_COLORS, shades
 from support.made_up_hands import hand
 
@@ -86,7 +87,8 @@ def test_topology():
 @pytest.mark.parametrize("side", [Handedness.LEFT, Handedness.RIGHT])
 def test_transforms_put_each_joint_in_the_picture_frame(side):
     made = hand(handedness=side)
-    transforms = to_transforms([made], HEADER, "front_")
+    message = HandTransforms()([made], HEADER, "front_")
+    transforms = deserialize_message(message, TFMessage).transforms
     name = f"front_hand_{side.name.lower()}"
     assert [t.child_frame_id for t in transforms] == [f"{name}/{joint}" for joint in JOINT_NAMES]
     rotations = joint_rotations(made.joints_m, side)

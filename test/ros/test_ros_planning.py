@@ -11,13 +11,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.grasping.observer import GraspObserver
 from cmr_ros.grasping.states import GraspState
 from cmr_ros.msg import HandCollisionArray, HandGrasp, HandGraspArray, HandMesh
-from cmr_ros.ros.ellipsoids import to_joint_markers
+from cmr_ros.ros.ellipsoids import JointMarkers
 from cmr_ros.ros.grasp_messages import to_grasp_array
 from cmr_ros.ros.messages import to_hand_mesh
 from cmr_ros.ros.planning import CollisionMeshes, to_points
@@ -45,7 +45,8 @@ def test_every_joint_has_a_covariance():
 
 def test_ellipsoids_hold_ninety_percent_of_what_a_covariance_describes():
     made = hand()
-    markers = to_joint_markers([made], Header(frame_id="camera")).markers
+    message = JointMarkers()([made], Header(frame_id="camera"))
+    markers = deserialize_message(message, MarkerArray).markers
     assert markers[0].action == Marker.DELETEALL and len(markers) == 22
     tip = markers[1 + 20]
     assert tip.type == Marker.SPHERE and tip.ns == "hand_right" and tip.color.a < 1
@@ -91,7 +92,7 @@ def test_collision_objects_are_where_the_hand_is(side, shipped_template):
     made = replace(made, vertices_m=vertices, joints_m=shipped_template.joints(vertices))
     header = Header(frame_id="camera")
     message = CollisionMeshes(shipped_template)([made], header)
-    (found,) = deserialize_message(serialize_message(message), HandCollisionArray).hands
+    (found,) = deserialize_message(message, HandCollisionArray).hands
     assert (found.track_id, found.handedness) == (made.track_id, side)
     assert len(found.mesh.vertices) == 200 and len(found.mesh.triangles) == 396
     local = np.array([xyz(vertex) for vertex in found.mesh.vertices])

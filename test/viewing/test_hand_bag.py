@@ -32,6 +32,7 @@ def test_messages_are_those_of_the_node(template):
     from tf2_msgs.msg import TFMessage
 
     from cmr_ros.ros import messages as node
+    from cmr_ros.ros.transforms import HandTransforms
 
     store = typestore()
     ours = Messages(store, STAMP_NS, "camera_optical_frame")
@@ -42,7 +43,7 @@ def test_messages_are_those_of_the_node(template):
         (hand_bag.topology(ours, template), node.to_topology(template)),
         (
             ours.new("tf2_msgs/msg/TFMessage", hand_bag.transforms(ours, hands())),
-            TFMessage(transforms=node.to_transforms(hands(), header)),
+            deserialize_message(HandTransforms()(hands(), header), TFMessage),
         ),
     ):
         data = bytes(store.serialize_cdr(mine, mine.__msgtype__))
