@@ -10,7 +10,7 @@ import numpy as np
 from cmr_ros.errors import RegistrationError
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.camera_view import CameraView
-from cmr_ros.geometry.crop import CropCamera
+from cmr_ros.geometry.crop import CropCamera, picture_edges
 from cmr_ros.geometry.regions import palm_in_picture, region_from_joints
 from cmr_ros.hand import Hand
 from cmr_ros.model.inference import HandNetwork
@@ -152,7 +152,7 @@ def place(
             scheme=scheme,
             noise=noise,
             sizes=sizes,
-            edges=np.stack([first.camera.picture_edges() for first in firsts]),
+            edges=picture_edges([first.camera for first in firsts]),
             depths_m=None if depth_m is None else [_cut_depth(one, depth_m) for one in firsts],
             views=[
                 [_view(network, predictions[0], further) for further in predictions[1:]]
@@ -245,5 +245,5 @@ def _view(network: HandNetwork, first: CropPrediction, other: CropPrediction) ->
         matrix=other.camera.matrix,
         rotation=other.camera.rotation @ turn @ first.camera.rotation.T,
         translation_m=other.camera.rotation @ shift_m,
-        edges=other.camera.picture_edges(),
+        edges=picture_edges([other.camera])[0],
     )

@@ -64,11 +64,14 @@ def predict(network: HandNetwork, crops: Sequence[Crop]) -> list[CropPrediction]
     if not crops:
         return []
     card, size_px = network.card, network.input_size
-    cut = CropCamera.looking_at if card.crop == "virtual" else CropCamera.affine
     with stage("cut crops"):
-        cameras = [
-            cut(crop.view.camera, crop.region, size_px, mirrored=crop.mirrored) for crop in crops
-        ]
+        if card.crop == "virtual":
+            cameras = _virtual_cameras(crops, size_px)
+        else:
+            cameras = [
+                CropCamera.affine(crop.view.camera, crop.region, size_px, crop.mirrored)
+                for crop in crops
+            ]
         images = np.stack(
             [one.cut(crop.view.picture) for one, crop in zip(cameras, crops, strict=True)]
         )
@@ -95,6 +98,17 @@ def predict(network: HandNetwork, crops: Sequence[Crop]) -> list[CropPrediction]
             )
         )
     return predictions
+
+
+def _virtual_cameras(crops: Sequence[Crop], size_px: int) -> list[CropCamera]:
+    """Return the cameras that look at the crops' regions, those of one view computed together."""
+    cameras: dict[Crop, CropCamera] = {}
+    for view in {crop.view for crop in crops}:
+        own = [crop for crop in crops if crop.view is view]
+        regions, mirrored = [crop.region for crop in own], [crop.mirrored for crop in own]
+        made = CropCamera.all_looking_at(view.camera, regions, size_px, mirrored)
+        cameras |= zip(own, made, strict=True)
+    return [cameras[crop] for crop in crops]
 
 
 def refine(

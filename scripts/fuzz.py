@@ -35,7 +35,7 @@ from cmr_ros.files.matlab import read_matlab
 from cmr_ros.files.pickles import read_pickle
 from cmr_ros.files.pictures import read_picture
 from cmr_ros.files.untrusted import read_json
-from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.crop import CropCamera, Region, picture_edges
 from cmr_ros.model import weights
 from cmr_ros.model.card import ModelCard
 from cmr_ros.model.template import HandTemplate
@@ -204,7 +204,7 @@ def camera_infos(folder: Path) -> Target:
         camera = to_camera(info, rectified)
         region = Region(((camera.width - 1) / 2, (camera.height - 1) / 2), camera.height / 2)
         crop = CropCamera.looking_at(camera, region, 64)
-        assert np.isfinite(crop.matrix).all() and np.isfinite(crop.picture_edges()).all()
+        assert np.isfinite(crop.matrix).all() and np.isfinite(picture_edges([crop])).all()
         if camera.width * camera.height < 1 << 22:
             crop.cut(np.zeros((camera.height, camera.width, 3), np.uint8))
 

@@ -31,6 +31,7 @@ _CONVERGED = 1e-12
 _LEAST_REACH, _MOST_BENT = 0.1, 20.0
 #: Pixels of real sensors are square; binning and half-frames stretch them up to 1:4.
 _MOST_STRETCHED = 4.0
+_ZERO, _IDENTITY = np.zeros(3), np.eye(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,11 @@ class Camera:
             _check_intrinsics(matrix, (width, height), "", "projection matrix P")
         return cls(width, height, matrix, np.asarray(d), distortion_model)
 
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """The inverse (3, 3) of the matrix."""
+        return np.linalg.inv(self.matrix)
+
     @property
     def focal_px(self) -> float:
         """The geometric mean of both focal lengths."""
@@ -148,7 +154,7 @@ class Camera:
         A pixel that no ray reaches (outside the lens's image) gets the nearest ray that the
         lens model describes.
         """
-        inverse = np.linalg.inv(self.matrix)
+        inverse = self.inverse
         flat = np.asarray(pixels, dtype=np.float64) @ inverse[:2, :2].T + inverse[:2, 2]
         if self.distortion.size:
             flat = self._undistort(flat)
@@ -194,8 +200,8 @@ class Camera:
     def _distort(self, points: np.ndarray, distortion: np.ndarray) -> np.ndarray:
         """Return distorted normalised coordinates (..., 2) of points (..., 3)."""
         module = cv2.fisheye if self.distortion_model == "equidistant" else cv2
-        zero = np.zeros(3)
-        flat, _ = module.projectPoints(points.reshape(-1, 1, 3), zero, zero, np.eye(3), distortion)
+        column = points.reshape(-1, 1, 3)
+        flat, _ = module.projectPoints(column, _ZERO, _ZERO, _IDENTITY, distortion)
         return flat.reshape(*points.shape[:-1], 2)
 
     @cached_property

@@ -7,13 +7,16 @@ registration only ever meet a pinhole camera.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.vectors import cross
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
@@ -72,19 +75,39 @@ class CropCamera:
             size_px: side of the crop.
             mirrored: whether the crop shows the mirror image.
         """
-        c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
-        steps_px = np.array([[0, 0], [c, s], [-s, c]])
-        rays = source.rays(np.asarray(region.center_px) + steps_px)
-        middle, right, below = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
-        down = below - middle * (below @ middle)
-        down /= np.linalg.norm(down)
-        rotation = np.stack([np.cross(down, middle), down, middle])
+        return cls.all_looking_at(source, [region], size_px, [mirrored])[0]
+
+    @classmethod
+    def all_looking_at(
+        cls, source: Camera, regions: Sequence[Region], size_px: int, mirrored: Sequence[bool]
+    ) -> list[CropCamera]:
+        """Return the virtual cameras of several regions, as `looking_at` returns one's.
+
+        A lens takes as long for one point as for many.
+        """
+        turn = np.array([region.rotation_rad for region in regions])
+        c, s, zero = np.cos(turn), np.sin(turn), np.zeros(len(turn))
+        steps_px = np.moveaxis(np.array([[zero, zero], [c, s], [-s, c]]), -1, 0)
+        centers_px = np.array([region.center_px for region in regions])
+        rays = source.rays(centers_px[:, None] + steps_px)
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+        middle, right, below = np.moveaxis(rays, 1, 0)
+        down = below - middle * (below * middle).sum(-1, keepdims=True)
+        down /= np.linalg.norm(down, axis=-1, keepdims=True)
+        rotations = np.stack([cross(down, middle), down, middle], axis=1)
         # The lens's own scale there, in image pixels per radian, keeps the region's area.
-        scale = 1 / np.sqrt(np.linalg.norm(np.cross(right - middle, below - middle)))
-        focal = scale * size_px / region.size_px
+        areas = np.linalg.norm(cross(right - middle, below - middle), axis=-1)
+        focal = size_px / (np.sqrt(areas) * [region.size_px for region in regions])
         center = (size_px - 1) / 2
-        matrix = np.array([[focal, 0, center], [0, focal, center], [0, 0, 1]])
-        return cls(size_px, matrix, _MIRROR @ rotation if mirrored else rotation, source)
+        return [
+            cls(
+                size_px,
+                np.array([[f, 0, center], [0, f, center], [0, 0, 1]]),
+                _MIRROR @ rotation if flipped else rotation,
+                source,
+            )
+            for f, rotation, flipped in zip(focal, rotations, mirrored, strict=True)
+        ]
 
     @classmethod
     def affine(
@@ -117,7 +140,7 @@ class CropCamera:
         matrix = flip @ a @ source.matrix @ turn.T @ _MIRROR
         return cls(size_px, matrix, _MIRROR @ turn, source)
 
-    @property
+    @cached_property
     def mirrored(self) -> bool:
         """Whether the crop shows the mirror image of what the camera shows."""
         return bool(np.linalg.det(self.rotation) < 0)
@@ -145,8 +168,12 @@ class CropCamera:
 
     def _rays(self, pixels: np.ndarray) -> np.ndarray:
         """Return directions (..., 3) in the source camera's frame through crop pixels."""
-        inverse = np.linalg.inv(self.matrix)
+        inverse = self._inverse
         return self.to_camera(np.asarray(pixels) @ inverse[:, :2].T + inverse[:, 2])
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return np.linalg.inv(self.matrix)
 
     def _lens_maps(
         self, matrix: np.ndarray, side: tuple[int, int]
@@ -165,27 +192,6 @@ class CropCamera:
             hidden = ~source.sees(self._rays(np.stack(np.meshgrid(step, step), axis=-1)))
             x[hidden] = y[hidden] = -9
         return x, y
-
-    def picture_edges(self) -> np.ndarray:
-        """Return the image's four sides as lines (4, 3): a x + b y + c >= 0 in crop pixels.
-
-        A lens bends them: each line touches its side where that comes nearest to the crop.
-        """
-        middle = (self.size_px - 1) / 2
-        last = np.array([self.source.width, self.source.height]) - 0.5
-        center = np.clip(self.to_picture(np.array([middle, middle])), 1, last - 1)
-        feet = np.tile(center, (4, 1))
-        feet[:2, 0], feet[2:, 1] = (-0.5, last[0]), (-0.5, last[1])
-        along = np.array([[0.0, 1], [0, 1], [1, 0], [1, 0]])
-        # All in one call: a lens takes as long for one point as for many.
-        start, end, inner = self.from_picture(
-            np.stack([feet - along, feet + along, np.tile(center, (4, 1))])
-        )
-        normals = np.stack([start[:, 1] - end[:, 1], end[:, 0] - start[:, 0]], axis=-1)
-        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-        outwards = (normals * (inner - start)).sum(axis=-1) < 0
-        normals[outwards] *= -1
-        return np.concatenate([normals, -(normals * start).sum(axis=-1, keepdims=True)], axis=-1)
 
     def cut_depth(self, depth_m: np.ndarray) -> np.ndarray:
         """Return the crop (size, size) of an aligned depth image, as z in the crop's frame.
@@ -220,8 +226,45 @@ class CropCamera:
             x, y = self._lens_maps(matrix, side)
             crop = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
         else:
-            warp = matrix @ self.rotation @ np.linalg.inv(self.source.matrix)
+            warp = matrix @ self.rotation @ self.source.inverse
             crop = cv2.warpPerspective(picture, warp, side, flags=cv2.INTER_LINEAR)
         if finer == 1:
             return crop
         return cv2.resize(crop, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
+
+
+def picture_edges(crops: Sequence[CropCamera]) -> np.ndarray:
+    """Return the four sides of each crop's image as lines (B, 4, 3), a x + b y + c >= 0 inside.
+
+    They are in the crops' pixels.  A lens bends them: each line touches its side where that comes
+    nearest to the crop.
+    """
+    lines = np.empty((len(crops), 4, 3))
+    for source in {crop.source for crop in crops}:
+        own = [index for index, crop in enumerate(crops) if crop.source is source]
+        lines[own] = _edges(source, [crops[index] for index in own])
+    return lines
+
+
+def _edges(source: Camera, crops: Sequence[CropCamera]) -> np.ndarray:
+    """Return `picture_edges` of crops of one camera."""
+    matrices, rotations = (
+        np.stack(parts)[:, None]
+        for parts in ([crop.matrix for crop in crops], [crop.rotation for crop in crops])
+    )
+    middles = np.array([[(crop.size_px - 1) / 2] * 2 + [1] for crop in crops])[:, None, None]
+    rays = middles @ np.linalg.inv(matrices).swapaxes(-1, -2) @ rotations
+    last = np.array([source.width, source.height]) - 0.5
+    centers = np.clip(source.project(rays[:, 0]), 1, last - 1)
+    feet = np.tile(centers, (1, 4, 1))
+    feet[:, :2, 0], feet[:, 2:, 1] = (-0.5, last[0]), (-0.5, last[1])
+    along = np.array([[0.0, 1], [0, 1], [1, 0], [1, 0]])
+    # All in one call, as above.
+    points = np.stack([feet - along, feet + along, np.tile(centers, (1, 4, 1))], axis=1)
+    pixels = source.rays(points) @ (matrices @ rotations).swapaxes(-1, -2)
+    start, end, inner = np.moveaxis(pixels[..., :2] / pixels[..., 2:], 1, 0)
+    normals = np.stack([start[..., 1] - end[..., 1], end[..., 0] - start[..., 0]], axis=-1)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    outwards = (normals * (inner - start)).sum(axis=-1) < 0
+    normals[outwards] *= -1
+    return np.concatenate([normals, -(normals * start).sum(axis=-1, keepdims=True)], axis=-1)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cmr_ros.geometry.skeleton import INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, WRIST, Handedness
-
-_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+from cmr_ros.geometry.vectors import cross
 
 
 def joint_rotations(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
@@ -61,12 +60,12 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
 
 def _palm_rotation(joints: np.ndarray, handedness: Handedness) -> np.ndarray:
     index, middle, little = (joints[i] - joints[WRIST] for i in (INDEX_MCP, MIDDLE_MCP, LITTLE_MCP))
-    back = _cross(little, index)
+    back = cross(little, index)
     if handedness == Handedness.LEFT:
         back = -back
     x = _unit(middle, np.array([1.0, 0, 0]))
     z = _unit(back - x * (x @ back), _any_perpendicular(x))
-    return np.stack([x, _cross(z, x), z], axis=1)
+    return np.stack([x, cross(z, x), z], axis=1)
 
 
 def _carry(frames: np.ndarray, bones: np.ndarray) -> np.ndarray:
@@ -75,12 +74,7 @@ def _carry(frames: np.ndarray, bones: np.ndarray) -> np.ndarray:
     x = _unit(bones, start)
     z = z - (start + x) * _dot(x, z) / np.maximum(1 + _dot(start, x), 1e-9)
     z = _unit(z - x * _dot(x, z), z)
-    return np.stack([x, _cross(z, x), z], axis=-1)
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cross products (..., 3); of few vectors in an eighth of the time of NumPy's."""
-    return a.take(_NEXT, -1) * b.take(_LAST, -1) - a.take(_LAST, -1) * b.take(_NEXT, -1)
+    return np.stack([x, cross(z, x), z], axis=-1)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -94,4 +88,4 @@ def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
 
 def _any_perpendicular(x: np.ndarray) -> np.ndarray:
     helper = np.eye(3)[np.argmin(np.abs(x))]
-    return _unit(_cross(x, helper), helper)
+    return _unit(cross(x, helper), helper)

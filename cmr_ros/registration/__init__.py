@@ -58,7 +58,7 @@ def register(
         sizes: what is known of each hand's size; None: that it is an adult's, or one of those that
             `noise` was measured on.
         edges: (B, L, 3) lines a x + b y + c >= 0 in crop pixels where the image ends
-            (`CropCamera.picture_edges`), besides the crop's own.
+            (`geometry.crop.picture_edges`), besides the crop's own.
         depths_m: depth images cut like the crops (`CropCamera.cut_depth`): z in the crop's frame,
             0 or NaN where unknown.
         views: B times the same hand in images of further cameras, where those show it.  A view that

@@ -4,7 +4,7 @@ import pytest
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.crop import CropCamera, Region, picture_edges
 
 K = np.array([[620.0, 0, 350], [0, 560, 205], [0, 0, 1]])
 CAMERAS = {
@@ -155,7 +155,7 @@ def test_wrong_picture_size_and_regions_are_refused():
 @pytest.mark.parametrize("crop", list(crops()))
 def test_picture_edges_bound_what_the_picture_shows(crop):
     near = type(crop).looking_at(crop.source, Region((600, 60), 260, 0.3), 224, crop.mirrored)
-    lines = near.picture_edges()
+    lines = picture_edges([near])[0]
     picture_px = np.array([[639.0, 40], [560, 0], [620, 20], [639.0, 100]])
     pixels = np.concatenate([near.from_picture(picture_px), np.ones((4, 1))], axis=1)
     assert (pixels @ lines.T > -2).all()
