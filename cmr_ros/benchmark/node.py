@@ -33,7 +33,7 @@ def run(args: Namespace) -> None:
         raise InputError("--cameras must be at least 1, --rate in 0 to 1000 Hz")
     print(
         f"{args.rate:g} images a second, all outputs listened to; milliseconds\n"
-        "cameras  images  dropped  latency   p90   node  of it pipeline  start s  peak MB"
+        "cameras  images  dropped  latency   p90   node  of it pipeline    cpu  start s  peak MB"
     )
     rows = {count: _measure(args, count) for count in args.cameras}
     for count, cameras in rows.items():
@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
                     f"{_number(row[name]):>{width}}"
                     for name, width in (
                         ("latency_median_ms", 9), ("latency_p90_ms", 6), ("node_median_ms", 7),
-                        ("pipeline_median_ms", 16), ("start_s", 9), ("peak_mb", 9),
+                        ("pipeline_median_ms", 16), ("cpu_ms", 7), ("start_s", 9), ("peak_mb", 9),
                     )
                 )
             )  # fmt: skip

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import replace
@@ -14,10 +15,14 @@ from pathlib import Path
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import PointCloud2
 
-from cmr_ros.demo.play import Demo
+from cmr_ros.demo.play import COLLISION, GRASPS, POINTS, Demo
 from cmr_ros.files import playback
+from cmr_ros.msg import HandCollisionArray, HandGraspArray
 
+#: What the demo does not listen to, and the node publishes by default.
+_FURTHER = {GRASPS: HandGraspArray, POINTS: PointCloud2, COLLISION: HandCollisionArray}
 _DIAGNOSTICS = "/diagnostics"
 _WORK, _PIPELINE = "processing time per image, ms", "stage pipeline, ms"
 
@@ -34,10 +39,12 @@ def measure(recording: Path, node_arguments: list[str], rate_hz: float, log: Pat
     _, frames = playback.read(recording)
     frames = [replace(f, stamp_ns=round(i * 1e9 / rate_hz)) for i, f in enumerate(frames)]
     start_s = time.monotonic()
-    with Demo(log, node_arguments) as demo:
+    with Demo(log, node_arguments, further=_FURTHER) as demo:
         first_s = time.monotonic() - start_s
+        before_s = _cpu_s(demo.node_process)
         for _ in demo.play(frames, waits=False):
             pass
+        cpu_s = _cpu_s(demo.node_process) - before_s
         peak_mb = _peak_mb(demo.node_process)
     answers = [answer for answer in demo.answers if answer is not None]
     latencies_ms = [1000 * answer.latency_s for answer in answers]
@@ -49,6 +56,7 @@ def measure(recording: Path, node_arguments: list[str], rate_hz: float, log: Pat
         "latency_p90_ms": float(np.percentile(latencies_ms, 90)) if answers else None,
         "node_median_ms": work_ms,
         "pipeline_median_ms": pipeline_ms,
+        "cpu_ms": 1000 * cpu_s / len(answers) if answers else None,
         "start_s": first_s,
         "peak_mb": peak_mb,
     }
@@ -64,6 +72,12 @@ def _reported_ms(reports: list[bytes]) -> tuple[float | None, float | None]:
                 for name, numbers in said.items():
                     numbers.append(float(values[name]))
     return tuple(float(np.median(v)) if v else None for v in said.values())
+
+
+def _cpu_s(process: int) -> float:
+    """Return how long all threads of a process have been at work."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mb(process: int) -> float:

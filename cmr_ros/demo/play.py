@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,13 @@ from cmr_ros.ros import topics
 from cmr_ros.ros.messages import to_found_hand
 
 NODE = "/camera/hand_node"
-HANDS, TOPOLOGY, MARKERS, MASK, DEBUG_IMAGE = (
+HANDS, TOPOLOGY, MARKERS, MASK, DEBUG_IMAGE, GRASPS, POINTS, COLLISION = (
     topic.replace("~", NODE)
-    for topic in (topics.HANDS, topics.TOPOLOGY, topics.MARKERS, topics.MASK, topics.DEBUG_IMAGE)
-)
+    for topic in (
+        topics.HANDS, topics.TOPOLOGY, topics.MARKERS, topics.MASK, topics.DEBUG_IMAGE,
+        topics.GRASPS, topics.POINTS, topics.COLLISION,
+    )
+)  # fmt: skip
 _INPUTS = {INFO_TOPIC: CameraInfo, IMAGE_TOPIC: CompressedImage}
 _RIGHT_INPUTS = {RIGHT_INFO_TOPIC: CameraInfo, RIGHT_IMAGE_TOPIC: CompressedImage}
 _OUTPUTS = {
@@ -69,10 +72,17 @@ class Demo:
     template.  on_hands: called with a frame's index and hands.
     """
 
-    def __init__(self, log: Path, node_arguments: Sequence[str] = (), stereo: bool = False):
+    def __init__(
+        self,
+        log: Path,
+        node_arguments: Sequence[str] = (),
+        stereo: bool = False,
+        further: Mapping[str, type] | None = None,
+    ):
         """Take the file for the node's log, and ROS arguments for the node.
 
-        stereo: whether the frames are those of two cameras.
+        stereo: whether the frames are those of two cameras.  further: topics to listen to, too,
+        and the types of their messages.
         """
         self.sent: list[Sent] = []
         self.answers: list[Answer | None] = []
@@ -80,6 +90,7 @@ class Demo:
         self.pace = 1.0
         self.faces: np.ndarray | None = None
         self.on_hands: Callable[[int, list[FoundHand]], None] = lambda index, hands: None
+        self._outputs = {**_OUTPUTS, **(further or {})}
         self._inputs = _INPUTS | _RIGHT_INPUTS if stereo else _INPUTS
         use_stereo = ["-p", "use_stereo:=true"] if stereo else []
         self._log, self._node_arguments = log, [*node_arguments, *use_stereo]
@@ -125,7 +136,7 @@ class Demo:
             topic: self._ros.create_publisher(kind, topic, 10)
             for topic, kind in self._inputs.items()
         }
-        for topic, kind in _OUTPUTS.items():
+        for topic, kind in self._outputs.items():
             kept = topic == TOPOLOGY
             qos = QoSProfile(
                 depth=100,
@@ -155,7 +166,7 @@ class Demo:
         return (
             self.faces is not None
             and all(p.get_subscription_count() for p in self._publishers.values())
-            and all(self._ros.count_publishers(topic) for topic in _OUTPUTS)
+            and all(self._ros.count_publishers(topic) for topic in self._outputs)
         )
 
     def play(

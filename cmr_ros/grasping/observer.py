@@ -110,11 +110,21 @@ class GraspObserver:
 
 def hand_pair(a: Hand, b: Hand) -> HandPair:
     """Return the nearest vertices of two hands, and how far apart they are."""
+    # The nearest are no farther from the box around the other hand than any two are apart.
+    from_a, from_b = _gaps_m(a.vertices_m, b.vertices_m), _gaps_m(b.vertices_m, a.vertices_m)
+    most_m = np.linalg.norm(b.vertices_m - a.vertices_m[from_a.argmin()], axis=1).min()
+    p, q = a.vertices_m[from_a <= most_m], b.vertices_m[from_b <= most_m]
     # |p - q|^2 by products: a million pairs in milliseconds; about their middle, for precision.
-    middle = (a.vertices_m.mean(axis=0) + b.vertices_m.mean(axis=0)) / 2
-    p, q = a.vertices_m - middle, b.vertices_m - middle
-    square_m2 = (p**2).sum(1)[:, None] + (q**2).sum(1) - 2 * p @ q.T
+    middle = (p.mean(axis=0) + q.mean(axis=0)) / 2
+    p0, q0 = p - middle, q - middle
+    square_m2 = (p0**2).sum(1)[:, None] + (q0**2).sum(1) - 2 * p0 @ q0.T
     i, j = np.unravel_index(square_m2.argmin(), square_m2.shape)
-    points_m = np.stack([a.vertices_m[i], b.vertices_m[j]])
+    points_m = np.stack([p[i], q[j]])
     distance_m = float(np.linalg.norm(points_m[1] - points_m[0]))
     return HandPair((a.track_id, b.track_id), distance_m, points_m)
+
+
+def _gaps_m(points_m: np.ndarray, others_m: np.ndarray) -> np.ndarray:
+    """Return how far points (N, 3) are from the upright box around others (M, 3); (N,)."""
+    low, high = others_m.min(axis=0), others_m.max(axis=0)
+    return np.linalg.norm(points_m - np.clip(points_m, low, high), axis=1)

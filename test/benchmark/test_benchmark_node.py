@@ -21,6 +21,7 @@ def test_each_camera_has_a_row(tmp_path, capsys):
     for row in [*rows["1"], *rows["2"]]:
         assert row["images"] == 20 and 0 <= row["dropped"] < 20
         assert 0 < row["pipeline_median_ms"] < row["node_median_ms"]
+        assert row["cpu_ms"] > row["pipeline_median_ms"] / 4
         assert 0 < row["latency_median_ms"] <= row["latency_p90_ms"]
         assert 50 < row["peak_mb"] < 5000 and row["start_s"] > 0.5
     assert len(capsys.readouterr().out.splitlines()) == 2 + 3

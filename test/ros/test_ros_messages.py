@@ -87,7 +87,9 @@ def test_topology():
 @pytest.mark.parametrize("side", [Handedness.LEFT, Handedness.RIGHT])
 def test_transforms_put_each_joint_in_the_picture_frame(side):
     made = hand(handedness=side)
-    message = HandTransforms()([made], HEADER, "front_")
+    make = HandTransforms()
+    make([hand(depth_m=0.9, handedness=side)], Header(frame_id="camera_optical"), "front_")
+    message = make([made], HEADER, "front_")
     transforms = deserialize_message(message, TFMessage).transforms
     name = f"front_hand_{side.name.lower()}"
     assert [t.child_frame_id for t in transforms] == [f"{name}/{joint}" for joint in JOINT_NAMES]
