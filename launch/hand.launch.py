@@ -17,6 +17,8 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from cmr_ros.ros.distribution import fastdds_profiles_variable
+
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 
 #: Name -> (default, description).  A default that is not a value leaves the choice to others.
@@ -241,10 +243,7 @@ def room_for_images(environment):
     chosen = any(environment.get(name, "0") not in ("", "0") for name in TRANSPORT_CHOICES)
     if other or chosen or any(Path(name).exists() for name in PROFILE_FILES):
         return {}
-    # Before Fast DDS 3 the variable had another name; the new version warns of the old name.
-    old = environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    name = f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
-    return {name: str(CONFIG / "fastdds.xml")}
+    return {fastdds_profiles_variable(environment): str(CONFIG / "fastdds.xml")}
 
 
 def generate_launch_description():

@@ -22,6 +22,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmr_ros.msg import HandMeshArray
+from cmr_ros.ros.distribution import set_apart
 
 COUNT, LIMIT_S = 300, 1.0
 _PATIENCE_S = 60.0
@@ -210,9 +211,7 @@ class Peer:
 
 def main() -> int:
     """Print a line per input type; 1 where the node ended or was late."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
+    set_apart(os.environ)
     raw = (Image, f"{_SPACE}/image_raw", [], good_image)
     coded = (
         CompressedImage, f"{_SPACE}/image_raw/compressed", ["-p", "transport:=compressed"],

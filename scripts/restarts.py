@@ -20,6 +20,7 @@ from lifecycle_msgs.srv import ChangeState
 from soak import Held
 
 from cmr_ros.pipeline import HandPipeline
+from cmr_ros.ros.distribution import set_apart
 from cmr_ros.ros.memory import limit_arenas, release_memory
 
 _ROUND = (
@@ -80,8 +81,7 @@ def main() -> int:
     if not args.node:
         limit_arenas()
         return _run(args.count, _pipeline, os.getpid())
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    set_apart(os.environ)
     options = ("-r", "__ns:=/restarts", "-p", "autostart:=false", "--log-level", "warn")
     command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", *options]
     with tempfile.TemporaryDirectory() as folder:

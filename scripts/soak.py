@@ -25,9 +25,9 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from cmr_ros.files import share
 from cmr_ros.model import weights
 from cmr_ros.msg import HandMeshArray
+from cmr_ros.ros.distribution import set_apart
 from cmr_ros.ros.pictures import decompress, to_image
 
 #: What may be held more at the end than after a fifth of the time, which memory takes to settle.
@@ -129,9 +129,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=30.0, help="images per second")
     args, ros_arguments = parser.parse_known_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share.find("config", "fastdds.xml")))
+    set_apart(os.environ)
     command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-r", "__ns:=/soak"]
     with tempfile.TemporaryDirectory() as folder:
         node = subprocess.Popen([*command, *ros_arguments], cwd=folder)

@@ -8,6 +8,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from cmr_ros.ros.distribution import fastdds_profiles_variable
 from support.shared import ROOT
 
 # One thread each, in this process and in those it starts: networks and images of tests are small,
@@ -19,7 +20,7 @@ os.environ["LP_NUM_THREADS"] = "0"  # Mesa's rasteriser, none but the caller's
 # A domain of this test run's own; above 101 the ports would be those of outgoing connections.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config/fastdds.xml")
+os.environ[fastdds_profiles_variable(os.environ)] = str(ROOT / "config/fastdds.xml")
 
 # The same examples on every machine and in every run.
 settings.register_profile("same", derandomize=True, deadline=None)

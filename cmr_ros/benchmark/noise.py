@@ -25,6 +25,8 @@ from cmr_ros.synthesis.shards import Shards
 
 _BATCH = 20
 _FEWEST = 100
+#: Registration divides by deviations; one that cannot be told from none is taken for this.
+_LEAST_SD = 1e-5
 _UNKNOWN = HandSize(deviation=np.inf)
 
 
@@ -53,7 +55,7 @@ def run(args: Namespace) -> None:
         "as adults'": check(rest, noise, [HandSize()] * len(rest.cues)),
         "lengths known": check(rest, noise, known),
     }
-    entries = {name: round(value, 5) for name, value in asdict(noise).items()}
+    entries = {name: float(f"{value:.4g}") for name, value in asdict(noise).items()}
     print(f"noise measured on {half} images: {entries}")
     for name, row in report.items():
         print(f"{name:14s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
@@ -107,12 +109,17 @@ def measure_noise(views: Views) -> Noise:
     """Return the noise with which depths are right on average, and errors as large as seen.
 
     Deviations are those that explain the 90th percentiles, not the variances: a few meshes that
-    are all wrong would make all others uncertain.
+    are all wrong would make all others uncertain.  Raises InputError if most cannot be placed.
     """
     plain = replace(Noise(), length_log_sd=0.0, root_m=0.0)
     answers = _place(views, plain, [_UNKNOWN] * len(views.cues))
     found = np.array([isinstance(answer, RootEstimate) for answer in answers])
     placed = [answer for answer in answers if isinstance(answer, RootEstimate)]
+    if len(placed) <= len(answers) / 2:
+        raise InputError(
+            f"{len(placed)} of {len(answers)} hands can be placed: train the model further, or "
+            "give renders of hands such as it was trained on"
+        )
     fitted_m = np.array([answer.translation_m for answer in placed])
     covariance_m2 = np.array([answer.covariance_m2 for answer in placed])
     roots_m = views.roots_m[found]
@@ -151,9 +158,9 @@ def _bone_deviations(views: Views) -> tuple[float, float]:
 
 
 def _beyond(distances: np.ndarray, dimensions: int, variance: float) -> float:
-    """Return the deviation that explains distances besides a variance that is known."""
+    """Return the deviation, above 0, that explains distances besides a variance that is known."""
     deviation = np.percentile(distances, 90) / RADIUS_90[dimensions - 1]
-    return float(np.sqrt(max(deviation**2 - variance, 0.0)))
+    return float(np.sqrt(max(deviation**2 - variance, _LEAST_SD**2)))
 
 
 def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -> dict:

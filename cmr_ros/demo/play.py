@@ -22,7 +22,6 @@ from visualization_msgs.msg import MarkerArray
 
 from cmr_ros.demo.bag import Sent
 from cmr_ros.errors import InputError
-from cmr_ros.files import share
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.playback import (
     IMAGE_TOPIC,
@@ -37,6 +36,7 @@ from cmr_ros.files.playback import (
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.msg import HandMeshArray, HandTopology
 from cmr_ros.ros import topics
+from cmr_ros.ros.distribution import set_apart
 from cmr_ros.ros.messages import to_found_hand
 
 NODE = "/camera/hand_node"
@@ -79,10 +79,13 @@ class Demo:
         stereo: bool = False,
         further: Mapping[str, type] | None = None,
     ):
-        """Take the file for the node's log, and ROS arguments for the node.
+        """Prepare to play.
 
-        stereo: whether the frames are those of two cameras.  further: topics to listen to, too,
-        and the types of their messages.
+        Args:
+            log: file for the node's log.
+            node_arguments: ROS arguments for the node.
+            stereo: whether the frames are those of two cameras.
+            further: topics to listen to, too, and the types of their messages.
         """
         self.sent: list[Sent] = []
         self.answers: list[Answer | None] = []
@@ -101,11 +104,7 @@ class Demo:
     def __enter__(self) -> Demo:
         """Start the node and wait until both ends know each other; InputError if it fails."""
         # A world of its own, unless the user wants to listen in: a camera may be running here.
-        os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        os.environ.setdefault(
-            "FASTDDS_DEFAULT_PROFILES_FILE", str(share.find("config", "fastdds.xml"))
-        )
+        set_apart(os.environ)
         command = [sys.executable, "-m", "cmr_ros.ros", "--ros-args", "-r", "__ns:=/camera"]
         command += ["-p", "transport:=compressed", *self._node_arguments]
         write_bytes(self._log, b"cmr demo: the node's log\n")

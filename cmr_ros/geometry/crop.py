@@ -84,6 +84,12 @@ class CropCamera:
         """Return the virtual cameras of several regions, as `looking_at` returns one's.
 
         A lens takes as long for one point as for many.
+
+        Args:
+            source: the camera the crops are cut from.
+            regions: squares of its image.
+            size_px: side of each crop.
+            mirrored: for each region whether its crop shows the mirror image.
         """
         turn = np.array([region.rotation_rad for region in regions])
         c, s, zero = np.cos(turn), np.sin(turn), np.zeros(len(turn))

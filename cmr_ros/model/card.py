@@ -81,7 +81,8 @@ class ModelCard:
         return card
 
     def save(self, path: Path | str) -> None:
-        """Write the card as JSON."""
+        """Write the card as JSON; raises InputError, and writes nothing, if `load` would."""
+        self._check(path)
         write_bytes(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     def _check(self, path: Path | str) -> None:

@@ -18,6 +18,7 @@ from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.exposure import why_nothing_shows
 from cmr_ros.hand import Hand
 from cmr_ros.pipeline import HandPipeline
+from cmr_ros.ros.distribution import answer_impossible_transitions
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.inputs import Inputs
 from cmr_ros.ros.memory import release_memory
@@ -60,6 +61,7 @@ class HandNode(LifecycleNode):
         self._failure: Exception | None = None
         self._lost: EngineError | None = None
         self._restart_s: float | None = None  # when it is due, on the monotonic clock
+        answer_impossible_transitions(self)
         self._settings = declare(self, self._on_change, lambda: self._pipeline is not None)
         self._last_stamp_ns = 0
         self._wanted_s = 0.0

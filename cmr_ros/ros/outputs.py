@@ -20,6 +20,7 @@ from cmr_ros.hand import Hand
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandMeshArray, HandTopology
 from cmr_ros.ros import messages, topics
+from cmr_ros.ros.distribution import publisher_events
 from cmr_ros.ros.ellipsoids import JointMarkers
 from cmr_ros.ros.frames import FrameOutput
 from cmr_ros.ros.grasp_messages import to_grasp_array
@@ -30,12 +31,6 @@ from cmr_ros.ros.parameters import Parameters
 from cmr_ros.ros.pictures import to_image
 from cmr_ros.ros.planning import CollisionMeshes, to_points
 from cmr_ros.viewing.drawing import hand_mask, overlay
-
-try:
-    from rclpy.event_handler import PublisherEventCallbacks
-except ModuleNotFoundError:  # ROS 2 Humble
-    from rclpy.qos_event import PublisherEventCallbacks
-
 
 #: What is published while somebody listens, in the order of `Outputs.publish`.
 _KINDS = {
@@ -71,7 +66,7 @@ class Outputs:
             health: where to report what is wrong.
             on_listeners: called when listeners come or go, if this ROS distribution tells.
         """
-        events = _matched_events(lambda _: on_listeners())
+        events = publisher_events(lambda _: on_listeners())
         advertise = partial(
             node.create_publisher,
             event_callbacks=events,
@@ -169,10 +164,3 @@ class Outputs:
         else:
             text = f"no /tf: images on {self._health.topic} have no frame_id"
             self._health.trouble("frame_id", text, degraded=True)
-
-
-def _matched_events(callback: Callable) -> PublisherEventCallbacks | None:
-    try:
-        return PublisherEventCallbacks(matched=callback)
-    except TypeError:  # ROS 2 Humble
-        return None

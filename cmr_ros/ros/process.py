@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from types import FrameType
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -67,8 +68,12 @@ def _on_signals(handler) -> None:
         signal.signal(number, handler)
 
 
-def _stop(*_) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     _on_signals(_ignore)
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return  # which swallows exceptions; rclpy's handler has ended its context, so spin ends
+        frame = frame.f_back
     raise _Stopped
 
 

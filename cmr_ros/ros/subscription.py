@@ -11,10 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ModuleNotFoundError:  # ROS 2 Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+from cmr_ros.ros.distribution import subscription_events, with_info
 
 #: A publisher's numbers that differ by more are those of another publisher.
 _MOST_SKIPPED = 1000
@@ -144,10 +141,10 @@ class NewestSubscription(_Subscription):
         return self._node.create_subscription(
             self._type,
             self._name,
-            self._on_message,
+            with_info(self._on_message),
             qos,
             callback_group=self._gate,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self.adapt()),
+            event_callbacks=subscription_events(incompatible_qos=lambda _: self.adapt()),
             qos_overriding_options=overrides,
         )
 
@@ -184,7 +181,7 @@ class PolledSubscription(_Subscription):
             _never_called,
             qos,
             callback_group=_Gate(is_open=False),
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=subscription_events(use_default_callbacks=False),
             qos_overriding_options=overrides,
         )
 

@@ -58,7 +58,14 @@ class KindComposer:
     def __init__(
         self, model: HandModel, seed: int, skins: Path | None = None, panoramas: Path | None = None
     ):
-        """Prepare to render; arguments and errors are those of `CutoutGenerator`."""
+        """Prepare to render; errors are those of `CutoutGenerator`.
+
+        Args:
+            model: the hands'.
+            seed: of everything that is drawn.
+            skins: folder of skin textures; None: made-up ones.
+            panoramas: folder of panoramas for the surroundings; None: made-up ones.
+        """
         self._seed = seed
         self._generators = {
             name: CutoutGenerator(

@@ -36,7 +36,8 @@ class TrainingPlan:
 
     # Network.
     preset: str = "sg_resnet18"  # its name
-    network: dict[str, Any] = field(default_factory=dict)  # entries that differ from the preset
+    #: entries that differ from the preset, at any depth
+    network: dict[str, Any] = field(default_factory=dict)
     trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
     frozen: bool = False  # keep that trunk as it is
     frozen_stages: int = 0  # or its first stages alone, by their number, and what comes before them
@@ -104,18 +105,17 @@ class TrainingPlan:
     def network_config(self) -> NetworkConfig:
         """The preset with the plan's changes."""
         values = preset(self.preset).to_dict() | {"heatmap_sigma_px": self.sigma_px}
-        changes = dict(self.network)
-        values["decoder"] |= changes.pop("decoder", {})
-        return NetworkConfig.from_dict(values | changes)
+        return NetworkConfig.from_dict(_merged(values, self.network))
 
 
 def load_plan(path: Path | str, **changes: Any) -> TrainingPlan:
     """Return the plan in a YAML file, with changes; relative paths start at the current folder.
 
     The entry `extends` names another plan, relative to the file itself, whose entries hold unless
-    the file has its own.  Raises InputError for a file, name or value that cannot be used.
+    the file has its own; so do the single entries of `losses` and `network`.  Raises InputError
+    for a file, name or value that cannot be used.
     """
-    values = _read(Path(path)) | changes
+    values = _merged(_read(Path(path)), changes)
     with reading(path, "plan", _REMEDY):
         return _build(TrainingPlan, values)
 
@@ -132,7 +132,14 @@ def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = path.parent / str(base)
     if base.resolve() in extended_by:
         raise InputError(f"{path}: extends {base}, which extends it; name another plan")
-    return _read(base, extended_by) | values
+    return _merged(_read(base, extended_by), values)
+
+
+def _merged(values: Any, changes: Any) -> Any:
+    """Return values with changes, at any depth of names; what is no mapping is replaced."""
+    if not isinstance(values, dict) or not isinstance(changes, dict):
+        return changes
+    return values | {name: _merged(values.get(name), change) for name, change in changes.items()}
 
 
 def _build(kind: type[T], values: dict[str, Any]) -> T:

@@ -54,6 +54,21 @@ def test_what_was_measured_makes_other_hands_honest(views):
     assert known["root_mean_mm"] < 0.8 * check(rest, noise)["root_mean_mm"]
 
 
+def test_a_network_without_errors_gets_a_card_that_loads(views, tmp_path):
+    true_m = views.true_joints_m
+    flawless = replace(views, joints_m=true_m - true_m[:, :1])
+    noise = measure_noise(flawless[:300])
+    assert 0 < noise.bone_across_m < 1e-4 and 0 < noise.bone_along_m < 1e-4
+    path = tmp_path / "model.json"
+    replace(ModelCard("hand", "mobile", "hand"), noise=asdict(noise)).save(path)
+    assert Noise(**ModelCard.load(path).noise) == noise
+
+
+def test_hands_that_cannot_be_placed_are_no_measurement(views):
+    with pytest.raises(InputError, match="0 of 300 hands can be placed"):
+        measure_noise(replace(views, joints_m=np.zeros_like(views.joints_m))[:300])
+
+
 def test_too_few_pictures_are_refused(tmp_path, capsys):
     arguments = ["benchmark", "noise", "--renders", str(tmp_path)]
     assert main(arguments) == 2
@@ -76,6 +91,10 @@ def test_a_card_with_impossible_noise_is_refused(tmp_path, noise):
     path = tmp_path / "model.json"
     replace(card, noise={"length_log_sd": 0.1, "length_log_mean": -0.01}).save(path)
     assert ModelCard.load(path).noise == {"length_log_sd": 0.1, "length_log_mean": -0.01}
+    before = path.read_text()
+    with pytest.raises(InputError, match="entry 'noise'"):
+        replace(card, noise=noise).save(path)
+    assert path.read_text() == before
     path.write_text(json.dumps(asdict(card) | {"noise": noise}))
     with pytest.raises(InputError, match="entry 'noise'"):
         ModelCard.load(path)
@@ -84,7 +103,7 @@ def test_a_card_with_impossible_noise_is_refused(tmp_path, noise):
 def test_the_entries_of_older_cards_are_read_by_their_new_names(tmp_path):
     old = {"size": 0.1, "growth": -0.01, "pose": 0.05, "shape": 0.02, "root_m": 0.003}
     path = tmp_path / "model.json"
-    replace(ModelCard("hand", "mobile", "hand"), noise=old).save(path)
+    path.write_text(json.dumps(asdict(ModelCard("hand", "mobile", "hand")) | {"noise": old}))
     assert Noise(**ModelCard.load(path).noise) == Noise(
         length_log_sd=0.1, length_log_mean=-0.01, scale_log_sd=0.05, bend_strain=0.02, root_m=0.003
     )

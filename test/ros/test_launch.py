@@ -13,10 +13,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from cmr_ros.ros.distribution import fastdds_profiles_variable
 from cmr_ros.viewing.viewers import VIEWERS
 from support.shared import ROOT
 
 FILE = ROOT / "launch/hand.launch.py"
+#: The variable with which the Fast DDS that is there finds its profiles.
+OWN = fastdds_profiles_variable({})
 # The folder launch/ beside this one is a namespace package of that name, without an origin.
 HAS_LAUNCH = bool(getattr(find_spec("launch"), "origin", None)) and bool(find_spec("launch_ros"))
 
@@ -71,12 +74,10 @@ def test_arguments_are_declared_with_defaults_that_say_something(launch_file):
 @pytest.mark.parametrize(
     "environment, variable",
     [
-        ({}, "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ({"ROS_DISTRO": "kilted"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ({"ROS_DISTRO": "jazzy"}, "FASTRTPS_DEFAULT_PROFILES_FILE"),
-        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ({"ROS_LOCALHOST_ONLY": "0"}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({}, OWN),
+        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, OWN),
+        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp"}, OWN),
+        ({"ROS_LOCALHOST_ONLY": "0"}, OWN),
         ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, None),
         ({"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}, None),
         ({"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, None),

@@ -321,7 +321,7 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
         ({"limit": "all"}, "'all' is not of type int"),
         ({"step_epochs": [3, "x"]}, "'x' is not of type int"),
         ({"learning_rate": math.inf}, "inf is not a number"),
-        ({"network": {"decoder": 5}}, "not a readable plan"),
+        ({"network": {"decoder": 5}}, "not a network configuration"),
         ({"precision": "fp8"}, "precision"),
         ({"frozen": False}, "frozen"),
         ({"frozen": False, "cache": None}, "landmark_heads"),
@@ -362,10 +362,26 @@ def test_changes_on_the_command_line_are_read_as_plans_are(plan_file, value, cap
 def test_a_plan_extends_another(plan_file, tmp_path):
     (tmp_path / "deeper").mkdir()
     longer = tmp_path / "deeper" / "longer.yaml"
-    longer.write_text("extends: ../plan.yaml\nepochs: 7\ncache: null\ntrain: [a, b]\n")
-    base, plan = load_plan(plan_file), load_plan(longer, seed=3)
-    expected = dataclasses.replace(base, epochs=7, cache=None, train=(Path("a"), Path("b")), seed=3)
-    assert plan == expected
+    own = {"epochs": 7, "cache": None, "train": ["a", "b"], "losses": {"joint": 2.0}}
+    longer.write_text(yaml.safe_dump({"extends": "../plan.yaml", **own}))
+    base, plan = load_plan(plan_file), load_plan(longer, seed=3, network={"nudge": 0})
+    losses, network = dataclasses.replace(base.losses, joint=2.0), base.network | {"nudge": 0}
+    trained = {"train": (Path("a"), Path("b")), "losses": losses, "network": network}
+    assert base.losses.location == 0.02 and base.network["input_size"] == SIZE
+    assert plan == dataclasses.replace(base, epochs=7, cache=None, seed=3, **trained)
+
+
+@pytest.mark.parametrize("name", ["g_mobile", "g_mobile_lite"])
+def test_a_plan_changes_single_entries_of_its_preset(plan_file, name):
+    changes = {"mobile": {"hidden": 100}, "decoder": {"neighbours": 7}}
+    plan = dataclasses.replace(load_plan(plan_file), preset=name, network=changes)
+    whole = preset(name)
+    assert plan.network_config == dataclasses.replace(
+        whole,
+        mobile=dataclasses.replace(whole.mobile, hidden=100),
+        decoder=dataclasses.replace(whole.decoder, neighbours=7),
+        heatmap_sigma_px=plan.sigma_px,
+    )
 
 
 @pytest.mark.parametrize(
