@@ -41,7 +41,7 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo live test coverage weights parameters peers lint docs clean
+.PHONY: help setup demo live test coverage benchmark weights parameters peers lint docs clean
 
 help:
 	@echo 'make demo    play recordings through the real node; video, images, meshes in demo_out/'
@@ -51,6 +51,8 @@ help:
 	@echo 'make setup   build and install into .venv; leaves .venv/bin/cmr'
 	@echo 'make test    install what the tests need and run them'
 	@echo 'make coverage run them and print which lines no test runs, training apart'
+	@echo 'make benchmark time the pipeline beside MediaPipe and compare with docs/ratios; on an'
+	@echo '             idle machine, in minutes'
 	@echo 'make weights train the shipped weights from nothing into runs/hand_mobile, in hours'
 	@echo '             (SKINS=DIR HDRI=DIR textures and panoramas; goes on where it stopped)'
 	@echo 'make parameters'
@@ -78,6 +80,13 @@ test: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=cmr_ros $(TESTS)
+
+# Ratios, since machines differ; and not among the tests, since machines are busy.
+benchmark: $(VENV)/.peers
+	@worse=0; for model in exact lite; do \
+	  $(BIN)/cmr benchmark pipeline --model $$model --peer mediapipe mediapipe-lite \
+	    --against docs/ratios/$$model.json || worse=1; \
+	done; exit $$worse
 
 # weights/README.md explains what each stage is for.
 weights: $(VENV)/.train data/landmark_full.onnx

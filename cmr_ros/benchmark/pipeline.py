@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.benchmark import beside
+from cmr_ros.benchmark import beside, ratios
+from cmr_ros.errors import InputError
 from cmr_ros.files import playback
 from cmr_ros.files.output import write_bytes
 from cmr_ros.geometry.camera import Camera
@@ -39,14 +40,45 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--turns", type=int, default=3, help="of each, with --peer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="figures of an earlier run with --peer: print how ratios moved; status 1 if one is "
+        "worse by more than the margin",
+    )
+    parser.add_argument(
+        "--margin", type=float, default=0.2, help="share of the earlier ratio (default: 0.2)"
+    )
 
 
-def run(args: Namespace) -> None:
-    """Print a table of medians and 90th percentiles for each number of hands in an image."""
+def run(args: Namespace) -> int:
+    """Print a table of medians and 90th percentiles for each number of hands in an image.
+
+    Returns the exit status: 1 where a ratio is worse than it was.
+    """
+    if args.against and not args.peer:
+        raise InputError("--against compares ratios to others: name them with --peer")
+    before = ratios.read_ratios(args.against) if args.against else {}
     camera, frames = playback.read(args.recording or weights.find("demo.mcap"))
     figures = _beside(args, frames) if args.peer else _alone(args, camera, frames)
     if args.json:
         write_bytes(args.json, (json.dumps(figures, indent=2) + "\n").encode())
+    if not args.against:
+        return 0
+    return _print_moves(ratios.moves(figures, before), args.margin)
+
+
+def _print_moves(moves: Sequence[ratios.Move], margin: float) -> int:
+    print(f"\nratios against the earlier run, margin {100 * margin:g} %\n")
+    print(f"{'scene':20s}{'peer':16s}  before     now   moved")
+    for one in moves:
+        worse = "  worse" if one.share > margin else ""
+        print(
+            f"{one.scene:20s}{one.peer:16s}{one.before:8.2f}{one.now:8.2f}"
+            f"{100 * one.share:+7.0f} %{worse}"
+        )
+    return int(any(one.share > margin for one in moves))
 
 
 def _alone(args: Namespace, camera: Camera, frames: Sequence[playback.Frame]) -> dict:

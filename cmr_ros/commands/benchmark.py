@@ -24,6 +24,6 @@ def add_arguments(parser) -> None:
         import_module(f"cmr_ros.benchmark.{name}").add_arguments(part)
 
 
-def run(args) -> None:
-    """Measure the part asked for."""
-    import_module(f"cmr_ros.benchmark.{args.part}").run(args)
+def run(args) -> int | None:
+    """Measure the part asked for; return its exit status."""
+    return import_module(f"cmr_ros.benchmark.{args.part}").run(args)

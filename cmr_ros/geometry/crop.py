@@ -81,9 +81,7 @@ class CropCamera:
     def all_looking_at(
         cls, source: Camera, regions: Sequence[Region], size_px: int, mirrored: Sequence[bool]
     ) -> list[CropCamera]:
-        """Return the virtual cameras of several regions, as `looking_at` returns one's.
-
-        A lens takes as long for one point as for many.
+        """Return the virtual cameras of several regions: a lens takes as long for one as for many.
 
         Args:
             source: the camera the crops are cut from.

@@ -52,7 +52,9 @@ def test_the_scenes_show_so_many_hands(recording):
     assert (four[360, :] == 120).all() and (one[360, 160:1120] == 120).all()
 
 
-def test_peers_see_the_same_images_in_turn(recording, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def seen(tmp_path, monkeypatch):
+    """Put a stand-in in the peer's place; return the file of the images that it saw."""
     log = tmp_path / "seen.txt"
     (tmp_path / "stand_in.py").write_text(STAND_IN.format(log=str(log)))
     (tmp_path / "bin").mkdir()
@@ -60,11 +62,15 @@ def test_peers_see_the_same_images_in_turn(recording, tmp_path, monkeypatch, cap
     python.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path}/stand_in.py\n")
     python.chmod(0o755)
     monkeypatch.setattr(peers, "PREFIX", tmp_path)
+    return log
+
+
+def test_peers_see_the_same_images_in_turn(recording, tmp_path, seen, capsys):
     figures = tmp_path / "figures.json"
     command = ["benchmark", "pipeline", "--recording", str(recording), "--peer", "mediapipe"]
     assert main([*command, "--turns", "2", "--json", str(figures)]) == 0
     made = json.loads(figures.read_text())
-    assert log.read_text().split() == [
+    assert seen.read_text().split() == [
         size
         for size, count in [("640x480", 4), ("1280x720", 4), ("640x480", 2), ("1280x720", 4)]
         for _ in range(count)
@@ -76,3 +82,24 @@ def test_peers_see_the_same_images_in_turn(recording, tmp_path, monkeypatch, cap
         assert theirs["median_ratio"] == pytest.approx(ours["median_ms"] / 20)
         assert ours["cpu_ms"] > 0 and ours["median_ratio"] == 1
     assert "4 hands, 1280x720" in capsys.readouterr().out
+
+
+def test_ratios_are_compared_with_those_of_an_earlier_run(recording, tmp_path, seen, capsys):
+    earlier = tmp_path / "earlier.json"
+    command = ["benchmark", "pipeline", "--recording", str(recording), "--turns", "1"]
+    compare = [*command, "--peer", "mediapipe", "--against", str(earlier)]
+
+    def write(ratio):
+        rows = {"cmr_ros": {"median_ratio": 1.0}, "mediapipe": {"median_ratio": ratio}}
+        earlier.write_text(json.dumps({"1 hand, 640x480": rows, "another": rows}))
+
+    for ratio, status in ((1e-6, 1), (1e6, 0)):
+        write(ratio)
+        assert main(compare) == status
+        row = capsys.readouterr().out.splitlines()[-1]
+        assert row.startswith("1 hand, 640x480") and row.endswith("worse") == bool(status)
+    nothing = '{"a": {"mediapipe": {"median_ratio": 0}}}'
+    for text in ("[1]", "{}", '{"a": {"mediapipe": {}}}', nothing):
+        earlier.write_text(text)
+        assert main(compare) == 2 and "no ratios" in capsys.readouterr().err
+    assert main([*command, "--against", str(earlier)]) == 2 and "--peer" in capsys.readouterr().err
