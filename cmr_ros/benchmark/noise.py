@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_ros.benchmark.coverage import RADIUS_90, coverage_90
 from cmr_ros.errors import InputError
+from cmr_ros.geometry.covariance import RADIUS_90, inside_90
 from cmr_ros.hand import Cues
 from cmr_ros.model import weights
 from cmr_ros.model.card import ModelCard
@@ -190,10 +190,8 @@ def check(views: Views, noise: Noise, sizes: Sequence[HandSize] | None = None) -
         "root_median_mm": float(np.median(length_mm)),
         "root_p90_mm": float(np.percentile(length_mm, 90)),
         "depth_bias": float((error_m[:, 2] / depth_m).mean()),
-        "coverage_90": coverage_90(error_m, covariance_m2),
-        "joint_coverage_90": coverage_90(
-            joint_error_m.reshape(-1, 3), joint_covariance_m2.reshape(-1, 3, 3)
-        ),
+        "coverage_90": float(inside_90(error_m, covariance_m2).mean()),
+        "joint_coverage_90": float(inside_90(joint_error_m, joint_covariance_m2).mean()),
     }
 
 

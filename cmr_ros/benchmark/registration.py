@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cmr_ros.benchmark.cases import KINDS, SIZE_PX, Cases, load_cases
-from cmr_ros.benchmark.coverage import coverage_90
 from cmr_ros.benchmark.simulate import simulate_cases
 from cmr_ros.benchmark.stereo import pairs_table, report_pairs
+from cmr_ros.geometry.covariance import inside_90
 from cmr_ros.registration import SCHEMES, RootEstimate, register
 
 _REPEATS = 5
@@ -79,7 +79,7 @@ def measure(cases: Cases) -> dict:
         if scheme == SCHEMES[0]:
             covariances = np.array([answer.covariance_m2 for answer in placed])
             errors = (roots - cases.roots_m)[found]
-            schemes[scheme]["coverage_90"] = coverage_90(errors, covariances)
+            schemes[scheme]["coverage_90"] = float(inside_90(errors, covariances).mean())
     report = {
         "cases": len(cases),
         **schemes.pop(SCHEMES[0]),

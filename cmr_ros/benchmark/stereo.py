@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from cmr_ros.benchmark.cases import SIZE_PX, Cases
-from cmr_ros.benchmark.coverage import coverage_90
 from cmr_ros.benchmark.simulate import bend, draw_silhouette, project, random_rotation
+from cmr_ros.geometry.covariance import inside_90
 from cmr_ros.registration import HandSize, Noise, RootEstimate, View, hand_length_m, register
 
 BASELINES_M, DISTANCES_M = (0.05, 0.12, 0.2, 0.3), (0.3, 0.6, 1.0, 2.0)
@@ -233,7 +233,7 @@ def measure_pairs(pairs: Pairs) -> dict[str, float]:
         errors = np.array([answers[index].translation_m for index in found]) - roots_m
         covariances = np.array([answers[index].covariance_m2 for index in found])
         report[f"{name}_mean_mm"] = float(1e3 * np.linalg.norm(errors, axis=1).mean())
-        report[f"{name}_coverage_90"] = coverage_90(errors, covariances)
+        report[f"{name}_coverage_90"] = float(inside_90(errors, covariances).mean())
     report["joined"] = float(np.mean(["stereo" in both[index].cues for index in found]))
     return report
 

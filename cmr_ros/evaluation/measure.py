@@ -9,6 +9,7 @@ import numpy as np
 
 from cmr_ros.evaluation.metrics import auc, distances_mm, f_score, procrustes
 from cmr_ros.evaluation.sample import Answer, Sample
+from cmr_ros.geometry.covariance import inside_90
 from cmr_ros.geometry.skeleton import Handedness
 
 #: Many pictures' measurements: name of a `Measurement`'s field -> (N, ...) float64.
@@ -33,6 +34,7 @@ class Measurement:
     rs_mm: np.ndarray  # (J,)
     cs_mm: np.ndarray  # (J,)
     confidence: np.ndarray  # (J,) in [0, 1] as answered
+    inside_90: np.ndarray  # (J,) 1 if the joint lies inside its 90 % ellipsoid, else 0
     score: float = _NAN  # in [0, 1] as answered
     handed: float = _NAN  # 1 if the handedness is right, else 0
     pa_mpvpe_mm: float = _NAN  # mean per-vertex position error
@@ -51,7 +53,7 @@ def measure(answer: Answer | None, sample: Sample) -> Measurement:
     truth = sample.joints_m
     if answer is None:
         unknown = np.full(len(truth), _NAN)
-        return Measurement(0.0, truth[0, 2], *[unknown] * 6)
+        return Measurement(0.0, truth[0, 2], *[unknown] * 7)
     joints = answer.joints_m
     at_root, true_at_root = joints - joints[0], truth - truth[0]
     return Measurement(
@@ -63,11 +65,18 @@ def measure(answer: Answer | None, sample: Sample) -> Measurement:
         rs_mm=distances_mm(_best_scale(at_root, true_at_root) * at_root, true_at_root),
         cs_mm=distances_mm(joints, truth),
         confidence=answer.confidence,
+        inside_90=_inside_90(answer, truth),
         score=answer.score,
         handed=_handed(answer, sample),
         mask_iou=_mask_iou(answer, sample),
         **_mesh_figures(answer.vertices_m, sample.vertices_m),
     )
+
+
+def _inside_90(answer: Answer, truth: np.ndarray) -> np.ndarray:
+    if answer.joint_covariances_m2 is None:
+        return np.full(len(truth), _NAN)
+    return inside_90(answer.joints_m - truth, answer.joint_covariances_m2).astype(float)
 
 
 def _handed(answer: Answer, sample: Sample) -> float:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import cv2
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
-from cmr_ros.evaluation.measure import Columns, join, measure, stack
+from cmr_ros.evaluation.measure import Columns, Measurement, join, measure, stack
 from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
 from cmr_ros.files.output import write_bytes, write_npz
@@ -119,13 +120,16 @@ def _finished(
     digest = hashlib.sha256()
     for sample in samples:
         digest.update(str(sample.image.resolve()).encode() + sample.joints_m.tobytes())
-    marks = method.fingerprint() | {"samples": digest.hexdigest()}
+    marks = method.fingerprint() | {
+        "samples": digest.hexdigest(),
+        "measured": " ".join(field.name for field in fields(Measurement)),
+    }
     mark = folder / "run.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if mark.exists() and read_json(mark, "name another folder") != marks:
             raise InputError(
-                f"{folder}: holds the results of another data set or model; name another folder"
+                f"{folder}: holds the results of another data set, model or version; name another folder"
             )
         write_bytes(mark, (json.dumps(marks, indent=1) + "\n").encode())
     except (OSError, ValueError) as error:

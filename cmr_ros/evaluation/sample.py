@@ -60,6 +60,7 @@ class Answer:
     handedness: Handedness = Handedness.UNKNOWN
     vertices_m: np.ndarray | None = None  # (V, 3), of methods that have meshes
     mask: np.ndarray | None = None  # (height, width) bool, of methods that have masks
+    joint_covariances_m2: np.ndarray | None = None  # (J, 3, 3), of methods that have them
 
     @classmethod
     def of(cls, hand: Hand, camera: Camera) -> Answer:
@@ -72,6 +73,7 @@ class Answer:
             handedness=hand.handedness,
             vertices_m=hand.vertices_m,
             mask=hand_mask([hand], camera) > 0,
+            joint_covariances_m2=hand.joint_covariances_m2,
         )
 
 

@@ -34,6 +34,7 @@ TITLES = {
     "cs_f15": "CS F@15 mm",
     "mask_iou": "mask IoU",
     "handedness_accuracy": "handedness accuracy",
+    "joint_coverage_90": "joints inside their 90 % ellipsoid",
 }
 #: What break-downs show.
 BRIEF = ("images", "misses", "px", "pa_mpjpe_mm", "rr_mpjpe_mm", "cs_mpjpe_mm")
@@ -92,6 +93,7 @@ def by_picture(columns: Columns) -> dict[str, np.ndarray]:
             [auc(row, *span) if np.isfinite(row).all() else np.nan for row in columns[key]]
         )
     values["handedness_accuracy"] = columns["handed"]
+    values["joint_coverage_90"] = _row_means(columns["inside_90"])
     return {name: values.get(name, columns.get(name)) for name in list(TITLES)[2:]}
 
 
@@ -119,7 +121,10 @@ def _intervals(values: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
 
 
 def _by_joint(columns: Columns) -> list[tuple[str, dict[str, float]]]:
-    keys = {"px": "px", "pa_mpjpe_mm": "pa_mm", "rr_mpjpe_mm": "rr_mm", "cs_mpjpe_mm": "cs_mm"}
+    keys = {
+        "px": "px", "pa_mpjpe_mm": "pa_mm", "rr_mpjpe_mm": "rr_mm", "cs_mpjpe_mm": "cs_mm",
+        "joint_coverage_90": "inside_90",
+    }  # fmt: skip
     count = columns["px"].shape[1]
     names = JOINT_NAMES if count == len(JOINT_NAMES) else [f"joint {i}" for i in range(count)]
     return [

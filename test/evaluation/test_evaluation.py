@@ -85,6 +85,18 @@ def test_masks(tmp_path):
     assert measure(answer(true_hand(), mask=found), given).mask_iou == pytest.approx(1 / 3)
 
 
+def test_joints_lie_inside_their_ellipsoids_or_not():
+    joints = true_hand() + np.linspace(0, 0.05, 21)[:, None] * [0, 0, 1]
+    covariances = np.tile(np.diag([1e-4, 1e-4, 1e-4]), (21, 1, 1))
+    found = answer(joints, joint_covariances_m2=covariances)
+    # Errors of 0 to 50 mm against a radius of 25 mm.
+    assert measure(found, sample()).inside_90.tolist() == [1] * 11 + [0] * 10
+    assert np.isnan(measure(answer(joints), sample()).inside_90).all()
+    assert summarise("x", stack([measure(found, sample())])).figures[
+        "joint_coverage_90"
+    ] == pytest.approx(11 / 21)
+
+
 def test_handedness_counts_where_it_is_known():
     left = answer(true_hand(), handedness=Handedness.LEFT)
     assert measure(left, sample()).handed == 0
@@ -156,7 +168,7 @@ def test_processes_and_interruptions_do_not_show(guessed, tmp_path):
         np.testing.assert_array_equal(first[name], columns[name])
         np.testing.assert_array_equal(again[name], columns[name])
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
-    with pytest.raises(InputError, match="another data set or model"):
+    with pytest.raises(InputError, match="another data set, model or version"):
         measure_all(Guess(), samples[1:], folder=tmp_path)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from cmr_ros.benchmark.coverage import RADIUS_90, coverage_90
+from cmr_ros.geometry.covariance import RADIUS_90, inside_90
 
 
 def test_the_radii_are_quantiles_of_the_chi_distribution():
@@ -15,4 +15,4 @@ def test_coverage_is_the_share_of_errors_inside_their_ellipsoids(scale, expected
     spread = rng.normal(0, 1, (20_000, 3, 3))
     errors = (spread @ rng.normal(0, 1, (20_000, 3, 1)))[..., 0]
     covariances = scale * spread @ spread.swapaxes(1, 2)
-    assert coverage_90(errors, covariances) == pytest.approx(expected, abs=0.01)
+    assert inside_90(errors, covariances).mean() == pytest.approx(expected, abs=0.01)
