@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ PROVIDERS = {
 _LIBRARIES = {"tensorrt": "NVIDIA TensorRT", "cuda": "CUDA and cuDNN"}
 #: The provider whose work may be recorded, the device it computes on, and its options for that.
 _RECORDED = ("cuda", "cuda", recording.OPTIONS)
-#: An answer later than that is none: a graph may hold loops.
+#: Processor time after which there is no answer any more: a graph may hold loops.
 _LONGEST_RUN_S = 8.0
 
 
@@ -91,15 +92,34 @@ class OnnxruntimeEngine:
 
     def _run(self, session: Any, images: np.ndarray) -> list[np.ndarray]:
         options = RunOptions()
-        limit = threading.Timer(_LONGEST_RUN_S, setattr, (options, "terminate", True))
-        limit.daemon = True
         # On a GPU the first run may build an engine for minutes.
-        if self._on_cpu:
-            limit.start()
-        try:
+        with _limited(options) if self._on_cpu else nullcontext():
             return session.run(None, {"image": images}, options)
-        finally:
-            limit.cancel()
+
+
+@contextmanager
+def _limited(options: RunOptions) -> Iterator[None]:
+    """Within, stop a run that has kept the processor busy for too long; TimeoutError then.
+
+    Waiting for the processor does not count: other work may leave none of it for seconds.
+    """
+    begun_s, done = time.process_time(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LONGEST_RUN_S):
+            if time.process_time() - begun_s >= _LONGEST_RUN_S:
+                options.terminate = True
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    except Exception as error:  # onnxruntime's exceptions share no base of their own
+        if options.terminate:
+            raise TimeoutError(f"no answer within {_LONGEST_RUN_S:g} s") from error
+        raise
+    finally:
+        done.set()
 
 
 def _open_first(

@@ -2,15 +2,18 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from cmr_ros.errors import InputError
 from cmr_ros.model.inference import HandNetwork, load_network
+from cmr_ros.model.onnxruntime_engine import _limited
 from cmr_ros.network.build import build
 from cmr_ros.network.config import preset
 from cmr_ros.network.decoder import DecoderConfig
@@ -401,5 +404,13 @@ def test_a_graph_that_loops_for_ever_is_stopped(folder, monkeypatch):
     ])  # fmt: skip
     graph.output.append(helper.make_tensor_value_info("endless", kind.FLOAT, []))
     onnx.save(model, path)
-    with pytest.raises(InputError, match="does not run"):
+    with pytest.raises(InputError, match="no answer within 1 s"):
         load_network(folder, providers=("cpu",))
+
+
+def test_a_run_that_waits_for_the_processor_is_not_stopped(monkeypatch):
+    monkeypatch.setattr("cmr_ros.model.onnxruntime_engine._LONGEST_RUN_S", 0.2)
+    options = onnxruntime.RunOptions()
+    with _limited(options):
+        time.sleep(0.7)
+    assert not options.terminate
