@@ -129,7 +129,8 @@ def _finished(
         folder.mkdir(parents=True, exist_ok=True)
         if mark.exists() and read_json(mark, "name another folder") != marks:
             raise InputError(
-                f"{folder}: holds the results of another data set, model or version; name another folder"
+                f"{folder}: holds the results of another data set, model or version; "
+                "name another folder"
             )
         write_bytes(mark, (json.dumps(marks, indent=1) + "\n").encode())
     except (OSError, ValueError) as error:
