@@ -28,7 +28,8 @@ from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import MOST_PLACES, Box, HandFinder
 from cmr_ros.tracking.hand_detector import HandDetector
 from cmr_ros.tracking.lookout import Lookout
-from cmr_ros.tracking.tracks import Observation, Side, Track, Tracker
+from cmr_ros.tracking.tracker import Tracker
+from cmr_ros.tracking.tracks import Side, Track
 
 #: Regions, and the number of the view that they are in.
 _Found = tuple[list[Region], int]
@@ -157,7 +158,9 @@ class HandPipeline:
             self._forget()
         self._places.extend(places)
         detections, number = self._detect(views)
-        targets = self._tracker.targets(detections, self._settings.max_hands, number)
+        targets = self._tracker.targets(
+            detections, self._settings.max_hands, self._clock.now_s, number
+        )
         crops = [
             Crop(view, track, regions[index], self._side(track))
             for track, regions in targets
@@ -204,7 +207,7 @@ class HandPipeline:
         (prediction,) = predict(self.network, [crop])
         placed = self._place([[prediction]], None)
         present = prediction.presence >= self._settings.min_score
-        return placed[0].hand(self.template, camera) if placed and present else None
+        return placed[0].hand(self.template, camera, 0) if placed and present else None
 
     def _detect(self, views: Sequence[CameraView]) -> _Found:
         """Return the regions of hands in one of the views, in turn, and its number.
@@ -259,33 +262,25 @@ class HandPipeline:
 
     def _follow(self, views: Sequence[CameraView], placements: Sequence[Placement]) -> list[Hand]:
         """Update the hands' tracks; return those whose palm is in an image, without doubles."""
-        camera = views[0].camera
-        hands: dict[Track, Hand] = {}
+        camera, now_s = views[0].camera, self._clock.now_s
         doubles, self.apart = find_apart(self.network, self.noise, views, placements)
-        for placement in placements:
-            estimate, track = placement.estimate, placement.track
-            joints_px = placement.joints_px(views, self.template)
-            if not joints_px or placement in doubles:
+        seen = [
+            (placement, placement.observation(joints_px, self.noise))
+            for placement in placements
+            if placement not in doubles and (joints_px := placement.joints_px(views, self.template))
+        ]
+        owners = self._tracker.assign([(one.track, shown) for one, shown in seen], now_s)
+        hands: dict[Track, Hand] = {}
+        for track, (placement, shown) in zip(owners, seen, strict=True):
+            if track is None:
                 continue
-            size = None
-            if {"depth", "stereo"} & set(estimate.cues.split("+")):
-                # Pixels of one view tell nothing new about a hand's size; and a pose that is
-                # misjudged in one image is misjudged in the next, too.
-                deviation = max(estimate.size.deviation, self.noise.scale_log_sd)
-                size = replace(estimate.size, deviation=deviation)
             root_m, vertices_m = track.update(
-                Observation(
-                    side=placement.predictions[0].crop.side,
-                    joints_px=joints_px,
-                    root_m=placement.root_m,
-                    vertices_m=placement.vertices_m,
-                    size=size,
-                ),
-                self._clock.now_s,
+                shown,
+                now_s,
                 margin=self.network.card.crop_margin,
                 smoothing_hz=self._settings.smoothing_hz,
             )
             placement = replace(placement, root_m=root_m, vertices_m=vertices_m)
-            hands[track] = placement.hand(self.template, camera)
-        self._tracker.keep(list(hands), self._clock.now_s)
+            hands[track] = placement.hand(self.template, camera, track.id)
+        self._tracker.keep(list(hands), now_s)
         return [hands[track] for track in self._tracker.seen]

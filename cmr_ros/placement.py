@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from cmr_ros.model.template import HandTemplate
 from cmr_ros.prediction import CropPrediction
 from cmr_ros.registration import HandSize, Noise, RootEstimate, View, register
 from cmr_ros.stages import stage
-from cmr_ros.tracking.tracks import Track
+from cmr_ros.tracking.tracks import Observation, Track
 
 #: Views that agree more than this show one hand.
 _SURELY = 0.05
@@ -75,13 +75,36 @@ class Placement:
                 joints_px[number] = joints
         return joints_px if any(views[number] in shown for number in joints_px) else {}
 
-    def hand(self, template: HandTemplate, camera: Camera) -> Hand:
+    def observation(self, joints_px: Mapping[int, np.ndarray], noise: Noise) -> Observation:
+        """Return what tracks need to know of the hand.
+
+        Args:
+            joints_px: as `joints_px` returns them.
+            noise: what is assumed of the network's meshes.
+        """
+        first, size = self.predictions[0], None
+        if {"depth", "stereo"} & set(self.estimate.cues.split("+")):
+            # Pixels of one view tell nothing new about a hand's size; and a pose that is misjudged
+            # in one image is misjudged in the next, too.
+            deviation = max(self.estimate.size.deviation, noise.scale_log_sd)
+            size = replace(self.estimate.size, deviation=deviation)
+        return Observation(
+            side=first.crop.side,
+            joints_px=joints_px,
+            root_m=self.root_m,
+            vertices_m=self.vertices_m,
+            size=size,
+            right_probability=first.right_probability,
+        )
+
+    def hand(self, template: HandTemplate, camera: Camera, track_id: int) -> Hand:
         """Return the hand as users get it.
 
         Args:
             template: the mesh's.
             camera: the first one; a hand that it does not see has its joints' and its region's
                 places in its image all the same, and no silhouette.
+            track_id: whose it is.
 
         """
         first, vertices_m = self.predictions[0], self.vertices_m + self.root_m
@@ -96,7 +119,7 @@ class Placement:
             shown = CropCamera.looking_at(pinhole, region, shown.size_px, crop.mirrored)
             silhouette = np.zeros_like(silhouette)
         return Hand(
-            track_id=crop.track.id,
+            track_id=track_id,
             handedness=crop.side.handedness,
             score=first.presence,
             joints_m=joints_m,

@@ -180,11 +180,11 @@ def test_a_hand_that_is_hidden_for_a_moment_keeps_its_id(pipeline, scene):
 def test_a_hand_that_is_gone_for_longer_is_another_one(pipeline, scene):
     camera, picture, _ = scene
     black = np.zeros_like(picture)
-    gone = [(black, 10.0 + t / 10) for t in range(1, 7)]
+    gone = [(black, 10.0 + t / 10) for t in range(1, 9)]
     # The whole image is looked at every fourth time.
-    back = [(picture, 10.7 + t / 30) for t in range(4)]
+    back = [(picture, 10.9 + t / 30) for t in range(4)]
     ids = followed(pipeline, camera, [(picture, 10.0), *gone, *back])
-    assert ids[1:7] == [None] * 6 and ids[-1] > ids[0]
+    assert ids[1:9] == [None] * 8 and ids[-1] > ids[0]
 
 
 def test_a_hand_is_found_again_where_it_has_moved_meanwhile(pipeline, scene):
@@ -220,7 +220,7 @@ def test_a_jump_in_time_is_a_new_beginning(pipeline, scene, later_s):
 def test_stamps_that_stand_still_do_not_keep_a_hand_alive(pipeline, scene):
     camera, picture, _ = scene
     black = np.zeros_like(picture)
-    ids = followed(pipeline, camera, [(image, 0.0) for image in [picture, *[black] * 14, picture]])
+    ids = followed(pipeline, camera, [(image, 0.0) for image in [picture, *[black] * 22, picture]])
     assert ids[-1] > ids[0]
 
 

@@ -11,6 +11,7 @@ PARTS = {
     "registration": "root error on cases with known roots, beside the published results",
     "noise": "errors of a model's roots on held-out renders, for its card",
     "detection": "hands found by size and kind, false hands, and the time to look for them",
+    "tracking": "ids kept where hands cross, touch, are hidden or are many",
     "gpu": "everything on one GPU: is it right, how fast is it, does it train",
     "network": "milliseconds of a network, onnxruntime beside plain torch",
 }

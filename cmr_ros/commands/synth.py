@@ -8,6 +8,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.labelling.proposals import ProposalStudio
 from cmr_ros.model.weights import find
+from cmr_ros.synthesis.encounters import ENCOUNTERS
 from cmr_ros.synthesis.held_out import write_manifest
 from cmr_ros.synthesis.rendering_jobs import Studio, contact_sheet, render_set
 
@@ -31,9 +32,10 @@ def add_arguments(parser) -> None:
     recording.add_argument("--stereo", action="store_true", help="of two cameras side by side")
     recording.add_argument(
         "--act",
-        choices=("hands", "conditions"),
+        choices=("hands", "conditions", *ENCOUNTERS),
         default="hands",
-        help="both hands, or distance, an object in the hand and grey images (default: hands)",
+        help="both hands; distance, an object in the hand and grey images; or hands that are hard "
+        "to follow (default: hands)",
     )
     for action in (render, proposals, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)

@@ -50,10 +50,16 @@ class Frame:
 
     stamp_ns: int
     jpeg: np.ndarray | None = None  # (bytes,) uint8
-    truth: list[np.ndarray] = field(default_factory=list)  # true joints (21, 3) m of each hand
+    #: by topic, true joints (21, 3) in metres of each hand
+    hands: dict[str, np.ndarray] = field(default_factory=dict)
     #: topic, type and serialised message (CDR) of what the camera sent, in order
     messages: list[tuple[str, str, bytes]] = field(default_factory=list)
     right_jpeg: np.ndarray | None = None  # of a second camera, if there is one
+
+    @property
+    def truth(self) -> list[np.ndarray]:
+        """The true joints (21, 3) in metres of each hand."""
+        return list(self.hands.values())
 
     def picture(self) -> np.ndarray:
         """Return the picture (height, width, 3) uint8 RGB; InputError if it is none."""
@@ -107,7 +113,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Frame]]:
             stamp_ns = nanoseconds(message.header.stamp)
             frame = frames.setdefault(stamp_ns, Frame(stamp_ns))
             if topic.startswith(TRUTH_PREFIX):
-                frame.truth.append(_joints(message))
+                frame.hands[topic] = _joints(message)
                 continue
             frame.messages.append((topic, kind, raw))
             if topic == IMAGE_TOPIC:

@@ -13,17 +13,12 @@ from cmr_ros.ros.process import run
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; return the exit status."""
     limit_arenas()
-    return run("hand_node", _started, _spin, args)
-
-
-def _started() -> HandNode:
-    node = HandNode()
-    node.start()
-    return node
+    return run("hand_node", HandNode, _spin, args)
 
 
 def _spin(node: HandNode) -> None:
-    """Spin until rclpy is shut down; what escapes all callbacks' own guards does not end it."""
+    """Start and spin until rclpy is shut down; what escapes all callbacks does not end it."""
+    node.start()
     while rclpy.ok():
         with node.health.guard("node", lapse_s=10.0):
             try:

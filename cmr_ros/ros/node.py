@@ -23,7 +23,8 @@ from cmr_ros.ros.health import Health
 from cmr_ros.ros.inputs import Inputs
 from cmr_ros.ros.memory import release_memory
 from cmr_ros.ros.outputs import Outputs
-from cmr_ros.ros.parameters import Parameters, declare
+from cmr_ros.ros.parameter_values import declare
+from cmr_ros.ros.parameters import Parameters
 from cmr_ros.ros.size_service import SizeService
 from cmr_ros.stages import listening, stage
 
@@ -62,7 +63,11 @@ class HandNode(LifecycleNode):
         self._lost: EngineError | None = None
         self._restart_s: float | None = None  # when it is due, on the monotonic clock
         answer_impossible_transitions(self)
-        self._settings = declare(self, self._on_change, lambda: self._pipeline is not None)
+        try:
+            self._settings = declare(self, self._on_change, lambda: self._pipeline is not None)
+        except Exception:
+            self.destroy_node()
+            raise
         self._last_stamp_ns = 0
         self._wanted_s = 0.0
         self.health = Health(self)

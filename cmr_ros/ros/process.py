@@ -36,9 +36,11 @@ def run(
         args: ROS arguments; None: those of the process.
     """
     _on_signals(_stop)
+    node = None
     try:
         _start_ros(args)
-        spin(make_node())
+        node = make_node()
+        spin(node)
     except (_Stopped, ExternalShutdownException):
         pass
     except (CmrError, ParameterException) as error:
@@ -50,6 +52,9 @@ def run(
             raise
     finally:
         _on_signals(_ignore)
+        # Before the context, and not by Python's last moments, when the libraries are gone.
+        if node is not None:
+            node.destroy_node()
         rclpy.try_shutdown()
         # For good: to Python's last moments its own handlers would mean death by the signal.
         _on_signals(signal.SIG_IGN)

@@ -10,6 +10,7 @@ import numpy as np
 from cmr_ros.hand_model.model import HandModel, PosedHand
 from cmr_ros.hand_model.poses import grasping_pose, sample_pose
 from cmr_ros.synthesis.placement import rotation, upright_view
+from cmr_ros.synthesis.surfaces import Mesh
 
 #: When the left hand joins the right one.
 SECOND_HAND_S = 3.0
@@ -54,6 +55,7 @@ class Shot:
     has_person: bool = False  # to whom the first hand belongs
     holds_can: bool = False
     is_grey: bool = False
+    things: tuple[Mesh, ...] = ()  # that stand about
 
 
 def under_conditions(model: HandModel, rng: np.random.Generator) -> list[Shot]:

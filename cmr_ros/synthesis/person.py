@@ -39,13 +39,13 @@ def person(wrist: np.ndarray, elbow: np.ndarray, skin_tint: np.ndarray) -> list[
     shoulder = wrist + _SHOULDER
     arm = elbow - shoulder
     half = (_UPPER_ARM_RADIUS_M, _UPPER_ARM_RADIUS_M, 0.5 * np.linalg.norm(arm) + 0.04)
-    meshes = [_solid(half, _ELLIPSOID, _along(arm), (shoulder + elbow) / 2, _SHIRT)]
+    meshes = [solid(half, _ELLIPSOID, _along(arm), (shoulder + elbow) / 2, _SHIRT)]
     for middle, half, roundness, color in _PARTS:
         tint = skin_tint if color is None else color
         # The solid's axis z is upright.
         turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
         x, y, z = half
-        meshes.append(_solid((x, z, y), roundness, turn, shoulder + middle, tint))
+        meshes.append(solid((x, z, y), roundness, turn, shoulder + middle, tint))
     return meshes
 
 
@@ -56,10 +56,20 @@ def held_can(joints: np.ndarray) -> Mesh:
     palm /= np.linalg.norm(palm)
     middle = 0.75 * joints[[5, 9, 13, 17]].mean(axis=0) + 0.25 * joints[0]
     middle = middle + palm * (_CAN_HALF_M[0] + 0.13 * np.linalg.norm(up))
-    return _solid(_CAN_HALF_M, _CAN, _along(across), middle, _CAN_COLOR, specular=0.08)
+    return solid(_CAN_HALF_M, _CAN, _along(across), middle, _CAN_COLOR, specular=0.08)
 
 
-def _solid(half_m, roundness, turn, middle, color, specular: float = 0.02) -> Mesh:
+def solid(half_m, roundness, turn, middle, color, specular: float = 0.02) -> Mesh:
+    """Return a superquadric in one colour.
+
+    Args:
+        half_m: (3,) half axes, see `superquadric`.
+        roundness: as there.
+        turn: (3, 3) of it.
+        middle: (3,) metres, camera's frame.
+        color: (3,) linear.
+        specular: see `Material`.
+    """
     vertices, faces, uvs = superquadric(np.asarray(half_m), roundness)
     material = Material(_PLAIN, np.asarray(color), specular=specular, roughness=0.6)
     return Mesh(vertices @ turn.T + middle, faces, uvs, material)

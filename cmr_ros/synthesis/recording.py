@@ -1,15 +1,16 @@
 """The demonstration's recordings: a webcam's pictures of moving hands with their true joints.
 
 Topics: /camera/image_raw/compressed (sensor_msgs/CompressedImage, JPEG), /camera/camera_info
-(plumb_bob distortion, fx != fy, off-centre) and /truth/hand_0 (a right hand), /truth/hand_1 (a left
-hand): geometry_msgs/PoseArray, the 21 joints in JOINT_NAMES order in metres, in the frame of the
-pictures, without orientation, sent with each picture that shows the whole hand.  In stereo also
-/camera/right/image_raw/compressed and /camera/right/camera_info, whose P has the baseline.
+(plumb_bob distortion, fx != fy, off-centre) and /truth/hand_0, /truth/hand_1 and so on, in "hands"
+a right and a left one: geometry_msgs/PoseArray, the 21 joints in JOINT_NAMES order in metres, in
+the frame of the pictures, without orientation, sent with each picture that shows the hand: whole,
+and at most half of it behind something.  In stereo also /camera/right/image_raw/compressed and
+/camera/right/camera_info, whose P has the baseline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,21 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.backgrounds import Clutter
+from cmr_ros.synthesis.encounters import ENCOUNTERS
 from cmr_ros.synthesis.environment import load_environments, procedural_environment
 from cmr_ros.synthesis.hand_paths import HandPath, Shot, random_paths, under_conditions
 from cmr_ros.synthesis.person import SHIRT, held_can, person
 from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
-from cmr_ros.synthesis.placement import rotation
+from cmr_ros.synthesis.placement import project, rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.rendering_jobs import Studio
-from cmr_ros.synthesis.surfaces import Material, Mesh
+from cmr_ros.synthesis.surfaces import Layers, Material
 
 FRAME_ID, RIGHT_FRAME_ID = "camera_optical_frame", "camera_right_optical_frame"
 RATE_HZ, DURATION_S = 25, 6.0
+#: What is so much nearer than a joint hides it: other hands, but no finger of its own hand and
+#: nothing in it.
+_HIDES_M = 0.08
 #: Of the recording in stereo every third picture is enough.
 _STEREO_STEP = 3
 _START_S = 1_700_000_000
@@ -67,14 +72,26 @@ class Frame:
     stamp_s: float
     picture: np.ndarray  # (h, w, 3) uint8 RGB
     right: np.ndarray | None  # the same of the second camera, if there is one
-    joints: dict[int, np.ndarray]  # number of the hand, 0 or 1 -> (21, 3) metres, optical frame
+    joints: dict[int, np.ndarray]  # number of the hand -> (21, 3) metres, optical frame
 
 
 def _both_hands(model: HandModel, rng: np.random.Generator) -> list[Shot]:
     return [Shot(DURATION_S, random_paths(model, rng))]
 
 
-_ACTS = {"hands": _both_hands, "conditions": under_conditions}
+_Act = Callable[[HandModel, np.random.Generator], list[Shot]]
+
+
+def _one(encounter: Callable[[HandModel, np.random.Generator], Shot]) -> _Act:
+    return lambda model, rng: [encounter(model, rng)]
+
+
+#: By their names.
+ACTS: dict[str, _Act] = {
+    "hands": _both_hands,
+    "conditions": under_conditions,
+    **{name: _one(encounter) for name, encounter in ENCOUNTERS.items()},
+}
 
 
 class _Stage:
@@ -103,16 +120,21 @@ class _Stage:
         self._skin = self._placer.skin.material(rng, 0.0)
         self._skin_tint = _mean_color(self._skin)
         self._sleeve_seed = int(rng.integers(1 << 31))
-        self.shots = _ACTS[act](model, rng)
+        self.shots = ACTS[act](model, rng)
         self._lenses = {camera: _lens_map(camera) for camera in (_CAMERA, _RIGHT)}
 
     def hand(self, path: HandPath, time_s: float) -> PlacedHand:
         """Return a hand at a time."""
         return self._placer.place(*path.at(self._model, self._shape, time_s), self._skin)
 
-    def photograph(self, hands: list[PlacedHand], shot: Shot, stereo: bool) -> list[np.ndarray]:
-        """Return the pictures (h, w, 3) uint8 that one camera, or two, take of a shot's hands."""
-        meshes = []
+    def photograph(
+        self, hands: list[PlacedHand], shot: Shot, stereo: bool
+    ) -> tuple[list[np.ndarray], list[bool]]:
+        """Return the pictures (h, w, 3) uint8 that one camera, or two, take of a shot's hands.
+
+        Also whether the first one shows each hand.
+        """
+        meshes = list(shot.things)
         for hand in hands:
             # The same seed gives the same sleeve in each picture.
             rng = np.random.default_rng(self._sleeve_seed)
@@ -128,15 +150,17 @@ class _Stage:
             meshes += [hand.mesh, sleeve]
             if shot.holds_can:
                 meshes.append(held_can(hand.joints))
-        pictures = [self._picture(meshes, _CAMERA, shot.is_grey)]
+        layers = self._renderer.render(meshes, _PINHOLE, self._light)
+        shown = [_shows(layers.depth_m, hand.joints) for hand in hands]
+        pictures = [self._picture(layers, _CAMERA, shot.is_grey)]
         if stereo:
             shift_m = np.array([BASELINE_M, 0, 0])
             meshes = [replace(mesh, vertices=mesh.vertices - shift_m) for mesh in meshes]
-            pictures.append(self._picture(meshes, _RIGHT, shot.is_grey))
-        return pictures
+            layers = self._renderer.render(meshes, _PINHOLE, self._light)
+            pictures.append(self._picture(layers, _RIGHT, shot.is_grey))
+        return pictures, shown
 
-    def _picture(self, meshes: list[Mesh], camera: Camera, is_grey: bool) -> np.ndarray:
-        layers = self._renderer.render(meshes, _PINHOLE, self._light)
+    def _picture(self, layers: Layers, camera: Camera, is_grey: bool) -> np.ndarray:
         ideal = layers.color + self._wall * (1 - layers.alpha[..., None])
         picture = cv2.remap(ideal.astype(np.float32), *self._lenses[camera], cv2.INTER_LINEAR)
         if is_grey:
@@ -146,7 +170,7 @@ class _Stage:
 
 
 def record_frames(studio: Studio, act: str = "hands", stereo: bool = False) -> Iterator[Frame]:
-    """Yield the frames of an act, "hands" or "conditions", in order; in stereo every third."""
+    """Yield the frames of one of the `ACTS` in order; in stereo every third."""
     stage = _Stage(studio, act)
     count = 0
     for shot in stage.shots:
@@ -157,10 +181,10 @@ def record_frames(studio: Studio, act: str = "hands", stereo: bool = False) -> I
                 for i, path in enumerate(shot.paths)
                 if path.times[0] <= time_s <= path.times[-1]
             }
-            whole = {i: hand.joints for i, hand in hands.items() if _inside(hand.joints)}
-            pictures = stage.photograph(list(hands.values()), shot, stereo)
+            pictures, shown = stage.photograph(list(hands.values()), shot, stereo)
+            seen = {i: hands[i].joints for i, shows in zip(hands, shown, strict=True) if shows}
             stamp_s = count / RATE_HZ + time_s
-            yield Frame(stamp_s, pictures[0], pictures[1] if stereo else None, whole)
+            yield Frame(stamp_s, pictures[0], pictures[1] if stereo else None, seen)
         count += round(RATE_HZ * shot.duration_s)
 
 
@@ -170,7 +194,7 @@ def write_recording(studio: Studio, file: Path, act: str = "hands", stereo: bool
     Args:
         studio: what is filmed.
         file: to write.
-        act: "hands" or "conditions".
+        act: one of `ACTS`.
         stereo: whether a second camera films, too.
     """
     with BagWriter(file) as bag:
@@ -202,9 +226,14 @@ def _mean_color(skin: Material) -> np.ndarray:
     return skin.tint * (linear**skin.contrast).mean(axis=0)
 
 
-def _inside(joints: np.ndarray) -> bool:
+def _shows(depth_m: np.ndarray, joints: np.ndarray) -> bool:
+    """Return whether the first camera shows a whole hand, at most half of it behind something."""
     pixels = _CAMERA.project(joints)
-    return bool(((pixels > 0) & (pixels < [_CAMERA.width - 1, _CAMERA.height - 1])).all())
+    if not ((pixels > 0) & (pixels < [_CAMERA.width - 1, _CAMERA.height - 1])).all():
+        return False
+    column, row = np.rint(project(joints, _PINHOLE)).astype(int).T
+    hidden = (depth_m[row, column] > 0) & (depth_m[row, column] < joints[:, 2] - _HIDES_M)
+    return bool(hidden.mean() <= 0.5)
 
 
 def _lens_map(camera: Camera) -> tuple[np.ndarray, np.ndarray]:

@@ -1,26 +1,25 @@
-"""Follows hands from image to image: which hand is which, and where to look for it next."""
+"""One hand followed from image to image: which one it is, and where to look for it next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from cmr_ros.geometry.crop import Region
-from cmr_ros.geometry.regions import palm_overlap, region_from_joints
+from cmr_ros.geometry.regions import palm_center, region_from_joints
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import HandSize
+from cmr_ros.tracking.motion import Motion, Sight
 from cmr_ros.tracking.smoothing import Smoother
 
-#: A hand that is not seen for longer is a new one when it comes back: hidden for some images, it
-#: can hardly have been taken for another.
-PATIENCE_S = 0.4
-#: Palms of which more than this share overlaps are one.
-_SAME_PALM = 0.6
-#: A hand that was lost is found again within this many sides of its crop from where it was: at
-#: arm's length the crop is 0.3 m wide, and a hand moves at about 1 m/s.
-_REGAINED = 1.0
+#: Standard deviations of where a palm is seen, in sides of its crop, and of the logarithm of a
+#: hand's distance from one image to the next.
+_PALM_NOISE, _DEPTH_NOISE = 0.03, 0.03
+#: Length in metres of a crop's side where the hand is.
+_SIDE_M = 0.3
 #: A track whose crop differs from a detection's by more than this factor has gone astray.
 _ASTRAY = 1.5
 #: Uncertainty of a hand's size (see HandSize.deviation) that no number of images removes.
@@ -69,6 +68,24 @@ class Observation:
     vertices_m: np.ndarray
     #: What is now known of its size; None if these images add nothing.
     size: HandSize | None = None
+    #: Probability in [0, 1] that it is a right one, by these images alone; None if not predicted.
+    right_probability: float | None = None
+
+    @cached_property
+    def palms(self) -> dict[int, Region]:
+        """Its crops in each view, placed by the palm."""
+        left = self.side.handedness is Handedness.LEFT
+        return {view: region_from_joints(px, left) for view, px in self.joints_px.items()}
+
+    @cached_property
+    def sights(self) -> dict[int | None, Sight]:
+        """Where the palm is in each view, (2,) pixels; by None, log(distance of the root), (1,)."""
+        depth = Sight(np.log(self.root_m[2:]), _DEPTH_NOISE, _SIDE_M / self.root_m[2])
+        palms = self.palms.items()
+        return {None: depth} | {
+            view: Sight(np.array(palm_center(palm)), _PALM_NOISE * palm.size_px, palm.size_px)
+            for view, palm in palms
+        }
 
 
 @dataclass(eq=False)
@@ -85,12 +102,38 @@ class Track:
     size: HandSize | None = None
     #: When it was last seen; None until the network has confirmed its detection.
     seen_s: float | None = None
+    #: How what is seen of it moves, see `Observation.sights`.
+    motions: dict[int | None, Motion] = field(default_factory=dict)
     smoother: Smoother = field(default_factory=Smoother)
 
     @property
     def is_new(self) -> bool:
         """Whether no image has confirmed it yet."""
         return self.seen_s is None
+
+    def expected(self, now_s: float) -> dict[int, Region]:
+        """Return where to look for the hand at a time in each view."""
+        return {view: self._moved(region, view, now_s) for view, region in self.regions.items()}
+
+    def _moved(self, region: Region, view: int, now_s: float) -> Region:
+        if view not in self.motions:
+            return region
+        way = self.motions[view].expected(now_s).mean[0] - palm_center(self.palms[view])
+        x, y = np.add(region.center_px, way)
+        return replace(region, center_px=(float(x), float(y)))
+
+    def misfit(self, seen: Observation, now_s: float) -> tuple[float, float]:
+        """Return the squared Mahalanobis distance of what is seen, and -2 log(likelihood)."""
+        parts = [
+            self.motions[key].misfit(sight, now_s)
+            for key, sight in seen.sights.items()
+            if key in self.motions
+        ]
+        off, spread = np.sum(parts, axis=0)
+        if seen.right_probability is not None:
+            p, q = seen.right_probability, self.side.right_probability
+            off -= 2 * np.log(max(p * q + (1 - p) * (1 - q), 0.01))
+        return float(off), float(off + spread)
 
     def has_gone_astray(self, detected: Region, view: int) -> bool:
         """Return whether a detection of its palm in a view differs too much in size."""
@@ -115,14 +158,19 @@ class Track:
             self.smoother = Smoother()  # a mesh must not turn into its mirror image by degrees
         self.side = seen.side
         # By the 2D joints: crops that follow the mesh would drift where it fits badly.
-        left = self.side.handedness is Handedness.LEFT
-        joints_px = seen.joints_px.items()
-        self.palms = {view: region_from_joints(joints, left) for view, joints in joints_px}
-        self.regions = self.palms
+        self.palms = self.regions = seen.palms
         if margin is not None:
+            left = self.side.handedness is Handedness.LEFT
             self.regions = {
-                view: region_from_joints(joints, left, margin) for view, joints in joints_px
+                view: region_from_joints(joints, left, margin)
+                for view, joints in seen.joints_px.items()
             }
+        self.motions = {
+            key: self.motions[key].updated(sight, now_s)
+            if key in self.motions
+            else Motion.start(sight, now_s)
+            for key, sight in seen.sights.items()
+        }
         if seen.size is not None:
             deviation = max(seen.size.deviation, _SIZE_DEVIATION)
             self.size = HandSize(seen.size.length_m, deviation, is_measured=True)
@@ -130,92 +178,3 @@ class Track:
         if smoothing_hz <= 0:
             return seen.root_m, seen.vertices_m
         return self.smoother(seen.root_m, seen.vertices_m, now_s, smoothing_hz)
-
-
-class Tracker:
-    """The tracks alive: `seen` in the last image, and `lost` since, but not for long."""
-
-    def __init__(self) -> None:
-        self.seen: list[Track] = []
-        self.lost: list[Track] = []
-        self._next_id = 0
-
-    def start(self, region: Region, view: int = 0) -> Track:
-        """Return a new track on a view's detection; it is not alive until `keep` gets it."""
-        track = Track(self._next_id, {view: region}, {view: region})
-        self._next_id += 1
-        return track
-
-    def targets(
-        self, detections: Sequence[Region], most: int, view: int = 0
-    ) -> list[tuple[Track, dict[int, Region]]]:
-        """Return at most `most` tracks, new ones included, and where to look for each in each view.
-
-        Tracks seen in the last image come first, then those that a detection shows, then lost
-        ones, which are looked for where they were.  A detection of a palm that a track holds is
-        that track's, which is looked for there if it was lost or has gone astray.
-
-        Args:
-            detections: in one of the views.
-            most: tracks.
-            view: number of the view.
-        """
-        regions = {track: dict(track.regions) for track in self.seen}
-        for detected in detections:
-            track = self._holder(detected, view, self.seen + self.lost) or self._regained(
-                detected, view, [track for track in self.lost if track not in regions]
-            )
-            if track is None:
-                regions[self.start(detected, view)] = {view: detected}
-            elif track not in regions or track.has_gone_astray(detected, view):
-                regions[track] = {**track.regions, view: detected}
-        for track in self.lost:
-            regions.setdefault(track, dict(track.regions))
-        return list(regions.items())[:most]
-
-    def keep(self, seen: Sequence[Track], now_s: float) -> None:
-        """Take note of the tracks that an image showed.
-
-        Of two tracks on one palm the one lives that was not lost, or else the older one.  Tracks
-        that the image did not show are lost, and end after PATIENCE_S.
-        """
-        old = self.seen + self.lost
-        alive: list[Track] = []
-        for track in sorted(seen, key=lambda track: (track in self.lost, track.id)):
-            if not self._is_held(track, alive):
-                alive.append(track)
-        self.seen = sorted(alive, key=lambda track: track.id)
-        self.lost = [
-            track
-            for track in old
-            if track not in seen
-            and track.seen_s is not None
-            and now_s - track.seen_s <= PATIENCE_S
-            and not self._is_held(track, self.seen)
-        ]
-
-    def reset(self) -> None:
-        """Forget all tracks; ids count on."""
-        self.seen, self.lost = [], []
-
-    def _is_held(self, track: Track, others: Sequence[Track]) -> bool:
-        """Return whether other tracks hold its palm in a view."""
-        palms = track.palms.items()
-        return any(self._holder(palm, view, others) is not None for view, palm in palms)
-
-    @staticmethod
-    def _holder(region: Region, view: int, tracks: Sequence[Track]) -> Track | None:
-        """Return the track that holds the palm of a region in a view."""
-        tracks = [track for track in tracks if view in track.palms]
-        overlaps = [palm_overlap(region, track.palms[view]) for track in tracks]
-        best = int(np.argmax(overlaps)) if overlaps else None
-        return None if best is None or overlaps[best] < _SAME_PALM else tracks[best]
-
-    @staticmethod
-    def _regained(region: Region, view: int, lost: Sequence[Track]) -> Track | None:
-        """Return the nearest lost track whose hand may have moved to a region of a view."""
-        lost = [track for track in lost if view in track.regions]
-        was = [track.regions[view] for track in lost]
-        away = [np.hypot(*np.subtract(region.center_px, r.center_px)) / r.size_px for r in was]
-        best = int(np.argmin(away)) if away else None
-        return None if best is None or away[best] > _REGAINED else lost[best]

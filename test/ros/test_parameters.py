@@ -10,7 +10,8 @@ import yaml
 
 from cmr_ros.errors import InputError
 from cmr_ros.ros.parameter_docs import hand_yaml, with_table
-from cmr_ros.ros.parameters import Parameters, declare
+from cmr_ros.ros.parameter_values import declare
+from cmr_ros.ros.parameters import Parameters
 from support.shared import ROOT
 
 

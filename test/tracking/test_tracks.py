@@ -9,7 +9,8 @@ from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import HandSize
 from cmr_ros.tracking.clock import ImageClock
-from cmr_ros.tracking.tracks import PATIENCE_S, Observation, Side, Track, Tracker
+from cmr_ros.tracking.tracker import PATIENCE_S, Tracker
+from cmr_ros.tracking.tracks import Observation, Side, Track
 
 PERIOD_S = 1 / 30
 
@@ -24,7 +25,7 @@ def joints_at(center, size=77.0):
     return np.asarray(center) + size * joints
 
 
-RIGHT = Side(Handedness.RIGHT, 0.9)
+RIGHT, LEFT = Side(Handedness.RIGHT, 0.9), Side(Handedness.LEFT, 0.1)
 
 
 def observation(center=(320, 240), side=RIGHT, size=None, depth_m=0.5):
@@ -38,10 +39,16 @@ def observation(center=(320, 240), side=RIGHT, size=None, depth_m=0.5):
 
 
 def show(tracker, now_s, *tracks_and_centers):
-    """Let an image show tracks at image pixels."""
-    for track, center in tracks_and_centers:
-        track.update(observation(center), now_s, margin=None, smoothing_hz=0.0)
-    tracker.keep([track for track, _ in tracks_and_centers], now_s)
+    """Let an image show something in the crops of tracks, hands at image pixels or more of it."""
+    seen = [
+        (track, one if isinstance(one, Observation) else observation(one))
+        for track, one in tracks_and_centers
+    ]
+    owners = tracker.assign(seen, now_s)
+    for owner, (_, one) in zip(owners, seen, strict=True):
+        if owner is not None:
+            owner.update(one, now_s, margin=None, smoothing_hz=0.0)
+    tracker.keep([owner for owner in owners if owner is not None], now_s)
 
 
 def started(tracker, *centers, now_s=0.0):
@@ -77,26 +84,55 @@ def test_a_lost_track_lives_on_for_a_while():
     assert tracker.lost == []
 
 
-def test_of_two_tracks_on_one_hand_the_older_one_lives():
+def test_of_two_tracks_on_one_hand_the_one_lives_that_was_there():
     tracker = Tracker()
     old, new = started(tracker, (100, 100), (400, 100))
-    show(tracker, PERIOD_S, (new, (105, 102)), (old, (100, 100)))
-    assert tracker.seen == [old] and tracker.lost == []
-
-
-def test_a_track_that_comes_back_does_not_take_the_hand_of_one_that_was_followed():
-    tracker = Tracker()
-    old, new = started(tracker, (100, 100), (400, 100))
-    show(tracker, PERIOD_S, (new, (300, 100)))
-    show(tracker, 2 * PERIOD_S, (new, (105, 102)), (old, (100, 100)))
+    for image in range(1, 10):
+        show(tracker, image * PERIOD_S, (old, (395, 102)), (new, (400, 100)))
+        assert tracker.seen == [new] and tracker.lost == [old]
+    show(tracker, PATIENCE_S + PERIOD_S, (old, (395, 102)), (new, (400, 100)))
     assert tracker.seen == [new] and tracker.lost == []
+
+
+def test_a_hand_that_moves_unlike_any_other_keeps_its_track():
+    tracker = Tracker()
+    (track,) = started(tracker, (100, 100))
+    show(tracker, PERIOD_S, (track, (400, 300)))
+    assert tracker.seen == [track]
+
+
+def test_crops_that_show_each_others_hands_change_no_track():
+    tracker = Tracker()
+    left, right = started(tracker, (100, 100), (250, 100))
+    show(tracker, PERIOD_S, (left, (250, 100)), (right, (100, 100)))
+    assert tracker.seen == [left, right]
+    assert left.palms[0].center_px[0] < 150 < right.palms[0].center_px[0]
+
+
+@pytest.mark.parametrize(
+    "found, is_it",
+    [
+        (observation((110, 100)), True),
+        (observation((900, 100)), False),
+        (replace(observation((250, 100)), right_probability=0.98), True),
+        (replace(observation((250, 100)), right_probability=0.02, side=LEFT), False),
+        (observation((110, 100), depth_m=1.5), False),
+    ],
+)
+def test_a_lost_hand_is_known_by_its_place_its_side_and_its_distance(found, is_it):
+    tracker = Tracker()
+    (track,) = started(tracker, (100, 100))
+    tracker.keep([], PERIOD_S)
+    new = tracker.start(Region((110, 100), 200))
+    show(tracker, 2 * PERIOD_S, (new, found))
+    assert tracker.seen == ([track] if is_it else [new])
 
 
 def test_hands_that_are_followed_are_not_found_again():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
     again, new = track.palms[0], Region((400, 100), 200)
-    (first, where), (second, there) = tracker.targets([again, new], most=2)
+    (first, where), (second, there) = tracker.targets([again, new], most=2, now_s=0.0)
     assert first is track and where == track.regions
     assert second.is_new and there == {0: new}
 
@@ -105,20 +141,19 @@ def test_a_track_that_went_astray_is_looked_for_where_it_was_detected():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
     detected = Region(track.palms[0].center_px, 2 * track.palms[0].size_px)
-    assert tracker.targets([detected], most=2) == [(track, {0: detected})]
+    assert tracker.targets([detected], most=2, now_s=0.0) == [(track, {0: detected})]
 
 
-def test_a_lost_track_is_looked_for_where_a_hand_was_detected_nearby():
+def test_tracks_are_looked_for_where_their_motion_takes_them():
     tracker = Tracker()
     (track,) = started(tracker, (100, 100))
-    tracker.keep([], PERIOD_S)
-    assert tracker.targets([], most=2) == [(track, track.regions)]
-    x, y = track.regions[0].center_px
-    size_px = track.regions[0].size_px
-    near, far = Region((x + 0.9 * size_px, y), size_px), Region((x + 3 * size_px, y), size_px)
-    assert tracker.targets([near], most=2) == [(track, {0: near})]
-    (new, where), lost = tracker.targets([far], most=2)
-    assert new.is_new and where == {0: far} and lost == (track, track.regions)
+    for image in range(1, 10):
+        show(tracker, image * PERIOD_S, (track, (100 + 10 * image, 100)))
+    (_, seen), *_ = tracker.targets([], most=2, now_s=10 * PERIOD_S)
+    assert seen[0].center_px[0] - track.regions[0].center_px[0] == pytest.approx(10, abs=1.5)
+    tracker.keep([], 10 * PERIOD_S)
+    (_, lost), *_ = tracker.targets([], most=2, now_s=12 * PERIOD_S)
+    assert lost[0].center_px[0] - track.regions[0].center_px[0] == pytest.approx(30, abs=6)
 
 
 def test_no_more_targets_than_wanted_and_lost_ones_last():
@@ -126,18 +161,19 @@ def test_no_more_targets_than_wanted_and_lost_ones_last():
     first, second = started(tracker, (100, 100), (500, 100))
     show(tracker, PERIOD_S, (second, (500, 100)))
     new = Region((300, 500), 200)
-    assert [track for track, _ in tracker.targets([new], most=3)][::2] == [second, first]
-    assert first not in dict(tracker.targets([new], most=2))
+    assert [track for track, _ in tracker.targets([new], most=3, now_s=PERIOD_S)][::2] == [
+        second,
+        first,
+    ]
+    assert first not in dict(tracker.targets([new], most=2, now_s=PERIOD_S))
 
 
 def test_a_palm_is_known_in_each_view_that_shows_it():
     tracker = Tracker()
     both, right = tracker.start(Region((100, 100), 200)), tracker.start(Region((0, 0), 200), view=1)
     seen = observation((100, 100))
-    both.update(
-        replace(seen, joints_px={0: joints_at((100, 100)), 1: joints_at((60, 100))}),
-        0.0, margin=None, smoothing_hz=0.0,
-    )  # fmt: skip
+    both_seen = replace(seen, joints_px={0: joints_at((100, 100)), 1: joints_at((60, 100))})
+    both.update(both_seen, 0.0, margin=None, smoothing_hz=0.0)
     right.update(
         replace(seen, joints_px={1: joints_at((300, 100))}), 0.0, margin=None, smoothing_hz=0.0
     )
@@ -145,18 +181,15 @@ def test_a_palm_is_known_in_each_view_that_shows_it():
     assert tracker.seen == [both, right]
     # What the second view detects is the first track's, the second one's, or new.
     known = [both.palms[1], right.palms[1]]
-    assert dict(tracker.targets(known, most=4, view=1)) == {
+    assert dict(tracker.targets(known, most=4, now_s=0.0, view=1)) == {
         both: both.regions, right: right.regions
     }  # fmt: skip
     # The same place in the first view is another hand's.
-    *_, (new, where) = tracker.targets([right.palms[1]], most=4, view=0)
+    *_, (new, where) = tracker.targets([right.palms[1]], most=4, now_s=0.0, view=0)
     assert new.is_new and set(where) == {0}
-    # Two tracks that come to the same palm in any view are one.
-    right.update(
-        replace(seen, joints_px={1: joints_at((61, 100))}), 0.1, margin=None, smoothing_hz=0.0
-    )
-    tracker.keep([both, right], 0.1)
-    assert tracker.seen == [both] and tracker.lost == []
+    # What comes to the same palm in any view is one hand.
+    again = replace(seen, joints_px={1: joints_at((61, 100))})
+    assert tracker.assign([(both, both_seen), (right, again)], 0.1) == [both, None]
 
 
 def test_handedness_has_hysteresis():
@@ -220,3 +253,75 @@ def test_the_clock_notices_another_scene(stamps):
     assert clock.advance(stamps[0])
     assert not clock.advance(stamps[1])
     assert clock.advance(stamps[1] + 0.03)
+
+
+class Stage:
+    """Hands that are seen as a camera does: what is nearer hides what is behind it.
+
+    Crops show the hand nearest to their middle that can be seen; every fifth image detections show
+    all of those.
+    """
+
+    def __init__(self, tracker, hide_px=60.0):
+        self._tracker, self._hide_px, self._images = tracker, hide_px, 0
+
+    def show(self, hands, rng):
+        """Show hands, by name (x, y, distance, side); return the name for each id."""
+        now_s = self._images * PERIOD_S
+        visible = {
+            name: hand for name, hand in hands.items()
+            if not any(
+                np.hypot(*np.subtract(hand[:2], other[:2])) < self._hide_px and other[2] < hand[2]
+                for other in hands.values()
+            )
+        }  # fmt: skip
+        palms = {name: observation(hand[:2]).palms[0] for name, hand in visible.items()}
+        seen, shown = [], {}
+        detections = [] if self._images % 5 else list(palms.values())
+        for track, regions in self._tracker.targets(detections, len(hands), now_s):
+            away = {
+                name: np.hypot(*np.subtract(palm.center_px, regions[0].center_px))
+                for name, palm in palms.items()
+            }
+            name = min(away, key=away.get)
+            if away[name] < 90:
+                x, y, depth_m, side = hands[name]
+                center, depth_m = (x, y) + rng.normal(0, 2, 2), depth_m * (1 + rng.normal(0, 0.02))
+                seen.append((track, observation(center, side, depth_m=depth_m)))
+                shown[len(seen) - 1] = name
+        owners = self._tracker.assign(seen, now_s)
+        for owner, (_, one) in zip(owners, seen, strict=True):
+            if owner is not None:
+                owner.update(one, now_s, margin=None, smoothing_hz=0.0)
+        self._tracker.keep([owner for owner in owners if owner is not None], now_s)
+        self._images += 1
+        return {owner.id: shown[i] for i, owner in enumerate(owners) if owner is not None}
+
+
+@pytest.mark.parametrize("far_side", [LEFT, RIGHT])
+@pytest.mark.parametrize("speed_px_s", [250, 500])
+def test_ids_stay_when_a_hand_passes_behind_another(far_side, speed_px_s):
+    stage, rng = Stage(Tracker()), np.random.default_rng(0)
+    names = []
+    for image in range(int(500 / speed_px_s / PERIOD_S)):
+        way = speed_px_s * image * PERIOD_S
+        hands = {"near": (70 + way, 240, 0.45, RIGHT), "far": (570 - way, 245, 0.6, far_side)}
+        names.append(stage.show(hands, rng))
+    assert names[0] == names[-1] and len(names[-1]) == 2
+    assert any("far" not in shown.values() for shown in names)
+
+
+def test_ten_hands_that_move_about_keep_their_ids():
+    stage, rng = Stage(Tracker()), np.random.default_rng(1)
+    paths = rng.uniform([100, 100], [1800, 900], (10, 2)), rng.uniform(-150, 150, (10, 2))
+    owner: dict[int, str] = {}
+    switches = met = hidden = 0
+    for image in range(90):
+        places = paths[0] + paths[1] * image * PERIOD_S
+        hands = {
+            str(i): (*place, 0.5 + 0.1 * i, (RIGHT, LEFT)[i % 2]) for i, place in enumerate(places)
+        }
+        shown = stage.show(hands, rng)
+        switches += sum(owner.setdefault(id_, name) != name for id_, name in shown.items())
+        met, hidden = met + len(shown), hidden + (len(shown) < 10)
+    assert switches == 0 and len(owner) == 10 and met > 850 and hidden > 5
