@@ -21,7 +21,7 @@ from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.distribution import answer_impossible_transitions
 from cmr_ros.ros.health import Health
 from cmr_ros.ros.inputs import Inputs
-from cmr_ros.ros.memory import release_memory
+from cmr_ros.ros.memory import release_memory, settle_memory
 from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameter_values import declare
 from cmr_ros.ros.parameters import Parameters
@@ -149,6 +149,7 @@ class HandNode(LifecycleNode):
         self._sizing.scale_log_sd = pipeline.noise.scale_log_sd
         self._pipeline = pipeline
         self._outputs = Outputs(self, pipeline.template, self.health, self._look_for_listeners)
+        settle_memory()
 
     def _activate(self):
         self._inputs = Inputs(self, self._settings, self.health, self._answer)
