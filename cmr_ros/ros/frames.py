@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ from cmr_ros.ros.transforms import HandTransforms
 #: Name of the node that looks at /tf.  It has one of its own, so that no other hand_node takes it
 #: for a listener; names that begin with an underscore are hidden from `ros2 node list`.
 _WATCHER = "_hand_frames_watcher"
+#: Who listens is asked so often, and whenever their number changes.
+_ASKED_S = 0.5
 #: Messages looked at when asked for: enough to find others' hands, and quickly read.
 _LOOKED_AT = 20
 #: Messages of one's own that are remembered, to be told from others.
@@ -44,7 +47,7 @@ class FrameOutput:
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )
         self._make_transforms = HandTransforms()
-        self._count, self._has_listeners = 0, False
+        self._count, self._asked_s, self._has_listeners = 0, 0.0, False
         self._seen = PolledSubscription(self._watcher, TFMessage, self.topic, _LOOKED_AT)
 
     def destroy(self) -> None:
@@ -54,11 +57,12 @@ class FrameOutput:
 
     def has_listeners(self) -> bool:
         """Whether anybody listens to /tf, nodes like this one apart."""
-        count = self._publisher.get_subscription_count()
-        if count != self._count:  # to ask who they are takes ten times as long
+        count, now_s = self._publisher.get_subscription_count(), time.monotonic()
+        # To ask who they are takes ten times as long, and names come later than subscriptions.
+        if count != self._count or now_s - self._asked_s > _ASKED_S:
             listeners = self._node.get_subscriptions_info_by_topic(self.topic)
             self._has_listeners = any(one.node_name != _WATCHER for one in listeners)
-            self._count = count
+            self._count, self._asked_s = count, now_s
         return self._has_listeners
 
     def publish(self, hands: Sequence[Hand], header: Header, frame_prefix: str) -> None:
