@@ -17,7 +17,7 @@ else
 VENV := .venv/$(ROS)
 TEST_EXTRAS = $(EXTRAS),test
 # What knows ROS; the rest is the same in all.
-TESTS := test/ros test/demo
+TESTS ?= test/ros test/demo
 endif
 BIN := $(VENV)/bin
 # A build without pip's isolation reuses what is compiled: seconds instead of a minute.

@@ -253,6 +253,7 @@ def node():
     node.reports = []
     node.health._publisher = SimpleNamespace(publish=node.reports.append)
     yield node
+    node.destroy_node()
     rclpy.try_shutdown()
 
 
