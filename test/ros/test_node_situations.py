@@ -168,6 +168,16 @@ def test_reset_forgets_who_was_tracked(world, listened):
     assert world.hand().track_id != first.track_id
 
 
+def test_when_time_jumps_hands_are_new_ones(world, listened):
+    known = world.hand().track_id
+    for step_s in (-500, 3600):
+        world.stamp += step_s
+        hand = world.hand()
+        assert hand.track_id > known
+        known = hand.track_id
+        assert world.hand().track_id == known
+
+
 def test_handedness_holds_for_hands_that_are_tracked_already(world, listened):
     seen = world.hand().handedness
     for name in ("left", "right"):
