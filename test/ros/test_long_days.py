@@ -171,19 +171,25 @@ def test_three_hundred_malformed_messages_cost_no_later_image(camera, coded, kin
     regions = peer.publisher(RegionOfInterest, "hand_node/regions")
     for publisher in (depths, regions) if viewed is camera else ():
         peer.spin_until(publisher.get_subscription_count, publisher.topic)
-    picture = viewed.pictures[0] if kind == "compressed" else viewed.picture
+    height, width = viewed.picture.height, viewed.picture.width
+    empty = to_image(np.full((height, width, 3), 90, np.uint8), viewed.picture.header)
     for _ in range(MALFORMED):
+        viewed.stamp += 1
+        sent = [(empty, viewed.images)]
         if kind == "region":
             sides = rng.choice([0, 1, 640, 2**31, 2**32 - 1], 4).tolist()
             names = ("x_offset", "y_offset", "width", "height")
             regions.publish(RegionOfInterest(**dict(zip(names, sides, strict=True))))
-        elif kind == "depth":
-            depths.publish(bad.bad_depth(rng))
-        elif kind == "info":
-            viewed.infos.publish(bad.bad_info(rng))
+        elif kind == "image":
+            sent = [(bad.bad_image(rng), viewed.images)]
         elif kind == "compressed":
-            viewed.images.publish(bad.bad_compressed(rng))
-            continue
-        viewed.images.publish(bad.bad_image(rng) if kind == "image" else picture)
+            sent = [(bad.bad_compressed(rng), viewed.images)]
+        elif kind == "info":
+            sent.insert(0, (bad.bad_info(rng), viewed.infos))
+        else:
+            sent.insert(0, (bad.bad_depth(rng), depths))
+        for message, publisher in sent:
+            message.header.stamp.sec, message.header.frame_id = viewed.stamp, "camera_optical"
+            publisher.publish(message)
         peer.spin_for(0.005)
-    assert viewed.find(picture)
+    assert viewed.find(viewed.pictures[0] if kind == "compressed" else None)
