@@ -95,6 +95,7 @@ class Placement:
             vertices_m=self.vertices_m,
             size=size,
             right_probability=first.right_probability,
+            depth_certainty=self.estimate.depth_certainty,
         )
 
     def hand(self, template: HandTemplate, camera: Camera, track_id: int) -> Hand:

@@ -35,7 +35,8 @@ class PipelineSettings:
     search_everywhere: bool = True
     #: Handedness of all hands in view where it is known; otherwise the network predicts it.
     handedness: Handedness = Handedness.UNKNOWN
-    #: Cut-off frequency, for a hand at rest, of the one-euro filters of depth and pose; 0: none.
+    #: Cut-off frequency, for a hand at rest, of the one-euro filters of depth and pose, of the
+    #: former less the less certain it is; 0: none.
     smoothing_hz: float = 0.0
     #: Length of all hands in metres, from the wrist to the tip of the middle finger along the
     #: bones; 0: unknown, learned from depth images, where there are some, while a hand is followed.

@@ -80,6 +80,13 @@ class RootEstimate:
     #: hand; None where there is no further view
     agreement: float | None = None
 
+    @property
+    def depth_certainty(self) -> float:
+        """The least standard deviation in any direction over that of the distance, in (0, 1]."""
+        ray = self.translation_m / np.linalg.norm(self.translation_m)
+        least = np.linalg.eigvalsh(self.covariance_m2)[0]
+        return float(np.sqrt(least / (ray @ self.covariance_m2 @ ray)))
+
 
 def hand_length_m(joints_m: np.ndarray) -> np.ndarray:
     """Return the length (...) of hands with joints (..., 21, 3), as `HandSize` defines it."""

@@ -103,7 +103,8 @@ class Parameters:
     )
     smoothing_hz: float = _parameter(
         0.0,
-        "Cut-off frequency in Hz of the one-euro filter for a hand at rest; 0: no smoothing",
+        "Cut-off frequency in Hz of the one-euro filter for a hand at rest, less for its distance "
+        "the less certain that is; 0: no smoothing",
         limits=(0.0, 30.0),
     )
     hand_length_m: float = _parameter(

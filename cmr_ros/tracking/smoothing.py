@@ -47,6 +47,7 @@ class Smoother:
     """Smooths one hand: its depth and its pose.
 
     The direction of the root is left alone: an image determines it well, and its lag would be seen.
+    Of a hand at rest the distance is smoothed the more, the less certain it is.
     """
 
     #: Hz per 1/s of depth's logarithm, and per m/s of a vertex against the root.  A steady motion
@@ -58,7 +59,12 @@ class Smoother:
         self._depth, self._pose = OneEuro(self._BETA), OneEuro(self._BETA)
 
     def __call__(
-        self, root_m: np.ndarray, vertices_m: np.ndarray, stamp_s: float, cutoff_hz: float
+        self,
+        root_m: np.ndarray,
+        vertices_m: np.ndarray,
+        stamp_s: float,
+        cutoff_hz: float,
+        depth_certainty: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the smoothed root (3,) and vertices (V, 3).
 
@@ -67,6 +73,7 @@ class Smoother:
             vertices_m: (V, 3) root-relative, in the camera's frame.
             stamp_s: time in seconds.
             cutoff_hz: cut-off frequency for a hand at rest.
+            depth_certainty: factor, 0 to 1, on that of its distance.
         """
-        depth = np.exp(self._depth(np.log(root_m[2:]), stamp_s, cutoff_hz))
+        depth = np.exp(self._depth(np.log(root_m[2:]), stamp_s, cutoff_hz * depth_certainty))
         return root_m * depth / root_m[2], self._pose(vertices_m, stamp_s, cutoff_hz)

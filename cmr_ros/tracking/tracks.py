@@ -70,6 +70,8 @@ class Observation:
     size: HandSize | None = None
     #: Probability in [0, 1] that it is a right one, by these images alone; None if not predicted.
     right_probability: float | None = None
+    #: In (0, 1]: the root's least standard deviation in any direction over that of its distance.
+    depth_certainty: float = 1.0
 
     @cached_property
     def palms(self) -> dict[int, Region]:
@@ -177,4 +179,6 @@ class Track:
         self.seen_s = now_s
         if smoothing_hz <= 0:
             return seen.root_m, seen.vertices_m
-        return self.smoother(seen.root_m, seen.vertices_m, now_s, smoothing_hz)
+        return self.smoother(
+            seen.root_m, seen.vertices_m, now_s, smoothing_hz, seen.depth_certainty
+        )

@@ -135,6 +135,7 @@ def test_more_noise_means_more_covariance(seed):
         noisy = replace(seen, joints_px=seen.joints_px + sigma_px * noise)
         estimate = place(vertices, joints, noisy, matrix, scheme="joints")
         assert np.linalg.eigvalsh(estimate.covariance_m2).min() > 0
+        assert 0 < estimate.depth_certainty <= 1
         traces.append(ray_deviation(estimate, root))
     assert (np.diff(traces) > 0).all()
 

@@ -37,3 +37,20 @@ def test_smoothing_leaves_the_direction_of_the_root_alone():
         smooth, pose = smoother(root, np.zeros((5, 3)), stamp, 1.0)
         np.testing.assert_allclose(smooth[:2] / smooth[2], root[:2] / root[2])
     assert abs(smooth[2] - 0.5) < 0.01 and pose.shape == (5, 3)
+
+
+def test_an_uncertain_distance_is_smoothed_more_at_rest_and_not_in_motion():
+    rng = np.random.default_rng(3)
+    stamps = np.arange(0, 4, 1 / 30)
+    still = 0.5 * np.exp(rng.normal(0, 0.002, len(stamps)))
+    moving = 0.3 * np.exp(0.5 * stamps)
+
+    def smoothed(depths_m, certainty):
+        smoother = Smoother()
+        return np.array([
+            smoother(np.array([0, 0, z]), np.zeros((1, 3)), stamp, 3.0, certainty)[0][2]
+            for z, stamp in zip(depths_m, stamps, strict=True)
+        ])  # fmt: skip
+
+    assert smoothed(still, 0.1)[30:].std() < 0.7 * smoothed(still, 1.0)[30:].std()
+    assert np.abs(np.log(smoothed(moving, 0.1) / moving))[30:].max() < 0.016
