@@ -17,7 +17,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _spin(node: HandNode) -> None:
-    """Start and spin until rclpy is shut down; what escapes all callbacks does not end it."""
+    """Start, and spin until rclpy is shut down; what escapes all callbacks does not end it."""
     node.start()
     while rclpy.ok():
         with node.health.guard("node", lapse_s=10.0):
