@@ -122,7 +122,7 @@ def refine(
     Args:
         network: a model folder's.
         predictions: of a first look, in the order of the views.
-        settings: min_score, and handedness where it is known.
+        settings: min_score, min_new_score for new hands, and handedness where it is known.
 
     Returns:
         For each hand the predictions that show it.  A second look takes the place of the first one
@@ -152,8 +152,8 @@ def refine(
         hands[track][0] = likelier(*islice(seconds, len(crops)))
     return [
         [first, *(one for one in further if one.camera.mirrored == first.camera.mirrored)]
-        for first, *further in hands.values()
-        if first.presence >= settings.min_score
+        for track, (first, *further) in hands.items()
+        if first.presence >= (settings.min_new_score if track.is_new else settings.min_score)
     ]
 
 

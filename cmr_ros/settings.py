@@ -26,7 +26,7 @@ class PipelineSettings:
 
     #: Most hands to follow at once; each number of hands is tried once at the start.
     max_hands: int = 2
-    #: Probability in [0, 1]; what is less probably a hand is dropped.
+    #: Probability in [0, 1]; what is less probably a hand is dropped.  See also `min_new_score`.
     min_score: float = 0.5
     #: While fewer hands than max_hands are followed, more are searched for in every n-th image;
     #: in every image while no hand is followed or one has just been lost.
@@ -66,6 +66,14 @@ class PipelineSettings:
         if self.population not in POPULATIONS:
             known = ", ".join(POPULATIONS)
             raise InputError(f"population {self.population!r}: must be one of {known}")
+
+    @property
+    def min_new_score(self) -> float:
+        """Least probability of a hand that is not followed yet: 0.79 for a min_score of 0.5.
+
+        Where nothing is, many proposals come and go; one that is believed once will be followed.
+        """
+        return float(self.min_score ** (1 / 3))
 
     def hand_size(self, learned: HandSize | None) -> HandSize:
         """Return what is known of a hand's size; learned: from depth images, if there were some."""

@@ -61,7 +61,7 @@ class PalmDetector:
     dropped.  Raises InputError for a file that is not that network.
     """
 
-    def __init__(self, path: Path | str, threads: int = 1, min_score: float = 0.5):
+    def __init__(self, path: Path | str, threads: int = 1, min_score: float = 0.35):
         self._session = open_session(path, threads)
         (image,), outputs = self._session.get_inputs(), self._session.get_outputs()
         names = [image.name, *(output.name for output in outputs)]

@@ -52,7 +52,7 @@ _PAUSE = 30
 _AGAIN, _CONTEXT, _AGAIN_PX = 3, 2.2, 128
 #: Places that then have this score are handed on as hands, and shown to the palm detector if they
 #: do not become hands; or else are not shown even to the palm detector.
-_CLEAR, _OPEN = 0.6, 0.25
+_CLEAR, _OPEN = 0.3, 0.15
 
 
 #: Left, top, width and height in pixels.
