@@ -94,7 +94,7 @@ def test_a_hand_seen_twice_is_handed_on_once():
 
 def test_a_proposal_is_looked_at_enlarged_and_what_palms_say_of_it_is_handed_on():
     hand = Region((200.0, 150.0), 50.0)
-    finder = HandFinder(Palms(hand), Proposals(Detection(Region((204.0, 149.0), 45.0), 0.3)))
+    finder = HandFinder(Palms(hand), Proposals(Detection(Region((204.0, 149.0), 45.0), 0.2)))
     found = [hands for hands in looks(finder, IMAGE, 2) if hands]
     assert [detection.region for detection in found[0]] == [hand]
 
