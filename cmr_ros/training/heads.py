@@ -2,7 +2,7 @@
 
 Landmarks and 3D joints learn from the truth, and so does presence where it is known.  Where it is
 not, presence stays what it was, as handedness always does: of the images before they are changed
-at random.
+at random, and of some of them mirrored.
 """
 
 from __future__ import annotations
@@ -68,6 +68,23 @@ def head_loss(
             for now, then in zip(own, before, strict=True)
         )
     return ((landmarks + joints) / _UNIT * targets.weights).mean() + kept
+
+
+def mirrored_loss(network: nn.Module, before: ReleasedHeads, images: Tensor) -> Tensor:
+    """Return how far handedness of mirrored images is from what it was.
+
+    Training shows right hands alone: else the head would learn to say "right" of everything.
+
+    Args:
+        network: the mobile network.
+        before: what its trunk and heads were.
+        images: (N, 3, S, S) as the trunk takes them.
+    """
+    mirrored = images.flip(3)
+    pooled = network.trunk(mirrored).pooled
+    with torch.autocast(images.device.type, enabled=False):
+        now = network.landmark_heads(pooled.float()).handedness
+        return F.binary_cross_entropy(now.clamp(1e-6, 1 - 1e-6), before(mirrored)[1])
 
 
 def _centered(points: Tensor) -> Tensor:

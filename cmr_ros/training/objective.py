@@ -17,7 +17,10 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
-from cmr_ros.training.heads import ReleasedHeads, head_loss
+from cmr_ros.training.heads import ReleasedHeads, head_loss, mirrored_loss
+
+#: Of so many images one is shown mirrored, too.
+_MIRRORED = 4
 
 
 class Objective(nn.Module):
@@ -65,10 +68,12 @@ class Objective(nn.Module):
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
         terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
         if self.before is not None:
-            before = self.before(network_images(batch, self.network.config))
+            images = network_images(batch, self.network.config)
+            before = self.before(images)
             size_px = self.network.config.input_size
             heads = head_loss(recovery, shown.joints_px, targets, size_px, before, batch.presence)
-            terms["heads"] = self.weights.heads * heads
+            mirrored = mirrored_loss(self.network, self.before, images[::_MIRRORED])
+            terms["heads"] = self.weights.heads * (heads + mirrored)
         return terms
 
     def _changed(self, batch: Batch) -> Batch:

@@ -32,7 +32,7 @@ from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_s
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, shuffled
 from cmr_ros.training.features import cached
-from cmr_ros.training.heads import head_loss
+from cmr_ros.training.heads import head_loss, mirrored_loss
 from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
@@ -156,6 +156,19 @@ def test_a_trunk_is_trained_with_its_heads_and_more_slowly(plan_file):
     assert moved["landmark_heads."] == pytest.approx(moved["stages."] / 4, rel=0.5)
     released = training.objective.before
     same(released.trunk.state_dict(), {n[6:]: v for n, v in before.items() if n[:6] == "trunk."})
+
+
+def test_a_head_that_says_right_of_mirrored_hands_loses(plan_file):
+    changes = {"frozen": False, "cache": None, "losses": {"heads": 0.5}}
+    training = Training(load_plan(plan_file, **changes), ALONE)
+    network, before = training.network.eval(), training.objective.before
+    images = torch.rand(2, 3, SIZE, SIZE)
+    said = before(images.flip(3))[1]
+    with torch.no_grad():
+        kept = mirrored_loss(network, before, images)
+        torch.testing.assert_close(kept, torch.nn.functional.binary_cross_entropy(said, said))
+        network.landmark_heads.handedness.bias += 5
+        assert mirrored_loss(network, before, images) > kept + 0.5
 
 
 def test_first_stages_may_stay_and_photographs_alone_be_changed(plan_file):
