@@ -49,8 +49,7 @@ class HandNode(LifecycleNode):
     Subscriptions: image_raw or image_raw/compressed, camera_info; if wanted depth, ~/regions.
     Publications: those of `cmr_ros.ros.topics`, /tf, /diagnostics.
     Services: ~/reset, ~/calibrate_hand_size.  Works only while somebody listens.
-    Everything about an image has its stamp, and its frame_id, an optical frame.  Parameters: see
-    `cmr_ros.ros.parameters`.
+    Everything about an image has its stamp and optical frame_id.  Parameters: `Parameters`.
     """
 
     def __init__(self):
