@@ -81,10 +81,10 @@ def mirrored_loss(network: nn.Module, before: ReleasedHeads, images: Tensor) -> 
         images: (N, 3, S, S) as the trunk takes them.
     """
     mirrored = images.flip(3)
-    pooled = network.trunk(mirrored).pooled
+    pooled, then = network.trunk(mirrored).pooled, before(mirrored)[1]
     with torch.autocast(images.device.type, enabled=False):
         now = network.landmark_heads(pooled.float()).handedness
-        return F.binary_cross_entropy(now.clamp(1e-6, 1 - 1e-6), before(mirrored)[1])
+        return F.binary_cross_entropy(now.clamp(1e-6, 1 - 1e-6), then)
 
 
 def _centered(points: Tensor) -> Tensor:
