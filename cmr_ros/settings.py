@@ -10,12 +10,12 @@ from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import SCHEMES, HandSize
 
-#: Sizes of hands before any is seen: ANSUR II for adults (193 +- 10 mm men, 178 +- 9 mm women),
-#: Snyder et al. 1977 for children of 6 to 12 years.
+#: Sizes of hands before any is seen: of men and women by ANSUR II (193.3 +- 9.9 mm of 4082, 181.1
+#: +- 10.1 mm of 1986), of children of 6 to 12 years by Snyder et al. 1977; see docs/ros.md.
 POPULATIONS = {
     "adult": HandSize(),
     "man": HandSize(0.193, 0.052),
-    "woman": HandSize(0.178, 0.051),
+    "woman": HandSize(0.181, 0.056),
     "child": HandSize(0.147, 0.10),
 }
 

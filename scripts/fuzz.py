@@ -237,18 +237,25 @@ def images(folder: Path) -> Target:
 
 
 def compressed_images(folder: Path) -> Target:
-    """Return the target of compressed images."""
+    """Return the target of compressed images and compressed depth images."""
     from sensor_msgs.msg import CompressedImage
 
-    from cmr_ros.ros.pictures import decompress
+    from cmr_ros.ros.pictures import decompress, to_depth
 
     known = ["jpeg", "png", "bgr8; jpeg compressed bgr8", "16UC1; png", "bayer_rggb8; jpeg"]
+    known += ["16UC1; compressedDepth png", "32FC1; compressedDepth"]
     image = st.builds(
         CompressedImage,
         format=st.one_of(st.sampled_from(known), st.text(max_size=30)),
         data=st.builds(edited, st.sampled_from(pictures()), EDITS),
     )
-    return image, lambda message: answered(lambda: decompress(message))
+
+    def test(message):
+        answered(lambda: decompress(message))
+        message.data = bytes(12) + bytes(message.data)  # as compressedDepth writes it
+        answered(lambda: to_depth(message))
+
+    return image, test
 
 
 #: What makes each target in its process, given a folder for files.

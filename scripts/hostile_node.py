@@ -31,6 +31,7 @@ _PATIENCE_S = 60.0
 _TRIES = 20
 _WIDTH, _HEIGHT = 640, 480
 _SPACE = "/hostile"
+_CODED_DEPTH = "depth/compressedDepth"
 _ENCODINGS = "rgb8 bgr8 mono8 mono16 nv12 yuv422 bayer_rggb8 16UC1 32FC1 8UC3 x".split() + [
     "",
     "\0",
@@ -97,6 +98,20 @@ def bad_compressed(rng: np.random.Generator) -> CompressedImage:
     return CompressedImage(format=str(rng.choice(formats)), data=bytes(data))
 
 
+def bad_compressed_depth(rng: np.random.Generator) -> CompressedImage:
+    """Return a damaged image behind a header of numbers that mean no depth."""
+    message = bad_compressed(rng)
+    message.format = str(rng.choice(["16UC1", "32FC1"])) + "; compressedDepth png"
+    if rng.random() < 0.5:
+        import cv2
+
+        values = rng.integers(0, 1 << 16, (_HEIGHT, _WIDTH)).astype(np.uint16)
+        message.data = cv2.imencode(".png", values)[1].tobytes()
+    numbers = rng.choice(np.float32([0, -1, 1e-38, 1e38, np.nan, np.inf]), 2).tobytes()
+    message.data = bytes(4) + numbers + bytes(message.data)
+    return message
+
+
 def bad_info(rng: np.random.Generator) -> CameraInfo:
     """Return a camera of numbers that no lens has."""
     numbers = [0.0, -1.0, 1e155, 1e308, 1e-308, np.nan, np.inf, -np.inf, 320.0, 600.0]
@@ -151,7 +166,10 @@ class Peer:
         self.executor.add_node(self.node)
         self.images = self.node.create_publisher(kind, topic, 5)
         self.infos = self.node.create_publisher(CameraInfo, f"{_SPACE}/camera_info", 5)
-        self.depths = self.node.create_publisher(Image, f"{_SPACE}/depth", 5)
+        self.depths = {
+            kind: self.node.create_publisher(kind, f"{_SPACE}/{topic}", 5)
+            for kind, topic in ((Image, "depth"), (CompressedImage, _CODED_DEPTH))
+        }
         self.answers: set[int] = set()
         self.read: set[tuple[str, int]] = set()
         self.node.create_subscription(
@@ -162,10 +180,11 @@ class Peer:
     def _on_hands(self, hands: HandMeshArray) -> None:
         self.answers.add(hands.header.stamp.sec)
 
-    def send(self, image, info: CameraInfo, depth: Image | None = None) -> None:
+    def send(self, image, info: CameraInfo, depth: Image | CompressedImage | None = None) -> None:
         """Publish them with the next stamp."""
         self.stamp += 1
-        sent = ((info, self.infos), (depth, self.depths), (image, self.images))
+        depths = self.depths.get(type(depth))
+        sent = ((info, self.infos), (depth, depths), (image, self.images))
         for message, publisher in sent:
             if message is not None:
                 message.header.stamp.sec, message.header.frame_id = self.stamp, "camera"
@@ -218,11 +237,14 @@ def main() -> int:
         good_compressed,
     )  # fmt: skip
     with_depth = (Image, f"{_SPACE}/image_raw", ["-p", "use_depth:=true"], good_image)
+    remapped = ["-r", f"depth:={_CODED_DEPTH}"]
+    with_coded_depth = (*with_depth[:2], [*with_depth[2], *remapped], good_image)
     runs = {
         "Image": (*raw, "to_rgb", bad_image),
         "CompressedImage": (*coded, "decompress", bad_compressed),
         "CameraInfo": (*raw, "to_camera", bad_info),
         "depth Image": (*with_depth, "to_depth", bad_depth),
+        "compressed depth": (*with_coded_depth, "to_depth", bad_compressed_depth),
     }
     rclpy.init()
     failed = False

@@ -19,7 +19,9 @@ from cmr_ros.geometry.skeleton import JOINT_PARENTS, TIPS
 from cmr_ros.hand_model.mpfb import ANCESTRIES
 from cmr_ros.registration import hand_length_m
 
-#: Length from wrist to middle tip: mean and standard deviation of grown men and women, metres.
+#: Length from wrist to middle tip of the men and women that are rendered: mean and standard
+#: deviation, metres.  Surveys have women 3 mm longer (`settings.POPULATIONS`), but the shipped
+#: weights and what is known of their noise are about these.
 MEN_LENGTH_M, WOMEN_LENGTH_M = (0.193, 0.010), (0.178, 0.009)
 _CHILDREN = 0.06
 #: Standard deviation of each trait that is drawn from a normal distribution.

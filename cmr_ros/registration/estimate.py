@@ -23,7 +23,7 @@ _UNKNOWNS = 5
 class HandSize:
     """What is known of a hand's size beforehand.
 
-    The default is an adult's: 193 +- 10 mm for men, 178 +- 9 mm for women.
+    The default is an adult's, a man's or a woman's.
     """
 
     length_m: float = 0.186  # from the wrist to the tip of the middle finger along the bones

@@ -174,7 +174,9 @@ class Inputs:
         self._compare_frames(self._info.header.frame_id, header.frame_id)
         return camera
 
-    def depth_m(self, message: Image | None, camera: Camera, header: Header) -> np.ndarray | None:
+    def depth_m(
+        self, message: Image | CompressedImage | None, camera: Camera, header: Header
+    ) -> np.ndarray | None:
         """Return z of each pixel of an image; None, and a warning, where it is not known."""
         if not isinstance(self._beside, DepthInput):
             return None
@@ -241,7 +243,10 @@ class Inputs:
         publishers = self._node.get_publishers_info_by_topic(topic)
         others = {publisher.topic_type for publisher in publishers} - {kind}
         if others:
-            return f"no images on {topic}: it is published as {', '.join(others)}, not as {kind}"
+            return (
+                f"no images on {topic}: it is published as {', '.join(others)}, not as {kind}; "
+                "image_transport's republish converts what the node does not read"
+            )
         if publishers:
             return f"no images on {topic}, though it has a publisher: is the camera running?"
         if self._node.count_publishers(self._other):

@@ -7,6 +7,7 @@ complete padding, and cannot be imported where it was built for another numpy.
 from __future__ import annotations
 
 import re
+import struct
 from array import array
 from functools import cache
 from typing import Any, NamedTuple
@@ -61,6 +62,10 @@ _ENCODINGS = {
 }
 #: REP 118: the type of a pixel, and its unit in metres.  Some drivers call millimetres mono16.
 _DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
+#: What compressedDepth's formats end with where they mean PNG; old versions name nothing.
+_DEPTH_CODECS = ("", "compressedDepth", "compressedDepth png")
+#: Before the PNG: a kind of compression, factor and offset of z = factor / (value - offset).
+_DEPTH_HEADER = struct.Struct("<iff")
 
 
 def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
@@ -136,22 +141,51 @@ def _converted(
         raise InputError(f"{_what(message)} cannot be converted; publish rgb8 or bgr8") from error
 
 
-def to_depth(message: Image) -> np.ndarray:
-    """Return z (height, width) float32 in metres of a depth Image (REP 118); rows may be padded.
+def to_depth(message: Image | CompressedImage) -> np.ndarray:
+    """Return z (height, width) float32 in metres of a depth image (REP 118); rows may be padded.
 
-    0 or NaN where unknown.  Raises InputError for encodings that are no depth image, and for data
-    that do not fill the size the message claims.
+    0 or NaN where unknown.  Compressed ones are those of image_transport's plugin compressedDepth,
+    in PNG.  Raises InputError for encodings that are no depth image, and for data that are damaged
+    or do not fill the size the message claims.
     """
-    if message.encoding not in _DEPTH_ENCODINGS:
-        raise InputError(
-            f"encoding {message.encoding!r} is not a depth encoding; publish 16UC1 (millimetres) "
-            "or 32FC1 (metres)"
-        )
-    kind, unit_m = _DEPTH_ENCODINGS[message.encoding]
+    if isinstance(message, CompressedImage):
+        return _decompress_depth(message)
+    kind, unit_m = _depth_encoding(message.encoding)
     pixel = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     packed = _unpadded(message, message.height, message.width * pixel.itemsize)
     depth = np.ascontiguousarray(packed).view(pixel).astype(np.float32)
     return depth if unit_m == 1 else depth * np.float32(unit_m)
+
+
+def _depth_encoding(name: str) -> tuple[str, float]:
+    if name not in _DEPTH_ENCODINGS:
+        raise InputError(
+            f"encoding {name!r} is not a depth encoding; publish 16UC1 (millimetres) or 32FC1 "
+            "(metres)"
+        )
+    return _DEPTH_ENCODINGS[name]
+
+
+def _decompress_depth(message: CompressedImage) -> np.ndarray:
+    """Return z as `to_depth` does; metres come as 16-bit steps of the inverse depth, 0: unknown."""
+    name, _, codec = (part.strip() for part in message.format.partition(";"))
+    kind, unit_m = _depth_encoding(name)
+    remedy = "let the camera driver's plugin compressedDepth write PNG (parameter format: png)"
+    if codec not in _DEPTH_CODECS:
+        raise InputError(f"{_what(message)} is no depth image in PNG; {remedy}")
+    data = bytes(message.data)
+    try:
+        coded = decode(data[_DEPTH_HEADER.size :], cv2.IMREAD_UNCHANGED)
+    except InputError as error:
+        raise InputError(f"{_what(message)} cannot be decoded: {error}; {remedy}") from None
+    if coded.dtype != np.uint16 or coded.ndim != 2:
+        raise InputError(f"{_what(message)} is no depth image of 16 bits; {remedy}")
+    depth = coded.astype(np.float32)
+    if kind == "u2":
+        return depth * np.float32(unit_m)
+    _, factor, offset = _DEPTH_HEADER.unpack_from(data)
+    with np.errstate(all="ignore"):  # a damaged header makes depths that are none
+        return np.where(coded, np.float32(factor) / (depth - np.float32(offset)), np.nan)
 
 
 def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:

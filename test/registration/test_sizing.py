@@ -10,6 +10,7 @@ from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration.sizing import SizeMeasurement
 from cmr_ros.settings import POPULATIONS, PipelineSettings
 from support.made_up_hands import hand
+from support.shared import ROOT
 
 
 def seen(images=20, jitter=0.01, **changes):
@@ -46,6 +47,17 @@ def test_what_cannot_be_measured_is_said():
         crowd.see([hand(1), hand(2)])
     with pytest.raises(InputError, match="more than one hand"):
         crowd.size(0.5, 0.03)
+
+
+@pytest.mark.parametrize(
+    "name, length_mm, deviation_mm", [("man", 193, 10), ("woman", 181, 10), ("child", 147, 15)]
+)
+def test_populations_are_as_the_page_says_that_cites_the_surveys(name, length_mm, deviation_mm):
+    size = POPULATIONS[name]
+    assert size.length_m == length_mm / 1000
+    assert round(1000 * size.length_m * size.deviation) == deviation_mm
+    page = (ROOT / "docs/ros.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | {length_mm} mm +- {deviation_mm} mm |" in page
 
 
 def test_a_population_is_believed_until_more_is_known():

@@ -30,6 +30,7 @@ while True:
     camera.peer.spin_for(0.05)
 """
 MALFORMED = 300
+CODED_DEPTH = "depth/compressedDepth"
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,11 @@ def camera(node, recorded_messages):
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory, recorded_messages):
-    """A camera whose images are compressed, before a node of its own."""
-    node = NodeProcess("coded", tmp_path_factory.mktemp("nodes"), "-p", "transport:=compressed")
+    """A camera whose images and depth are compressed, before a node of its own."""
+    node = NodeProcess(
+        "coded", tmp_path_factory.mktemp("nodes"), "-p", "transport:=compressed",
+        "-p", "use_depth:=true", "-r", f"depth:={CODED_DEPTH}",
+    )  # fmt: skip
     camera = Camera("coded", recorded_messages, CompressedImage)
     camera.wait_for_node()
     yield camera
@@ -161,18 +165,25 @@ def jpeg(picture):
     return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
-@pytest.mark.parametrize("kind", ["image", "info", "depth", "region", "compressed"])
+@pytest.mark.parametrize(
+    "kind", ["image", "info", "depth", "region", "compressed", "compressed depth"]
+)
 def test_three_hundred_malformed_messages_cost_no_later_image(camera, coded, kind):
     bad = script("hostile_node")
     rng = np.random.default_rng(0)
-    viewed = coded if kind == "compressed" else camera
+    viewed = coded if kind.startswith("compressed") else camera
     peer = viewed.peer
-    depths = peer.publisher(Image, "depth")
-    regions = peer.publisher(RegionOfInterest, "hand_node/regions")
-    for publisher in (depths, regions) if viewed is camera else ():
-        peer.spin_until(publisher.get_subscription_count, publisher.topic)
     height, width = viewed.picture.height, viewed.picture.width
-    empty = to_image(np.full((height, width, 3), 90, np.uint8), viewed.picture.header)
+    grey = np.full((height, width, 3), 90, np.uint8)
+    if viewed is coded:
+        empty = CompressedImage(format="jpeg", data=jpeg(grey))
+        depths = peer.publisher(CompressedImage, CODED_DEPTH)
+    else:
+        empty = to_image(grey, viewed.picture.header)
+        depths = peer.publisher(Image, "depth")
+        regions = peer.publisher(RegionOfInterest, "hand_node/regions")
+        peer.spin_until(regions.get_subscription_count, "the subscription to regions")
+    peer.spin_until(depths.get_subscription_count, "the subscription to depth")
     for _ in range(MALFORMED):
         viewed.stamp += 1
         sent = [(empty, viewed.images)]
@@ -184,6 +195,8 @@ def test_three_hundred_malformed_messages_cost_no_later_image(camera, coded, kin
             sent = [(bad.bad_image(rng), viewed.images)]
         elif kind == "compressed":
             sent = [(bad.bad_compressed(rng), viewed.images)]
+        elif kind == "compressed depth":
+            sent.insert(0, (bad.bad_compressed_depth(rng), depths))
         elif kind == "info":
             sent.insert(0, (bad.bad_info(rng), viewed.infos))
         else:
@@ -192,4 +205,4 @@ def test_three_hundred_malformed_messages_cost_no_later_image(camera, coded, kin
             message.header.stamp.sec, message.header.frame_id = viewed.stamp, "camera_optical"
             publisher.publish(message)
         peer.spin_for(0.005)
-    assert viewed.find(viewed.pictures[0] if kind == "compressed" else None)
+    assert viewed.find(viewed.pictures[0] if viewed is coded else None)
