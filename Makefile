@@ -43,7 +43,7 @@ RENDER = $(BIN)/cmr synth render --jobs 2 $(if $(SKINS),--skins $(SKINS)) $(if $
 TRAIN = $(BIN)/torchrun --standalone --nproc-per-node 2 -m cmr_ros.cli train
 resumed = config/train_$(1).yaml $(if $(wildcard runs/$(1)/last.pt),--resume)
 
-.PHONY: help setup demo live test coverage benchmark weights parameters peers lint docs clean
+.PHONY: help setup demo live test coverage benchmark weights parameters peers lint audit docs clean
 
 help:
 	@echo 'make demo    play recordings through the real node; video, images, meshes in demo_out/'
@@ -61,6 +61,7 @@ help:
 	@echo '             render config/hand.yaml and the table of docs/ros.md from the code'
 	@echo 'make peers   install what `cmr evaluate --peer` runs, in an environment of its own'
 	@echo 'make lint    check style and types'
+	@echo 'make audit   look up known vulnerabilities of what is installed in .venv (pip-audit)'
 	@echo 'make docs    build the pages and the API reference into build/site'
 	@echo 'make clean   remove everything made here'
 	@echo 'PYTHON=...   the Python to use, 3.10 or newer'
@@ -119,6 +120,11 @@ lint: $(BIN)/ruff $(BIN)/mypy $(VENV)/.build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What pip brought along for itself is not listed.  ARGS may name another service.
+audit: setup $(VENV)/.audit
+	$(BIN)/pip freeze --exclude cmr_ros > $(VENV)/.audit.txt
+	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r $(VENV)/.audit.txt $(ARGS)
+
 docs: $(VENV)/.docs
 	$(BIN)/python scripts/docs_pages.py build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -168,6 +174,12 @@ $(VENV)/.peers: cmr_ros/evaluation/peers.py | $(VENV)/.setup
 	$(BIN)/python -m venv $(VENV)/peers
 	$(BIN)/python -c 'from cmr_ros.evaluation.peers import MEDIAPIPE; print(MEDIAPIPE)' > $@.txt
 	$(VENV)/peers/bin/pip install --quiet -r $@.txt
+	@touch $@
+
+# In an environment of its own, so that it lists none of its own libraries.
+$(VENV)/.audit: | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet 'pip-audit>=2.7,<3'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.setup

@@ -30,6 +30,26 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status; 2 for input that cannot be used."""
     argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(argv)
+    except CmrError as error:
+        complaint = str(error)
+    except OSError as error:  # a folder that is a file, a full disk, a name too long
+        complaint = str(InputError(str(error)))
+    except MemoryError:
+        complaint = "not enough memory for these inputs"
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "cmr_ros":
+            raise
+        remedy = "pip install 'cmr_ros[train]' installs what training and conversion need"
+        if error.name == "onnxruntime":  # distributions have no package of it
+            remedy = "pip install onnxruntime"
+        complaint = f"the Python package {error.name!r} is missing; {remedy}"
+    print(f"cmr {argv[0]}: {complaint}", file=sys.stderr)
+    return 2
+
+
+def _run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="cmr", description="Camera-space hand mesh recovery.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Only the module of the command at hand is imported: training pulls torch, `infer` must not.
@@ -39,26 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             module = import_module(f"cmr_ros.commands.{name.replace('-', '_')}")
             module.add_arguments(command)
     args = parser.parse_args(argv)
-    try:
-        return module.run(args) or 0
-    except CmrError as error:
-        print(f"cmr {args.command}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # a folder that is a file, a full disk, a name too long
-        print(f"cmr {args.command}: {InputError(str(error))}", file=sys.stderr)
-        return 2
-    except MemoryError:
-        print(f"cmr {args.command}: not enough memory for these inputs", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == "cmr_ros":
-            raise
-        print(
-            f"cmr {args.command}: the Python package {error.name!r} is missing; "
-            "pip install 'cmr_ros[train]' installs what training and conversion need",
-            file=sys.stderr,
-        )
-        return 2
+    return module.run(args) or 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf dist
 "$1" -m venv "$work/build"
-"$work/build/bin/pip" install --quiet build 'setuptools>=77,<80'
+"$work/build/bin/pip" install --quiet build 'setuptools>=78.1.1,<80'
 "$work/build/bin/python" -m build --sdist --no-isolation --skip-dependency-check --outdir dist > "$work/sdist.log" \
   2>&1 || { tail -5 "$work/sdist.log"; exit 1; }
 

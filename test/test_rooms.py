@@ -21,6 +21,11 @@ TORCH_ON_DEMAND = {"benchmark/network.py"}
 #: What checks a machine with a GPU; `cmr benchmark` imports its package, which has no torch.
 TORCH_FOLDER = "benchmark/gpu/"
 ROS_ROOMS = {"ros", "demo"}
+#: What opens connections; only viewers may, and all else goes through DDS.
+NETWORK_MODULES = set(
+    "aiohttp asyncio foxglove ftplib http requests rerun smtplib socket socketserver ssl telnetlib "
+    "urllib urllib3 websockets xmlrpc".split()
+)
 
 
 def room_of(path):
@@ -74,6 +79,16 @@ def test_only_network_and_training_import_torch():
         if module.split(".")[0] == "torch" and (at_top or name not in TORCH_ON_DEMAND)
     ]
     assert guilty == []
+
+
+def test_only_viewers_open_connections():
+    openers = {
+        room_of(path)
+        for path in SOURCES
+        for module, _ in imports(path)
+        if module.split(".")[0] in NETWORK_MODULES
+    }
+    assert openers == {"viewing"}
 
 
 def test_asking_for_a_benchmark_needs_no_torch():

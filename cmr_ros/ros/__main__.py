@@ -10,6 +10,12 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
 
-    from cmr_ros.ros.main import main
+    try:
+        from cmr_ros.ros.main import main
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        # Distributions have no package of it, so an installation may come without.
+        sys.exit("hand_node: onnxruntime is missing; pip install onnxruntime")
 
     sys.exit(main())

@@ -12,6 +12,7 @@ pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make
 from sensor_msgs.msg import Image
 
 from support.peer import Camera, NodeProcess, environment
+from support.shared import ROOT
 
 #: Listens to everything large, reliably, and says how many images it has heard.
 LISTENER = """
@@ -71,3 +72,21 @@ def test_nodes_that_were_killed_are_in_no_later_ones_way(tmp_path, recorded_mess
         gone = camera.images.get_subscription_count
         camera.peer.spin_until(lambda gone=gone: not gone(), "the node's end")
     camera.peer.close()
+
+
+@pytest.mark.parametrize(
+    "module, arguments, complaint",
+    [
+        ("cmr_ros.ros", [], "hand_node: onnxruntime is missing"),
+        ("cmr_ros", ["infer", "a.png"], "cmr infer: the Python package 'onnxruntime' is missing"),
+    ],
+)
+def test_without_onnxruntime_one_line_says_what_to_install(module, arguments, complaint):
+    code = (
+        "import runpy, sys; sys.modules['onnxruntime'] = None;"  # None: import fails
+        f"sys.argv[1:] = {arguments}; runpy.run_module({module!r}, run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (1, 2)
+    assert done.stderr == f"{complaint}; pip install onnxruntime\n"

@@ -1,6 +1,9 @@
-"""The SROS 2 policy allows what running nodes have on the wire, and nothing else."""
+"""The SROS 2 policy allows what running nodes have on the wire; they have no other sockets."""
 
+import os
+import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -46,14 +49,34 @@ def used(peer, namespace):
                 yield node, kind, how, own.removeprefix(f"/{namespace}/")
 
 
+def sockets(pid):
+    """List a process's sockets of the internet: (protocol, local port, other end)."""
+    links = (os.readlink(f"/proc/{pid}/fd/{one}") for one in os.listdir(f"/proc/{pid}/fd"))
+    own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    for protocol in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):
+        table = Path(f"/proc/{pid}/net", protocol)
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            fields = line.split()
+            if fields[9] in own:
+                yield protocol, int(fields[1].rpartition(":")[2], 16), fields[2]
+
+
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """What the nodes use, once all of it has been discovered."""
-    folder, found = tmp_path_factory.mktemp("nodes"), set()
+def nodes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nodes")
     nodes = [
         NodeProcess(namespace, folder, *(word for one in given for word in ("-p", one)))
         for namespace, given in NODES.items()
     ]
+    yield nodes
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def seen(nodes):
+    """What the nodes use, once all of it has been discovered."""
+    found = set()
     peer = Peer("guarded")
     for namespace in NODES:
         images = "right/image_raw/compressed" if "compressed" in namespace else "image_raw"
@@ -63,9 +86,7 @@ def seen(tmp_path_factory):
         peer.spin_for(1.0)
         found |= set(used(peer, namespace))
     peer.close()
-    yield found
-    for node in nodes:
-        node.stop()
+    return found
 
 
 def test_everything_a_node_uses_is_allowed(seen):
@@ -78,3 +99,14 @@ def test_nothing_is_allowed_that_no_node_uses(seen):
 
 def test_no_name_is_a_pattern():
     assert not [name for *_, name in allowed() if set(name) & set("*?[]")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_node_has_no_sockets_but_those_of_dds(nodes, seen):
+    first = 7400 + 250 * int(os.environ["ROS_DOMAIN_ID"])
+    for node in nodes:
+        found = list(sockets(node.process.pid))
+        assert {protocol for protocol, *_ in found} <= {"udp", "udp6"}
+        # Connected to nobody: what is sent goes to whom DDS has discovered.
+        assert {int(end.replace(":", ""), 16) for *_, end in found} == {0}
+        assert [port for _, port, _ in found if first <= port < first + 250]
