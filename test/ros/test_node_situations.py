@@ -240,16 +240,21 @@ def test_what_no_lens_has_is_told_with_the_remedy(world, listened):
     world.tells(OK, "hand")
 
 
-def test_images_under_the_other_transport_are_pointed_out(world, listened):
-    name = "image_raw/compressed"
-    other = world.peer.node.create_publisher(CompressedImage, name, 10)
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("image_raw/compressed", ("/odd/image_raw/compressed", "transport:=compressed")),
+        ("image_raw", ("published as sensor_msgs/msg/CompressedImage", "republish")),
+    ],
+)
+def test_images_under_another_transport_are_pointed_out(world, listened, name, words):
     world.peer.node.destroy_publisher(world.images)
+    other = world.peer.node.create_publisher(CompressedImage, name, 10)
     try:
-        words = "/odd/image_raw/compressed", "transport:=compressed"
         world.peer.spin_until(lambda: world.diagnostics.tell(ERROR, *words), words)
     finally:
-        world.images = world.peer.publisher(Image, "image_raw")
         world.peer.node.destroy_publisher(other)
+        world.images = world.peer.publisher(Image, "image_raw")
 
 
 @pytest.fixture
