@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts and stops the pipeline, or the node with --node, again and again; prints what it holds.
+"""Starts and stops the pipeline again and again, or the node, and prints what it holds.
 
 Ten lines: starts so far, memory, threads and file descriptors once it is stopped.  Ends with status
 1 where any of them grows.
@@ -23,10 +23,10 @@ from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.distribution import set_apart
 from cmr_ros.ros.memory import limit_arenas, release_memory
 
-_ROUND = (
+_START_AND_STOP = (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE)
+_WHOLE_ROUND = (
     Transition.TRANSITION_CONFIGURE,
-    Transition.TRANSITION_ACTIVATE,
-    Transition.TRANSITION_DEACTIVATE,
+    *_START_AND_STOP,
     Transition.TRANSITION_CLEANUP,
 )
 
@@ -40,9 +40,9 @@ class Manager:
         self._change = self._node.create_client(ChangeState, "hand_node/change_state")
         self._change.wait_for_service()
 
-    def round(self) -> None:
-        """Configure, activate, deactivate and clean up; RuntimeError where that fails."""
-        for step in _ROUND:
+    def take(self, *steps: int) -> None:
+        """Have the node make transitions; RuntimeError where one fails."""
+        for step in steps:
             answer = self._change.call_async(ChangeState.Request(transition=Transition(id=step)))
             rclpy.spin_until_future_complete(self._node, answer)
             if not answer.result().success:
@@ -76,7 +76,11 @@ def main() -> int:
     """Run; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--node", action="store_true", help="the node, by its lifecycle services")
+    parser.add_argument(
+        "--node", choices=["configure", "activate"],
+        help="the node by its lifecycle services: from unconfigured to active and back, or from "
+        "inactive, with its networks loaded",
+    )  # fmt: skip
     args = parser.parse_args()
     if not args.node:
         limit_arenas()
@@ -87,7 +91,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         node = subprocess.Popen(command, cwd=folder)
         try:
-            return _run(args.count, Manager().round, node.pid)
+            manager = Manager()
+            if args.node == "activate":
+                manager.take(Transition.TRANSITION_CONFIGURE)
+            steps = _START_AND_STOP if args.node == "activate" else _WHOLE_ROUND
+            return _run(args.count, lambda: manager.take(*steps), node.pid)
         finally:
             node.terminate()
             node.wait(20)
