@@ -23,7 +23,6 @@ from cmr_ros.model.weights import find
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.config import NetworkConfig, preset
-from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import MobileTrunk
@@ -440,36 +439,35 @@ def test_training_goes_on_from_the_shipped_weights():
     assert apart < 1e-4
 
 
-def test_a_run_may_start_from_a_model_folder(plan_file, tmp_path):
-    first = Training(load_plan(plan_file), ALONE)
-    template = first.template
-    folder = tmp_path / "model"
-    export(first.network, template, card_of(first.config, "g_mobile", template), folder)
-    second = Training(load_plan(plan_file, init=str(folder), seed=1), ALONE)
-    for name, value in first.network.top_down.state_dict().items():
-        if "num_batches" not in name:
-            assert torch.equal(second.network.top_down.state_dict()[name], value), name
+def test_runs_start_from_exported_weights_and_are_blended_with_them(plan_file, tmp_path, capsys):
+    def averaged(run):
+        return load_checkpoint(run.checkpoint, ("average",))["average"]
 
-
-def test_weights_are_blended_with_those_that_training_started_from(plan_file, tmp_path, capsys):
     run = Training(load_plan(plan_file, epochs=1), ALONE)
     run.run()
+    first = averaged(run)
     template = str(load_plan(plan_file).template)
-    start, ended, between = (tmp_path / name for name in ("start", "ended", "between"))
+    start, between = tmp_path / "start", tmp_path / "between"
     command = ["export", str(run.checkpoint), "--template", template, "-o"]
     assert main([*command, str(start)]) == 0
+
+    other = Training(load_plan(plan_file, init=str(start), seed=1), ALONE)
+    for name, value in other.network.top_down.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(value, first[f"top_down.{name}"]), name
+
     run = Training(load_plan(plan_file, epochs=2), ALONE)
     run.resume()
     run.run()
-    assert main([*command, str(ended)]) == 0
+    last = averaged(run)
     assert main([*command, str(between), "--blend", str(start)]) == 0
-    weights = [exported_weights(folder) for folder in (start, ended, between)]
-    for name, values in weights[2].items():
-        if values.is_floating_point():
-            mean = (weights[0][name] + weights[1][name]) / 2
-            torch.testing.assert_close(values, mean, rtol=1e-5, atol=1e-6)
+    blended = exported_weights(between)
+    for name, value in blended.items():
+        if value.is_floating_point():
+            mean = (first[name] + last[name]) / 2
+            torch.testing.assert_close(value, mean, rtol=1e-5, atol=1e-6)
     assert not torch.equal(
-        weights[0]["top_down.smooth.0.0.weight"], weights[2]["top_down.smooth.0.0.weight"]
+        first["top_down.smooth.0.0.weight"], blended["top_down.smooth.0.0.weight"]
     )
     capsys.readouterr()
     assert main([*command, str(between), "--blend", str(find("hand_mobile"))]) == 2
