@@ -25,7 +25,11 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 ARGUMENTS = {
     "image": ("image_raw", "image topic; one that ends with /compressed implies the transport"),
     "camera_info": ("camera_info", "camera_info topic"),
-    "depth": ("", "topic of the depth image registered to the colour image; empty: none"),
+    "depth": (
+        "",
+        "topic of the depth image registered to the colour image, raw or compressedDepth; "
+        "empty: none",
+    ),
     "right_image": ("", "image topic of a second camera beside the first one; empty: none"),
     "right_camera_info": ("right/camera_info", "camera_info topic of the second camera"),
     "namespace": ("", "namespace of the node, one per camera"),
