@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_ros.errors import EngineError
 from cmr_ros.geometry.camera import Camera
-from cmr_ros.geometry.camera_view import CameraView, check_size
+from cmr_ros.geometry.camera_view import CameraView, check_size, seen_alike
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
@@ -162,10 +162,9 @@ class HandPipeline:
             detections, self._settings.max_hands, self._clock.now_s, number
         )
         crops = [
-            Crop(view, track, regions[index], self._side(track))
+            Crop(view, track, region, self._side(track))
             for track, regions in targets
-            for index, view in enumerate(views)
-            if index in regions
+            for view, region in self._looks(views, track, regions)
         ]
         hands = refine(self.network, predict(self.network, crops), self._settings)
         return self._follow(views, self._place(hands, depth_m))
@@ -240,6 +239,17 @@ class HandPipeline:
 
     def _look(self, number: int, *where) -> _Found:
         return [detection.region for detection in self._finders[number](*where)], number
+
+    def _looks(
+        self, views: Sequence[CameraView], track: Track, regions: dict[int, Region]
+    ) -> list[tuple[CameraView, Region]]:
+        """Return where to look for a hand in each view that is to show it."""
+        looks = [(view, regions[n]) for n, view in enumerate(views) if n in regions]
+        depth_m = track.depth_m(self._clock.now_s)
+        if len(looks) == 1 or depth_m is None:
+            return looks
+        (first, region), (other, own) = looks
+        return [(first, region), (other, seen_alike(region, depth_m, first, other) or own)]
 
     def _side(self, track: Track) -> Side:
         """Return which hand a track is: the settings may know better."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from cmr_ros.errors import RegistrationError
@@ -12,6 +13,7 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.camera_view import CameraView
 from cmr_ros.geometry.crop import CropCamera, picture_edges
 from cmr_ros.geometry.regions import palm_in_picture, region_from_joints
+from cmr_ros.geometry.stereo_matching import MatchedDepth, match_depth
 from cmr_ros.hand import Hand
 from cmr_ros.model.inference import HandNetwork
 from cmr_ros.model.template import HandTemplate
@@ -269,5 +271,21 @@ def _view(network: HandNetwork, first: CropPrediction, other: CropPrediction) ->
         matrix=other.camera.matrix,
         rotation=other.camera.rotation @ turn @ first.camera.rotation.T,
         translation_m=other.camera.rotation @ shift_m,
+        matched=_matched(first, other),
         edges=picture_edges([other.camera])[0],
     )
+
+
+def _matched(first: CropPrediction, other: CropPrediction) -> MatchedDepth | None:
+    """Return the depths by matching both images around the joints that are seen in them."""
+    turn, shift_m = other.crop.view.transform_from(first.crop.view)
+    poses = np.eye(3, 4), np.column_stack([turn, shift_m])
+    slopes = [
+        (rays[:, :2] / rays[:, 2:]).T
+        for rays in (one.crop.view.camera.rays(one.joints_px) for one in (first, other))
+    ]
+    *joints_m, scale = cv2.triangulatePoints(*poses, *slopes)
+    middle_m = np.median(joints_m / scale, axis=1)
+    if not np.isfinite(middle_m).all():
+        return None
+    return match_depth(first.camera, first.crop.view, other.crop.view, middle_m)

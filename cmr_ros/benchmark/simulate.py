@@ -103,3 +103,13 @@ def draw_silhouette(pixels: np.ndarray, faces: np.ndarray) -> np.ndarray:
     for triangle in corners:
         cv2.fillConvexPoly(fine, triangle, 1, shift=4)
     return np.uint8(cv2.resize(fine * 255, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) > 127)
+
+
+def draw_depth(points_m: np.ndarray, matrix: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the depths (224, 224) of a mesh (V, 3) before a camera, 0 beside it."""
+    depth_m = np.zeros((SIZE_PX, SIZE_PX), np.float32)
+    corners = np.round(project(points_m, matrix)[faces] * 16).astype(np.int32)
+    distances_m = points_m[faces, 2].mean(1)
+    for face in np.argsort(-distances_m):  # the nearest are drawn last
+        cv2.fillConvexPoly(depth_m, corners[face], float(distances_m[face]), shift=4)
+    return depth_m

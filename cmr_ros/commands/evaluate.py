@@ -31,6 +31,7 @@ def add_arguments(parser) -> None:
         "--hand-length", type=float, default=0.0, metavar="METRES",
         help="of all hands, wrist to middle tip; for the model only (default: adults')",
     )  # fmt: skip
+    parser.add_argument("--one-view", action="store_true", help="ignore what second cameras show")
     parser.add_argument("--peer", choices=PEERS, help="also measure this method")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -48,13 +49,15 @@ def run(args) -> None:
     if args.hand_length and not 0.05 < args.hand_length < 0.3:
         raise InputError(f"--hand-length {args.hand_length:g}: no hand's length in metres")
     samples = read(args.dataset, args.layout, args.split)[: args.limit]
-    own = Method(args.model, args.crops, hand_length_m=args.hand_length)
+    own = Method(args.model, args.crops, hand_length_m=args.hand_length, one_view=args.one_view)
     measured = _measure(args, own, samples)
     summaries = [summarise(name, columns) for name, columns in measured.items()]
 
     protocol = "predictions" if args.predictions else f"{args.crops} crops"
     if args.hand_length:
         protocol += f", hand length {args.hand_length:g} m"
+    if not args.one_view and args.crops == CROPS[0] and any(sample.beside for sample in samples):
+        protocol += ", two views"
     dataset = f"{_name(args.dataset)}, {protocol}"
     print("\n\n".join(map(text, tables(summaries))))
     if args.json:

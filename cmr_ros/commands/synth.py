@@ -6,10 +6,11 @@ from pathlib import Path
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
+from cmr_ros.geometry.camera_view import check_baseline
 from cmr_ros.labelling.proposals import ProposalStudio
 from cmr_ros.model.weights import find
 from cmr_ros.synthesis.encounters import ENCOUNTERS
-from cmr_ros.synthesis.held_out import write_manifest
+from cmr_ros.synthesis.held_out import write_manifest, write_pairs
 from cmr_ros.synthesis.rendering_jobs import Studio, contact_sheet, render_set
 
 
@@ -28,6 +29,10 @@ def add_arguments(parser) -> None:
     preview.add_argument("--count", type=int, default=48)
     manifest = actions.add_parser("manifest", help="write whole images to measure weights on")
     manifest.add_argument("--count", type=int, default=200)
+    manifest.add_argument(
+        "--baseline", type=float, metavar="METRES",
+        help="pairs of images of two cameras so far apart",
+    )  # fmt: skip
     recording = actions.add_parser("recording", help="write the demonstration's MCAP recording")
     recording.add_argument("--stereo", action="store_true", help="of two cameras side by side")
     recording.add_argument(
@@ -62,7 +67,11 @@ def run(args) -> None:
         write_picture(args.output, contact_sheet(studio, args.count))
         return
     if args.action == "manifest":
-        write_manifest(studio, args.output, args.count)
+        if args.baseline is None:
+            write_manifest(studio, args.output, args.count)
+        else:
+            check_baseline(args.baseline)
+            write_pairs(studio, args.output, args.count, args.baseline)
         return
     if args.jobs < 1 or args.shard_size < 1:
         raise InputError("--jobs and --shard-size must be at least 1")

@@ -34,6 +34,7 @@ class Method:
     crops: CropSource = "detector"
     peer: Peer | None = None  # answers in place of the model, with a detector of its own
     hand_length_m: float = 0.0  # of all hands; 0: unknown, an adult's is assumed
+    one_view: bool = False  # whether what a second camera shows is ignored
 
     @property
     def name(self) -> str:
@@ -50,7 +51,8 @@ class Method:
             return _in_true_crops(
                 HandPipeline(self.model, min_score=0.0, hand_length_m=self.hand_length_m)
             )
-        return _in_whole_pictures(HandPipeline(self.model, hand_length_m=self.hand_length_m))
+        pipeline = HandPipeline(self.model, hand_length_m=self.hand_length_m)
+        return _in_whole_pictures(pipeline, self.one_view)
 
     @property
     def folder(self) -> Path:
@@ -65,6 +67,7 @@ class Method:
         """Return what makes the numbers what they are, the network's contents included."""
         entries = {"crops": self.crops, "peer": str(self.peer)}
         entries["hand_length_m"] = str(self.hand_length_m)
+        entries["one_view"] = str(self.one_view)
         if self.peer is None:
             path = self.folder / "model.onnx"
             try:
@@ -74,10 +77,14 @@ class Method:
         return entries
 
 
-def _in_whole_pictures(pipeline: HandPipeline) -> Finder:
+def _in_whole_pictures(pipeline: HandPipeline, one_view: bool) -> Finder:
     def find(sample: Sample) -> list[Answer]:
         pipeline.reset()
-        hands = pipeline(sample.picture(), sample.camera)
+        picture = sample.picture()
+        second = None if one_view or sample.beside is None else sample.beside.view()
+        hands = pipeline(picture, sample.camera, second=second)
+        if second:  # from its second image on a hand is looked for in both views
+            hands = pipeline(picture, sample.camera, second=second)
         return [Answer.of(hand, sample.camera) for hand in hands]
 
     return find

@@ -11,9 +11,25 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import read_picture
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.camera_view import CameraView
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
 from cmr_ros.viewing.drawing import hand_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The image that a second camera took at the same moment; R X + t takes points to its frame."""
+
+    image: Path
+    camera: Camera
+    rotation: np.ndarray  # (3, 3)
+    translation_m: np.ndarray  # (3,)
+
+    def view(self) -> CameraView:
+        """Return what the camera shows; InputError when it cannot be used."""
+        picture = read_picture(self.image)
+        return CameraView(picture, self.camera, self.rotation, self.translation_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +43,7 @@ class Sample:
     vertices_m: np.ndarray | None = None  # (V, 3)
     mask: Path | None = None  # image whose values within `mask_values` lie on the hand
     mask_values: tuple[int, int] = (1, 255)  # first and last
+    beside: Beside | None = None
 
     def picture(self) -> np.ndarray:
         """Return the picture, RGB (height, width, 3) uint8; InputError when it cannot be used."""

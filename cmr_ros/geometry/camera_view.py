@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import Region
 
 #: No two cameras that look at one hand stand farther apart, or so near that it makes no difference.
 _BASELINES_M = 0.005, 3.0
@@ -55,6 +56,36 @@ class CameraView:
         """Return R (3, 3) and t (3,): R X + t is here what X is in another camera's frame."""
         rotation = self.rotation @ other.rotation.T
         return rotation, self.translation_m - rotation @ other.translation_m
+
+
+def seen_alike(
+    region: Region, depth_m: float, first: CameraView, other: CameraView
+) -> Region | None:
+    """Return the region of another view that shows what one of the first view does, in its way.
+
+    What a network misjudges in one such crop it misjudges in the other, too, so that it hardly
+    changes where the views' rays meet.
+
+    Args:
+        region: of the first view's image.
+        depth_m: of what it shows, in the first camera's frame.
+        first: the view of the region.
+        other: the view of the answer.
+
+    Returns:
+        None where the other view cannot show it.
+    """
+    c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
+    half = region.size_px / 2
+    pixels = np.array([[0, 0], [s, -c], [c, s]]) * half + region.center_px
+    rays = first.camera.rays(pixels)
+    points = other.from_first(first.to_first(rays / rays[:, 2:] * depth_m))
+    if not other.camera.sees(points).all():
+        return None
+    center, above, beside = other.camera.project(points)
+    up, right = above - center, beside - center
+    size_px = 2 * np.sqrt(abs(up[0] * right[1] - up[1] * right[0]))
+    return Region(tuple(center.tolist()), float(size_px), float(np.arctan2(up[0], -up[1])))
 
 
 def check_size(name: str, array: np.ndarray, camera: Camera) -> None:

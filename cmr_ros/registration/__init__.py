@@ -104,6 +104,6 @@ def register(
                 vertices_m[hand], joints_m[hand], cues[hand], matrices[hand], np.eye(3), np.zeros(3)
             )
             answers[hand] = combine(
-                [Sight(first, joint_precision(cues[hand]), answer), *seen], noise
+                [Sight(first, joint_precision(cues[hand]), answer), *seen], noise, size_px
             )
     return answers

@@ -13,24 +13,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cmr_ros.geometry.stereo_matching import MatchedDepth
 from cmr_ros.hand import Cues
 from cmr_ros.registration.estimate import RootEstimate
 from cmr_ros.registration.problem import MIN_DEPTH_M
 
-#: Of the joints around the mean mesh: standard deviation and reach of what they have in common,
-#: and standard deviation of what each has of its own.
-_SHARED_M, _REACH_M, _OWN_M = 0.006, 0.08, 0.002
+#: Of the joints around the mean mesh, across the line of sight and along it: standard deviation and
+#: reach of what they have in common.  Networks misjudge slant most.  What each has of its own.
+_SHARED_M, _REACH_M = (0.006, 0.006, 0.012), (0.08, 0.08, 0.2)
+_OWN_M = 0.002
 #: What a view shows of a joint, at the hand: noise before any residual is seen, how many joints
 #: that is worth, and the least it can be.
 _JOINT_M, _JOINT_COUNT, _LEAST_JOINT_M = 0.004, 10.0, 0.001
 #: Standard deviation of what a view shows of the hand as a whole, against other views.
-_VIEW_M = 0.0008
+_VIEW_M = 0.0005
 _FREEDOM = 3.0
 _MOST_STEPS = 10
 #: The fit ends when the root moves less.
 _STEP_M = 2e-4
 #: Where the joints' deviations are among the unknowns, see `_fit`.
 _BENDS = slice(4, 67)
+#: Standard deviations of the surface that matching finds near a joint, against the mesh's: of all
+#: joints together and of each; and in pixels of disparity.
+_SKIN_M, _SURFACE_M, _DISPARITY_PX = 0.002, 0.0025, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,8 @@ class View:
     matrix: np.ndarray  # (3, 3) of the crop's camera
     rotation: np.ndarray  # (3, 3): this crop's frame = rotation @ first crop's + translation_m
     translation_m: np.ndarray  # (3,)
+    #: Depths by matching this image with the first one, in the first one's crop.
+    matched: MatchedDepth | None = None
     #: (L, 3) where the image ends, see `register`
     edges: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
 
@@ -61,6 +68,14 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
+class Surfaces:
+    """Where matching sees the joints: as deep below the surface as they are in the mesh."""
+
+    depth_m: np.ndarray  # (21,) z in the first crop's frame, NaN where unknown
+    deviation_m: float  # standard deviation of each
+
+
+@dataclass(frozen=True, eq=False)
 class ViewsFit:
     """The fit of a hand in several views."""
 
@@ -72,15 +87,17 @@ class ViewsFit:
     noise_m: np.ndarray  # (number of views,) of the joints seen
 
 
-def fit_views(sights: Sequence[Sight], growth: float) -> ViewsFit:
+def fit_views(sights: Sequence[Sight], growth: float, surfaces: Surfaces | None = None) -> ViewsFit:
     """Return the maximum-likelihood fit.
 
     Unknown are the root (3), the logarithm of the scale, by how much each joint lies off the mean
-    mesh (21 x 3), and by how much each view shows the whole hand off its place (2 each).
+    mesh (21 x 3), by how much each view shows the whole hand off its place (2 each), and by how
+    much all surfaces are off (1).
 
     Args:
         sights: of the hand; the first has the identity as its transform.
         growth: scale to start with.
+        surfaces: what matching says of the joints' depths.
     """
     joints_m = mean_mesh(sights, weights(sights), [s.view.joints_m for s in sights])
     before, prior = _prior(sights, joints_m)
@@ -97,6 +114,10 @@ def fit_views(sights: Sequence[Sight], growth: float) -> ViewsFit:
         flat, scaled = rows.reshape(-1, len(state)), np.repeat(weight.ravel(), 2)
         information = flat.T @ (flat * scaled[:, None])
         gradient = flat.T @ (scaled * error.ravel()) + prior @ (state - before)
+        if surfaces is not None:
+            off_m, rows, weight = _below(surfaces, joints_m, state)
+            information += rows.T @ (rows * weight[:, None])
+            gradient += rows.T @ (weight * off_m)
         change = np.linalg.solve(information + prior, gradient)
         state -= change
         if np.linalg.norm(change[:3]) < _STEP_M:
@@ -119,16 +140,19 @@ def fit_views(sights: Sequence[Sight], growth: float) -> ViewsFit:
 
 def _prior(sights: Sequence[Sight], joints_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (U,) and information (U, U) of the unknowns before the views are compared."""
-    count = _BENDS.stop + 2 * len(sights)
+    count = _BENDS.stop + 2 * len(sights) + 1
     mean = np.zeros(count)
     mean[3] = np.log(sights[0].estimate.scale)
     information = np.zeros((count, count))
     information[3, 3] = growth_deviation(sights[0].estimate) ** -2
     square = ((joints_m[:, None] - joints_m) ** 2).sum(-1)
-    kernel = _SHARED_M**2 * np.exp(-square / (2 * _REACH_M**2)) + _OWN_M**2 * np.eye(len(square))
-    information[_BENDS, _BENDS] = np.kron(np.linalg.inv(kernel), np.eye(3))
-    shifts = range(_BENDS.stop, count)
+    for axis, (shared_m, reach_m) in enumerate(zip(_SHARED_M, _REACH_M, strict=True)):
+        kernel = shared_m**2 * np.exp(-square / (2 * reach_m**2))
+        of_axis = slice(_BENDS.start + axis, _BENDS.stop, 3)
+        information[of_axis, of_axis] = np.linalg.inv(kernel + _OWN_M**2 * np.eye(len(square)))
+    shifts = range(_BENDS.stop, count - 1)
     information[shifts, shifts] = _VIEW_M**-2
+    information[-1, -1] = _SKIN_M**-2
     return mean, information
 
 
@@ -162,6 +186,27 @@ def _linearise(
         error[index] += state[shift : shift + 2]
         rows[index, :, [0, 1], [shift, shift + 1]] = 1
     return error, rows
+
+
+def _below(
+    surfaces: Surfaces, joints_m: np.ndarray, state: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return by how much N joints lie below where matching sees them, rows (N, U) and weights."""
+    known = np.flatnonzero(np.isfinite(surfaces.depth_m))
+    grown = np.exp(state[3]) * joints_m[known]
+    bends = _BENDS.start + 3 * known + 2
+    off_m = state[2] + grown[:, 2] + state[bends] + state[-1] - surfaces.depth_m[known]
+    rows = np.zeros((len(known), len(state)))
+    rows[:, 2] = rows[:, -1] = 1
+    rows[:, 3] = grown[:, 2]
+    rows[np.arange(len(known)), bends] = 1
+    surprise = (off_m / surfaces.deviation_m) ** 2
+    return off_m, rows, (_FREEDOM + 1) / (_FREEDOM + surprise) / surfaces.deviation_m**2
+
+
+def surface_deviation_m(matched: MatchedDepth) -> float:
+    """Return the standard deviation of the depth of the surface near one joint."""
+    return float(np.hypot(_SURFACE_M, _DISPARITY_PX * matched.step_m))
 
 
 def _misses(points_m: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""An aligned depth image as a cue: how far it moves the visible part of a mesh."""
+"""A depth image as a cue: how far it moves the visible part of a mesh, or parts of that."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _GATE_DEVIATIONS, _GATE_SHARE = 3, 0.15
 _MEDIAN_ROUNDS = 3
 #: Neighbours err alike: about one independent point per finger-wide patch of that many vertices.
 _POINTS_PER_PATCH = 16
+#: The surface near a joint is that within this distance, of so many points at least.
+_AROUND_M, _FEWEST_AROUND = 0.03, 8
 #: Of Gaussians: deviation over the median absolute deviation, and that of a median over a mean's.
 _DEVIATION_OVER_MAD, _MEDIAN_OVER_MEAN = 1.4826, 1.2533
 
@@ -59,11 +61,7 @@ def measure_depth(
     Returns:
         The cue, or None where too few depths belong to the mesh.
     """
-    points = vertices_m + root_m
-    points, pixels = _visible(points, project(points[None], matrix[None])[0], size_px)
-    size = np.array(depth_m.shape[::-1])
-    column, row = np.clip(((pixels + 0.5) * (size / size_px)).astype(int), 0, size - 1).T
-    measured = np.asarray(depth_m[row, column], np.float64)
+    points, measured = _measured(vertices_m + root_m, matrix, depth_m, size_px)
     difference = measured - points[:, 2]
     slack_m = _GATE_DEVIATIONS * np.sqrt(covariance_m2[2, 2]) + _GATE_SHARE * root_m[2]
     near = _near(measured, difference, _GATE_M + slack_m)
@@ -79,6 +77,41 @@ def measure_depth(
         distance_m=float(points[near, 2].mean()),
         deviation_m=float(_MEDIAN_OVER_MEAN * deviation / np.sqrt(independent)),
     )
+
+
+def surfaces_m(
+    vertices_m: np.ndarray, joints_m: np.ndarray, matrix: np.ndarray, depth_m: np.ndarray,
+    size_px: int,
+) -> np.ndarray:  # fmt: skip
+    """Return how much deeper than the mesh its surface near each joint is, (21,), NaN if unknown.
+
+    Args:
+        vertices_m: (V, 3) of a hand in the crop's frame.
+        joints_m: (21, 3) of the same.
+        matrix: (3, 3) of the crop's camera.
+        depth_m: (h, w) z in the crop's frame, 0 or NaN where unknown.
+        size_px: side of the crop.
+    """
+    points, measured = _measured(vertices_m, matrix, depth_m, size_px)
+    deeper = measured - points[:, 2]
+    known = _near(measured, deeper, _GATE_M)
+    points, deeper = points[known], deeper[known]
+    offsets = np.full(len(joints_m), np.nan)
+    for joint, middle in enumerate(joints_m):
+        around = deeper[((points - middle) ** 2).sum(1) < _AROUND_M**2]
+        if len(around) >= _FEWEST_AROUND:
+            offsets[joint] = np.median(around)
+    return offsets
+
+
+def _measured(
+    points_m: np.ndarray, matrix: np.ndarray, depth_m: np.ndarray, size_px: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the visible ones of a mesh's points, (N, 3), and the depths measured there, (N,)."""
+    points, pixels = _visible(points_m, project(points_m[None], matrix[None])[0], size_px)
+    size = np.array(depth_m.shape[::-1])
+    column, row = np.clip(((pixels + 0.5) * (size / size_px)).astype(int), 0, size - 1).T
+    return points, np.asarray(depth_m[row, column], np.float64)
 
 
 def _near(measured_m: np.ndarray, off_m: np.ndarray, gate_m: float) -> np.ndarray:

@@ -10,12 +10,15 @@ import numpy as np
 
 from cmr_ros.registration.bundle import (
     Sight,
+    Surfaces,
     ViewsFit,
     fit_views,
     growth_deviation,
     mean_mesh,
+    surface_deviation_m,
     weights,
 )
+from cmr_ros.registration.depth import surfaces_m
 from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate
 
 #: Of the test whether two views show one hand: standard deviations, with room for long tails, of
@@ -30,7 +33,7 @@ _WORST_M = 0.008
 _FLESH_M = 0.02
 
 
-def combine(sights: Sequence[Sight], noise: Noise) -> RootEstimate:
+def combine(sights: Sequence[Sight], noise: Noise, size_px: int) -> RootEstimate:
     """Return the estimate from all views that show the hand of the first one.
 
     Where none does, the first one's own, with the agreement of the likeliest.
@@ -38,6 +41,7 @@ def combine(sights: Sequence[Sight], noise: Noise) -> RootEstimate:
     Args:
         sights: the first has the identity as its transform.
         noise: what is assumed of the meshes.
+        size_px: side of the crops.
     """
     first, *others = sights
     agreements = [_agreement([first, other]) for other in others]
@@ -45,7 +49,7 @@ def combine(sights: Sequence[Sight], noise: Noise) -> RootEstimate:
     chosen = [s for s, a in zip(others, agreements, strict=True) if a > _LEAST_AGREEMENT]
     while chosen:
         sights = [first, *chosen]
-        fit = fit_views(sights, _triangulated(sights)[0])
+        fit = _fit(sights, size_px)
         chosen = [s for s, off_m in zip(chosen, fit.noise_m[1:], strict=True) if off_m < _WORST_M]
         if len(chosen) == len(sights) - 1:
             covariance_m2 = fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3)
@@ -63,6 +67,23 @@ def combine(sights: Sequence[Sight], noise: Noise) -> RootEstimate:
                 agreement=agreement,
             )
     return replace(first.estimate, agreement=agreement)
+
+
+def _fit(sights: Sequence[Sight], size_px: int) -> ViewsFit:
+    """Return the fit of the joints seen, and of what matching sees if it was done."""
+    growth, _ = _triangulated(sights)
+    fit = fit_views(sights, growth)
+    matched = next((s.view.matched for s in sights if s.view.matched is not None), None)
+    if matched is None:
+        return fit
+    first = sights[0].view
+    mesh_m = fit.scale * _joint_mesh(sights, fit) + fit.root_m
+    joints_m = mean_mesh(sights, weights(sights), [s.view.joints_m for s in sights])
+    joints_m = fit.scale * (joints_m - joints_m[0]) + fit.bends_m + fit.root_m
+    deeper_m = surfaces_m(mesh_m, joints_m, first.matrix, matched.depth_m, size_px)
+    return fit_views(
+        sights, growth, Surfaces(joints_m[:, 2] + deeper_m, surface_deviation_m(matched))
+    )
 
 
 def _agreement(pair: Sequence[Sight]) -> float:

@@ -85,19 +85,19 @@ class Generator:
         light = random_light(environment, panorama_from_camera, settings.light, rng)
         layers = self._renderer.render(meshes, matrix, light)
         background = self._background(environment, light, rng)
-        picture = _composite(layers, background, settings.backdrop, rng)
+        picture = composite(layers, background, settings.backdrop, rng)
         joints_px = project(hand.joints, matrix)
         inside = np.ones(picture.shape[:2], bool)
         if rng.random() < settings.borders:
             inside = inside_borders(joints_px, settings.size_px, settings.photograph, rng)
         picture = photograph(picture, settings, rng) * inside[..., None]
         mask = (layers.parts[..., HAND] > 0.5) & inside
-        visible = _visible(with_tips_inside(hand.joints), matrix, layers, inside)
-        if visible.sum() < settings.least_visible or mask.mean() < settings.least_mask:
+        shown = visible(with_tips_inside(hand.joints), matrix, layers, inside)
+        if shown.sum() < settings.least_visible or mask.mean() < settings.least_mask:
             return None
         return Sample(
             picture, hand.template_vertices.astype(np.float32), hand.joints.astype(np.float32),
-            matrix, mask, visible,
+            matrix, mask, shown,
         )  # fmt: skip
 
     def _random_hand(self, rng: np.random.Generator) -> tuple[PlacedHand, np.ndarray]:
@@ -229,7 +229,7 @@ def random_light(
     return replace(light, key_direction=toward / np.linalg.norm(toward), key_color=color)
 
 
-def _composite(
+def composite(
     layers: Layers, background: np.ndarray, settings: BackdropSettings, rng: np.random.Generator
 ) -> np.ndarray:
     """Lay the rendering over the background; a light blur hides how sharp renderings are."""
@@ -238,7 +238,7 @@ def _composite(
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
 
 
-def _visible(
+def visible(
     joints: np.ndarray, matrix: np.ndarray, layers: Layers, inside: np.ndarray
 ) -> np.ndarray:
     """Return which joints (21,) are inside the picture and not hidden."""

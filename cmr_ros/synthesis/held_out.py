@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.pictures import write_picture
+from cmr_ros.hand_model.model import HandModel
+from cmr_ros.synthesis.pairs import PAIR_PICTURES, PairGenerator
 from cmr_ros.synthesis.rendering_jobs import Studio
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PictureSettings
@@ -35,6 +37,23 @@ def write_manifest(studio: Studio, folder: Path, count: int) -> None:
     for index, sample in enumerate(tqdm(_samples(studio, count), total=count, unit="image")):
         handedness = "left" if index % 2 else "right"
         entries.append(_write(folder, f"{index:05d}", sample, handedness))
+    write_bytes(folder / "manifest.json", json.dumps({"images": entries}).encode())
+
+
+def write_pairs(studio: Studio, folder: Path, count: int, baseline_m: float) -> None:
+    """Write what two cameras so far apart show of right hands, and manifest.json, into a folder."""
+    model = HandModel.load(studio.hand_model)
+    generator = PairGenerator(
+        model, studio.seed + _APART, PAIR_PICTURES, studio.skins, studio.panoramas
+    )
+    entries = []
+    for index in tqdm(range(count), unit="pair"):
+        pair = generator.pair(index, baseline_m)
+        for camera, sample, pose in (
+            ("left", pair.first, np.eye(4)), ("right", pair.second, pair.transform),
+        ):  # fmt: skip
+            entry = _write(folder, f"{index:05d}_{camera}", sample, "right")
+            entries.append(entry | {"pair": index, "camera": camera, "T": pose.tolist()})
     write_bytes(folder / "manifest.json", json.dumps({"images": entries}).encode())
 
 

@@ -81,8 +81,9 @@ class Observation:
 
     @cached_property
     def sights(self) -> dict[int | None, Sight]:
-        """Where the palm is in each view, (2,) pixels; by None, log(distance of the root), (1,)."""
-        depth = Sight(np.log(self.root_m[2:]), _DEPTH_NOISE, _SIDE_M / self.root_m[2])
+        """Where the palm is in each view, (2,) pixels; by None, log(depth of the middle), (1,)."""
+        depth_m = self.root_m[2:] + self.vertices_m[:, 2].mean()
+        depth = Sight(np.log(depth_m), _DEPTH_NOISE, _SIDE_M / depth_m[0])
         palms = self.palms.items()
         return {None: depth} | {
             view: Sight(np.array(palm_center(palm)), _PALM_NOISE * palm.size_px, palm.size_px)
@@ -116,6 +117,11 @@ class Track:
     def expected(self, now_s: float) -> dict[int, Region]:
         """Return where to look for the hand at a time in each view."""
         return {view: self._moved(region, view, now_s) for view, region in self.regions.items()}
+
+    def depth_m(self, now_s: float) -> float | None:
+        """Return the depth at which the middle of the hand is expected; None for a new track."""
+        depth = self.motions.get(None)
+        return None if depth is None else float(np.exp(depth.expected(now_s).mean[0, 0]))
 
     def _moved(self, region: Region, view: int, now_s: float) -> Region:
         if view not in self.motions:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from cmr_ros.benchmark import stereo
+from cmr_ros.benchmark import made_up_pairs, stereo
 from cmr_ros.benchmark.cases import load_cases
 from cmr_ros.benchmark.registration import measure
 from cmr_ros.benchmark.simulate import simulate_cases
@@ -77,8 +77,8 @@ def test_simulated_cases_repeat_and_differ_by_seed(small_file):
 
 def test_two_views_are_never_worse_than_one_and_mostly_far_better(small_file):
     like = load_cases(small_file)
-    for kind, name in enumerate(stereo.STEREO_KINDS):
-        row = stereo.measure_pairs(stereo.simulate_pairs(like, 12, 3, kind=kind))
+    for kind, name in enumerate(made_up_pairs.STEREO_KINDS):
+        row = stereo.measure_pairs(made_up_pairs.simulate_pairs(like, 12, 3, kind=kind))
         assert row["both_mean_mm"] <= 1.02 * row["one_mean_mm"], name
         another = name.startswith("another")
         assert row["joined"] <= 0.1 if another else row["joined"] > 0.8, name
@@ -91,7 +91,7 @@ def test_table_of_two_views(small_file, monkeypatch, capsys):
     arguments = ["--cases", str(small_file), "--stereo", "2"]
     assert main(["benchmark", "registration", *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and lines[-1].startswith("0.12 m apart, hand at 0.6 m")
+    assert len(lines) == 7 and lines[-1].startswith("0.12 m apart, hand at 0.6 m")
 
 
 def test_unusable_files_are_one_clear_error(tmp_path, capsys):

@@ -70,6 +70,45 @@ def test_manifest_errors_name_the_entry(manifest, change, message):
         datasets.read(manifest)
 
 
+@pytest.fixture
+def pair(manifest):
+    """Two images of one moment, by cameras 0.12 m apart."""
+    (entry,) = json.loads(manifest.read_text())["images"]
+    blank(manifest.parent / "images/b.png", 64, 48)
+    shift = np.eye(4)
+    shift[0, 3] = -0.12
+    left = entry | {"pair": 7, "camera": "left", "T": np.eye(4).tolist()}
+    right = left | {"image": "images/b.png", "camera": "right", "T": shift.tolist()}
+    write_json(manifest, {"images": [left, right, entry]})
+    return manifest
+
+
+def test_pairs(pair):
+    left, right, alone = datasets.read(pair)
+    assert left.beside.image == right.image and right.beside.image == left.image
+    np.testing.assert_allclose(left.beside.translation_m, [-0.12, 0, 0])
+    np.testing.assert_allclose(right.beside.translation_m, [0.12, 0, 0])
+    assert left.beside.view().picture.shape == (48, 64, 3)
+    assert alone.beside is None
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"pair": 8}, "pair '7': expected two images"),
+        ({"camera": "left"}, "of different cameras"),
+        ({"T": [[1, 0, 0]] * 3}, r"images\[1\].*rigid transform"),
+        ({"T": (2 * np.eye(4)).tolist()}, r"images\[1\].*rigid transform"),
+    ],
+)
+def test_pairs_that_are_none(pair, change, message):
+    content = json.loads(pair.read_text())
+    content["images"][1] |= change
+    write_json(pair, content)
+    with pytest.raises(InputError, match=message):
+        datasets.read(pair)
+
+
 def test_pictures_and_masks_must_fit(manifest):
     (sample,) = datasets.read(manifest)
     blank(sample.image, 60, 48)

@@ -1,11 +1,14 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from cmr_ros.benchmark.simulate import draw_depth
 from cmr_ros.errors import InputError, RegistrationError
+from cmr_ros.geometry.stereo_matching import MatchedDepth
 from cmr_ros.registration import HandSize, RootEstimate, View, register
-from support.registration_hands import BLIND, SIZE_PX
+from support.registration_hands import BLIND, SIZE_PX, hand
 from support.stereo_hands import pair
 
 
@@ -166,3 +169,27 @@ def test_views_must_belong_to_the_hands():
             vertices[None], joints[None], [seen], matrix[None], SIZE_PX, views=[[view], [view]]
         )
     assert isinstance(place(vertices, joints, seen, matrix, [view]), RootEstimate)
+
+
+def test_matching_sets_the_slant_right():
+    """A mesh that leans by a misjudged angle is put where the depths of the images say."""
+    rng = np.random.default_rng(11)
+    vertices, joints, seen, matrix, root, view = pair(rng, noise_px=1.0)
+    faces = hand(np.random.default_rng(11))[2]
+    lean = cv2.Rodrigues(np.radians([7.0, 0, 0]))[0]
+    leaning = vertices @ lean.T, joints @ lean.T
+    turned = replace(
+        view, vertices_m=leaning[0] @ view.rotation.T, joints_m=leaning[1] @ view.rotation.T
+    )
+    depth_m = draw_depth(vertices + root, matrix, faces)
+    matched = replace(turned, matched=MatchedDepth(depth_m, 0.005))
+    without, by_depth = (
+        place(*leaning, seen, matrix, [one]).translation_m - root for one in (turned, matched)
+    )
+    assert np.linalg.norm(by_depth) < 0.6 * np.linalg.norm(without)
+    # Depths of something else, and none at all, change nothing.
+    for depths in (depth_m + 0.2, 0 * depth_m):
+        other = replace(turned, matched=MatchedDepth(depths, 0.005))
+        assert not differences(
+            place(*leaning, seen, matrix, [other]), place(*leaning, seen, matrix, [turned])
+        )
