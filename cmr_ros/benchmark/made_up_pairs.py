@@ -37,7 +37,7 @@ _MEASURED = _Errors(
 _MATCHING_PX, _HOLES = (0.26, 0.33), 0.08
 #: The camera, its widest focal length for a crop of matching by the hand's distance, and how far
 #: apart cameras may be by that distance, see `geometry.stereo_matching`.
-_FOCAL_PX, _CROP_FOCAL_PX, _WIDEST = 554.0, 224 / 0.24, 0.4
+_FOCAL_PX, _CROP_FOCAL_PX, _WIDEST = 554.0, 160 / 0.24, 0.4
 #: Places on the hand that err on their own lie that far apart, in crop pixels.
 _PLACE_PX = 19
 _KINDS = {

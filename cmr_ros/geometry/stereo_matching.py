@@ -11,9 +11,9 @@ from cmr_ros.geometry.camera_view import CameraView
 from cmr_ros.geometry.crop import CropCamera
 
 #: What is matched: a square of that side at the hand, as large as in the image, within limits.
-_EXTENT_M, _SIZES_PX = 0.24, (64, 224)
+_EXTENT_M, _SIZES_PX = 0.24, (64, 160)
 #: By how much the hand may lie before or behind where its middle is expected.
-_REACH_M = 0.09
+_REACH_M = 0.08
 #: Cameras that are farther apart, by the distance of the hand, see too different sides of it.
 _WIDEST = 0.4
 _STEPS_PX, _BLOCK_PX = 16, 7
