@@ -41,12 +41,12 @@ class Placement:
     @property
     def shown(self) -> Sequence[CropPrediction]:
         """Those that do show the hand."""
-        return self.predictions[:1] if self.estimate.vertices_m is None else self.predictions
+        return self.predictions if self.estimate.is_stereo else self.predictions[:1]
 
     @property
     def is_apart(self) -> bool:
         """Whether another view shows a hand there, but not this one."""
-        return self.estimate.agreement is not None and self.estimate.vertices_m is None
+        return self.estimate.agreement is not None and not self.estimate.is_stereo
 
     @property
     def track(self) -> Track:

@@ -35,6 +35,8 @@ _MEASURED = _Errors(
 #: What matching errs there near a joint, in pixels of disparity: everywhere alike (standard
 #: deviation) and in each place on its own, and the share of pixels it leaves open.
 _MATCHING_PX, _HOLES = (0.26, 0.33), 0.08
+#: The same of a depth camera, metres at `_DISTANCE_M`; the second grows with the distance's square.
+_DEPTH_CAMERA_M = 0.004, 0.002
 #: The camera, its widest focal length for a crop of matching by the hand's distance, and how far
 #: apart cameras may be by that distance, see `geometry.stereo_matching`.
 _FOCAL_PX, _CROP_FOCAL_PX, _WIDEST = 554.0, 160 / 0.24, 0.4
@@ -64,6 +66,8 @@ class Pairs:
     rotations: np.ndarray  # (N, 3, 3): second crop's frame = rotation @ first + translation
     translations_m: np.ndarray  # (N, 3)
     matched: tuple[MatchedDepth | None, ...]  # N depths by matching in the first crop
+    depths_m: tuple[np.ndarray, ...]  # N depths by a depth camera there, (224, 224)
+    lengths_m: tuple[float, ...]  # N true lengths
 
     def __len__(self) -> int:
         return len(self.first)
@@ -103,7 +107,7 @@ def simulate_pairs(
     rng = np.random.default_rng([seed, kind])
     errors = _KINDS[STEREO_KINDS[kind]]
     rows = [_Scene(like, errors, baseline_m, distance_m, rng).pair(kind) for _ in range(count)]
-    first, second, rotations, translations, matched = zip(*rows, strict=True)
+    first, second, rotations, translations, *others = zip(*rows, strict=True)
     kinds = np.full(count, kind)
     return Pairs(
         *(
@@ -112,7 +116,7 @@ def simulate_pairs(
         ),
         np.array(rotations),
         np.array(translations),
-        matched,
+        *others,
     )
 
 
@@ -137,17 +141,20 @@ class _Scene:
         self._baseline_m = baseline_m * np.array([np.cos(angle), np.sin(angle), 0])
         self._middle_m = np.array([0, 0, distance_m])
 
-    def pair(self, kind: int) -> tuple[dict, dict, np.ndarray, np.ndarray, MatchedDepth | None]:
-        """Return both views, how the second crop's frame lies to the first one's, and matching."""
+    def pair(self, kind: int) -> tuple:
+        """Return what `Pairs` has of one pair, the views as fields of `Cases`."""
         rotation = _looking_at(self._middle_m - self._baseline_m, self._rng)
         first = self._view(np.eye(3), np.zeros(3))
         translation_m = -rotation @ self._baseline_m
-        matched = None if kind in _UNMATCHED else self._match(first["matrices"])
+        depth_m = draw_depth(self._shape_m + self._middle_m, first["matrices"], self._like.faces)
+        matched = None if kind in _UNMATCHED else self._match(depth_m)
+        measured_m = self._measure(depth_m)
+        length_m = float(hand_length_m(self._like.joint_regressor @ self._shape_m))
         if kind == _ANOTHER_HAND:
             self._enter()
             self._middle_m = self._middle_m + self._aside()
         second = self._view(rotation, translation_m, half=kind == _HALF_HIDDEN)
-        return first, second, rotation, translation_m, matched
+        return first, second, rotation, translation_m, matched, measured_m, length_m
 
     def _enter(self) -> None:
         """Draw a true hand (V, 3), its middle at 0, and what networks take it for in any view."""
@@ -206,19 +213,26 @@ class _Scene:
             "roots_m": joints[0],
         }
 
-    def _match(self, matrix: np.ndarray) -> MatchedDepth | None:
-        """Return the hand's depths in the first crop, with the errors of matching."""
-        rng, distance_m = self._rng, self._middle_m[2]
+    def _match(self, depth_m: np.ndarray) -> MatchedDepth | None:
+        """Return true depths in the first crop (224, 224) with the errors of matching."""
+        distance_m = self._middle_m[2]
         apart_m = float(np.linalg.norm(self._baseline_m))
         if apart_m > _WIDEST * distance_m:
             return None
         step_m = distance_m**2 / (min(_FOCAL_PX, _CROP_FOCAL_PX * distance_m) * apart_m)
-        depth_m = draw_depth(self._shape_m + self._middle_m, matrix, self._like.faces)
-        places = -(-SIZE_PX // _PLACE_PX)
-        off_px = _MATCHING_PX[1] * rng.standard_t(_FREEDOM, (places, places))
-        off_px = cv2.resize(off_px, (SIZE_PX, SIZE_PX)) + _MATCHING_PX[0] * rng.standard_normal()
+        alike_m, each_m = step_m * np.array(_MATCHING_PX)
+        return MatchedDepth(self._with_errors(depth_m, alike_m, each_m), step_m)
+
+    def _measure(self, depth_m: np.ndarray) -> np.ndarray:
+        """Return true depths with the errors of a depth camera."""
+        alike_m, each_m = _DEPTH_CAMERA_M
+        return self._with_errors(depth_m, alike_m, each_m * (self._middle_m[2] / _DISTANCE_M) ** 2)
+
+    def _with_errors(self, depth_m: np.ndarray, alike_m: float, each_m: float) -> np.ndarray:
+        rng, places = self._rng, -(-SIZE_PX // _PLACE_PX)
+        off_m = cv2.resize(each_m * rng.standard_t(_FREEDOM, (places, places)), (SIZE_PX, SIZE_PX))
         known = (depth_m > 0) & (rng.random(depth_m.shape) > _HOLES)
-        return MatchedDepth(np.where(known, depth_m + step_m * off_px, 0), step_m)
+        return np.where(known, depth_m + off_m + alike_m * rng.standard_normal(), 0)
 
     def _hide(self, seen: np.ndarray, confidence: np.ndarray, silhouette: np.ndarray) -> None:
         """Cover one half of the hand: joints there are guessed, and known to be."""

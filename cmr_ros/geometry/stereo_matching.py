@@ -69,10 +69,10 @@ def match_depth(
     ]
     # What leaves the image on the left has no disparity: a border is added there and cut off again.
     padded = [cv2.copyMakeBorder(grey, 0, 0, steps, steps, cv2.BORDER_REPLICATE) for grey in greys]
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=-steps // 2, numDisparities=steps, blockSize=_BLOCK_PX, P1=_SMALL_STEP,
         P2=_LARGE_STEP, disp12MaxDiff=1, uniquenessRatio=5, preFilterCap=31,
-        mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
+        mode=cv2.StereoSGBM_MODE_SGBM_3WAY,
     )  # fmt: skip
     disparity_px = matcher.compute(*padded)[:, steps:-steps].astype(np.float32) / 16
     known = disparity_px >= -steps // 2

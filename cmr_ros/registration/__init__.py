@@ -9,6 +9,7 @@ in one view.  `bundle` and `views` triangulate hands in several.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from cmr_ros.hand import Cues
 from cmr_ros.registration.bundle import Sight, View
 from cmr_ros.registration.estimate import HandSize, Noise, RootEstimate, hand_length_m
 from cmr_ros.registration.single import SCHEMES, Scheme, joint_precision, register_alone
-from cmr_ros.registration.views import combine
+from cmr_ros.registration.views import bent, combine
 
 __all__ = [
     "SCHEMES",
@@ -73,13 +74,36 @@ def register(
         vertices_m, joints_m, cues, matrices, size_px, scheme=scheme, noise=noise, sizes=sizes,
         edges=edges, depths_m=depths_m,
     )  # fmt: skip
-    if views is None:
-        return answers
-    if len(views) != len(cues):
+    if views is not None and len(views) != len(cues):
         raise InputError(f"registration: views of {len(views)} hands, expected {len(cues)}")
+    sights = _further_sights(views or [], size_px, scheme, noise, sizes)
+    for hand, answer in enumerate(answers):
+        if not isinstance(answer, RootEstimate):
+            continue
+        view = View(
+            vertices_m[hand], joints_m[hand], cues[hand], matrices[hand], np.eye(3), np.zeros(3)
+        )
+        sight = Sight(view, joint_precision(cues[hand]), answer)
+        if hand in sights:
+            answer = combine([sight, *sights[hand]], noise, size_px)
+        if depths_m is not None and scheme == SCHEMES[0] and not answer.is_stereo:
+            if "depth" in answer.cues:
+                answer = bent(replace(sight, estimate=answer), noise, size_px, depths_m[hand])
+        answers[hand] = answer
+    return answers
+
+
+def _further_sights(
+    views: Sequence[Sequence[View]],
+    size_px: int,
+    scheme: Scheme,
+    noise: Noise,
+    sizes: Sequence[HandSize | None] | None,
+) -> dict[int, list[Sight]]:
+    """Return by number of the hand its further views that can be registered alone."""
     pairs = [(hand, view) for hand, further in enumerate(views) for view in further]
     if not pairs:
-        return answers
+        return {}
     flat = [view for _, view in pairs]
     others = register_alone(
         np.stack([view.vertices_m for view in flat]),
@@ -93,17 +117,9 @@ def register(
         edges=np.stack([view.edges for view in flat]),
         depths_m=None,
     )
-    sights: list[list[Sight]] = [[] for _ in cues]
+    sights: dict[int, list[Sight]] = {}
     for (hand, view), answer in zip(pairs, others, strict=True):
         if isinstance(answer, RootEstimate):
-            sights[hand].append(Sight(view, joint_precision(view.cues), answer))
-    for hand, seen in enumerate(sights):
-        answer = answers[hand]
-        if seen and isinstance(answer, RootEstimate):
-            first = View(
-                vertices_m[hand], joints_m[hand], cues[hand], matrices[hand], np.eye(3), np.zeros(3)
-            )
-            answers[hand] = combine(
-                [Sight(first, joint_precision(cues[hand]), answer), *seen], noise, size_px
-            )
-    return answers
+            sight = Sight(view, joint_precision(view.cues), answer)
+            sights.setdefault(hand, []).append(sight)
+    return sights

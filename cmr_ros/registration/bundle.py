@@ -33,9 +33,8 @@ _MOST_STEPS = 10
 _STEP_M = 2e-4
 #: Where the joints' deviations are among the unknowns, see `_fit`.
 _BENDS = slice(4, 67)
-#: Standard deviations of the surface that matching finds near a joint, against the mesh's: of all
-#: joints together and of each; and in pixels of disparity.
-_SKIN_M, _SURFACE_M, _DISPARITY_PX = 0.002, 0.0025, 0.3
+#: Standard deviations of the hand's surface against the mesh's, all of it and near each joint.
+SKIN_M, SURFACE_M = 0.002, 0.0025
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +68,12 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """Where matching sees the joints: as deep below the surface as they are in the mesh."""
+    """Where depths show the joints: as far below the surface as they are in the mesh."""
 
     depth_m: np.ndarray  # (21,) z in the first crop's frame, NaN where unknown
-    deviation_m: float  # standard deviation of each
+    #: Standard deviations: of what all have in common, and of each.
+    alike_m: float
+    each_m: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +98,11 @@ def fit_views(sights: Sequence[Sight], growth: float, surfaces: Surfaces | None 
     Args:
         sights: of the hand; the first has the identity as its transform.
         growth: scale to start with.
-        surfaces: what matching says of the joints' depths.
+        surfaces: what depths say of the joints.
     """
     joints_m = mean_mesh(sights, weights(sights), [s.view.joints_m for s in sights])
     before, prior = _prior(sights, joints_m)
+    prior[-1, -1] = 1 if surfaces is None else surfaces.alike_m**-2
     state = before.copy()
     state[:3] = growth * (sights[0].middle() - joints_m.mean(0))
     state[3] = np.log(growth)
@@ -152,7 +154,6 @@ def _prior(sights: Sequence[Sight], joints_m: np.ndarray) -> tuple[np.ndarray, n
         information[of_axis, of_axis] = np.linalg.inv(kernel + _OWN_M**2 * np.eye(len(square)))
     shifts = range(_BENDS.stop, count - 1)
     information[shifts, shifts] = _VIEW_M**-2
-    information[-1, -1] = _SKIN_M**-2
     return mean, information
 
 
@@ -191,7 +192,7 @@ def _linearise(
 def _below(
     surfaces: Surfaces, joints_m: np.ndarray, state: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return by how much N joints lie below where matching sees them, rows (N, U) and weights."""
+    """Return by how much N joints lie below where depths show them, rows (N, U) and weights."""
     known = np.flatnonzero(np.isfinite(surfaces.depth_m))
     grown = np.exp(state[3]) * joints_m[known]
     bends = _BENDS.start + 3 * known + 2
@@ -200,13 +201,8 @@ def _below(
     rows[:, 2] = rows[:, -1] = 1
     rows[:, 3] = grown[:, 2]
     rows[np.arange(len(known)), bends] = 1
-    surprise = (off_m / surfaces.deviation_m) ** 2
-    return off_m, rows, (_FREEDOM + 1) / (_FREEDOM + surprise) / surfaces.deviation_m**2
-
-
-def surface_deviation_m(matched: MatchedDepth) -> float:
-    """Return the standard deviation of the depth of the surface near one joint."""
-    return float(np.hypot(_SURFACE_M, _DISPARITY_PX * matched.step_m))
+    surprise = (off_m / surfaces.each_m) ** 2
+    return off_m, rows, (_FREEDOM + 1) / (_FREEDOM + surprise) / surfaces.each_m**2
 
 
 def _misses(points_m: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:

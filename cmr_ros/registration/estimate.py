@@ -74,11 +74,17 @@ class RootEstimate:
     rms_px: float  # of the joints' distance, seen to projected, weighted by confidence; crop pixels
     #: those that contributed, joined by '+': joints, silhouette, depth, size, stereo
     cues: str
-    #: (V, 3) root-relative mesh of all views in the first crop's frame; None: the first view's own
+    #: (V, 3) root-relative mesh of all views and depths in the first crop's frame; None: as
+    #: predicted in the first view
     vertices_m: np.ndarray | None = None
     #: probability in [0, 1] of errors as large as the likeliest further view's if it shows this
     #: hand; None where there is no further view
     agreement: float | None = None
+
+    @property
+    def is_stereo(self) -> bool:
+        """Whether a further view placed the hand, too."""
+        return "stereo" in self.cues.split("+")
 
     @property
     def depth_certainty(self) -> float:

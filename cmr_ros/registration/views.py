@@ -1,4 +1,4 @@
-"""A hand in several calibrated views: which of them show it, and where it is by all of those."""
+"""A hand in several calibrated views or with depths: which show it, and where it is by all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from math import erfc, exp, pi, sqrt
 import numpy as np
 
 from cmr_ros.registration.bundle import (
+    SKIN_M,
+    SURFACE_M,
     Sight,
     Surfaces,
     ViewsFit,
     fit_views,
     growth_deviation,
     mean_mesh,
-    surface_deviation_m,
     weights,
 )
 from cmr_ros.registration.depth import surfaces_m
@@ -29,6 +30,10 @@ _TOLERANCE_M, _SIZES, _SIZE_FACTOR = 0.005, 0.2, 0.15
 _LEAST_AGREEMENT = 1e-3
 #: Nor do views whose joints miss the common hand by more than this, which is a part of a hand.
 _WORST_M = 0.008
+#: Standard deviation of matching, in pixels of disparity.
+_DISPARITY_PX = 0.3
+#: A mesh is bent to depths near so many joints at least.
+_FEWEST_SURFACES = 6
 #: Vertices go with the joints within about this distance.
 _FLESH_M = 0.02
 
@@ -52,38 +57,65 @@ def combine(sights: Sequence[Sight], noise: Noise, size_px: int) -> RootEstimate
         fit = _fit(sights, size_px)
         chosen = [s for s, off_m in zip(chosen, fit.noise_m[1:], strict=True) if off_m < _WORST_M]
         if len(chosen) == len(sights) - 1:
-            covariance_m2 = fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3)
-            # Of the pose as uncertain as one view: an upper bound.
-            joint_covariances_m2 = covariance_m2 + first.estimate.pose_covariances_m2
             return replace(
-                first.estimate,
-                translation_m=fit.root_m,
-                covariance_m2=covariance_m2,
-                joint_covariances_m2=joint_covariances_m2,
-                scale=fit.scale,
+                _placed(sights, fit, noise),
                 size=_learned(first.estimate, fit),
                 cues=f"{first.estimate.cues}+stereo",
-                vertices_m=_joint_mesh(sights, fit),
                 agreement=agreement,
             )
     return replace(first.estimate, agreement=agreement)
 
 
+def _placed(sights: Sequence[Sight], fit: ViewsFit, noise: Noise) -> RootEstimate:
+    """Return the first view's estimate with the place and the mesh of a fit."""
+    estimate = sights[0].estimate
+    covariance_m2 = fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3)
+    return replace(
+        estimate,
+        translation_m=fit.root_m,
+        covariance_m2=covariance_m2,
+        # Of the pose as uncertain as one view: an upper bound.
+        joint_covariances_m2=covariance_m2 + estimate.pose_covariances_m2,
+        scale=fit.scale,
+        vertices_m=_joint_mesh(sights, fit),
+    )
+
+
 def _fit(sights: Sequence[Sight], size_px: int) -> ViewsFit:
-    """Return the fit of the joints seen, and of what matching sees if it was done."""
+    """Return the fit of the joints that several views show, and of what matching finds."""
     growth, _ = _triangulated(sights)
     fit = fit_views(sights, growth)
     matched = next((s.view.matched for s in sights if s.view.matched is not None), None)
     if matched is None:
         return fit
-    first = sights[0].view
     mesh_m = fit.scale * _joint_mesh(sights, fit) + fit.root_m
     joints_m = mean_mesh(sights, weights(sights), [s.view.joints_m for s in sights])
     joints_m = fit.scale * (joints_m - joints_m[0]) + fit.bends_m + fit.root_m
-    deeper_m = surfaces_m(mesh_m, joints_m, first.matrix, matched.depth_m, size_px)
-    return fit_views(
-        sights, growth, Surfaces(joints_m[:, 2] + deeper_m, surface_deviation_m(matched))
+    below_m = surfaces_m(mesh_m, joints_m, sights[0].view.matrix, matched.depth_m, size_px)
+    alike_m, each_m = np.hypot([SKIN_M, SURFACE_M], _DISPARITY_PX * matched.step_m)
+    return fit_views(sights, growth, Surfaces(joints_m[:, 2] + below_m, alike_m, each_m))
+
+
+def bent(sight: Sight, noise: Noise, size_px: int, depth_m: np.ndarray) -> RootEstimate:
+    """Return the estimate of a hand in one view whose mesh is bent to a depth image.
+
+    Args:
+        sight: of the hand; the depth image has contributed to its estimate.
+        noise: what is assumed of the mesh and of the depth image.
+        size_px: side of the crop.
+        depth_m: (h, w) of the crop.
+    """
+    view, estimate = sight.view, sight.estimate
+    mesh_m, joints_m = (
+        estimate.scale * points + estimate.translation_m
+        for points in (view.vertices_m, view.joints_m)
     )
+    below_m = surfaces_m(mesh_m, joints_m, view.matrix, depth_m, size_px)
+    if np.isfinite(below_m).sum() < _FEWEST_SURFACES:
+        return estimate
+    alike_m = float(np.hypot(SKIN_M, noise.depth_m))
+    surfaces = Surfaces(joints_m[:, 2] + below_m, alike_m, SURFACE_M)
+    return _placed([sight], fit_views([sight], estimate.scale, surfaces), noise)
 
 
 def _agreement(pair: Sequence[Sight]) -> float:

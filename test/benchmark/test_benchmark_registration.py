@@ -91,7 +91,7 @@ def test_table_of_two_views(small_file, monkeypatch, capsys):
     arguments = ["--cases", str(small_file), "--stereo", "2"]
     assert main(["benchmark", "registration", *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7 and lines[-1].startswith("0.12 m apart, hand at 0.6 m")
+    assert len(lines) == 8 and lines[-1].startswith("0.12 m apart, hand at 0.6 m")
 
 
 def test_unusable_files_are_one_clear_error(tmp_path, capsys):

@@ -54,7 +54,7 @@ def test_depths_are_those_of_the_plane(camera, mirrored, baseline_m):
     off_m = np.abs(matched.depth_m - truth_m)[40:-40, 40:-40][known[40:-40, 40:-40]]
     assert np.median(off_m) < 0.2 * matched.step_m and np.percentile(off_m, 90) < matched.step_m
     apart_m = np.linalg.norm(baseline_m)
-    assert matched.step_m == pytest.approx(0.6**2 / (560 * apart_m), rel=0.15)
+    assert matched.step_m == pytest.approx(0.6**2 / (400 * apart_m), rel=0.15)
 
 
 def test_views_that_differ_too_much_are_not_matched():
