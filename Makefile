@@ -6,13 +6,15 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 
 # Of onnxruntime's two builds this takes the one without CUDA: EXTRAS=ros,gpu,... for the other.
-EXTRAS ?= ros,cpu,demo,evaluate,figures,infer,web
+EXTRAS ?= ros,cpu,demo,infer,web
+# What measuring takes beside that; the demo need not wait for it.
+MEASURE = evaluate,figures
 
 # The distribution whose wheels are taken; each other than kilted has an environment of its own.
 ROS ?= kilted
 ifeq ($(ROS),kilted)
 VENV := .venv
-TEST_EXTRAS = $(EXTRAS),train,test
+TEST_EXTRAS = $(EXTRAS),$(MEASURE),train,test
 else
 VENV := .venv/$(ROS)
 TEST_EXTRAS = $(EXTRAS),test
@@ -163,7 +165,7 @@ $(VENV)/.test: $(VENV)/.setup $(if $(filter kilted,$(ROS)),$(VENV)/.torch)
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.setup $(VENV)/.torch
-	$(BUILD) '.[$(EXTRAS),train,convert]'
+	$(BUILD) '.[$(EXTRAS),$(MEASURE),train,convert]'
 	@touch $@
 
 $(VENV)/.torch: | $(BIN)/python
@@ -171,6 +173,8 @@ $(VENV)/.torch: | $(BIN)/python
 	@touch $@
 
 $(VENV)/.peers: cmr_ros/evaluation/peers.py | $(VENV)/.setup
+	$(BIN)/python cmake/requirements.py $(MEASURE) > $@.txt
+	$(INSTALL) -r $@.txt
 	$(BIN)/python -m venv $(VENV)/peers
 	$(BIN)/python -c 'from cmr_ros.evaluation.peers import MEDIAPIPE; print(MEDIAPIPE)' > $@.txt
 	$(VENV)/peers/bin/pip install --quiet -r $@.txt

@@ -17,6 +17,10 @@ endif()
 list(PREPEND CMAKE_PREFIX_PATH "${_wheels_prefix}")
 set(ENV{AMENT_PREFIX_PATH} "${_wheels_prefix}:$ENV{AMENT_PREFIX_PATH}")
 
+# No C++ for messages that Python alone uses here: that is half of their generation.
+find_package(rosidl_default_generators REQUIRED)
+list(FILTER AMENT_EXTENSIONS_rosidl_generate_idl_interfaces EXCLUDE REGEX "_cpp:")
+
 if(NOT EXISTS "${_wheels_prefix}/share/ament_cmake_pytest")
   set(BUILD_TESTING OFF)  # `pip install ros-ament-cmake-pytest` for `colcon test`
 endif()

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmr_ros.geometry.skeleton import TIPS
-from cmr_ros.network.aggregation import Aggregation
 from cmr_ros.network.config import MobileConfig, NetworkConfig
 from cmr_ros.network.decoder import SpiralDecoder
+from cmr_ros.network.map_encoder import MapEncoder, conv
+from cmr_ros.network.nudge import Nudge
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import LandmarkHeads, MobileTrunk, TrunkChannels, TrunkFeatures
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 #: Lengths of the last bones, thumb to little finger, as multiples of the released heads', whose
 #: tips lie under the nail; this package's lie where the flesh ends (`hand_model.build`).
 TIP_REACH = (1.22, 1.21, 1.25, 1.31, 1.18)
-_DROPOUT = 0.2
-#: The nudge's inputs and outputs are about a tenth of a mesh's size; this brings them near one.
-_DISTANCE_UNIT = 0.1
 #: The variants' 2D stages: whether each predicts pose maps and a silhouette.
 _STAGES = {
     "SG": ((False, True), (True, True)),
@@ -144,7 +141,7 @@ class TopDown(nn.Module):
             nn.Conv2d(deep, width, 1, bias=False)
             for width, deep in zip(widths.maps[:-1], widths.maps[1:], strict=True)
         )
-        self.smooth = nn.ModuleList(_conv(width, width) for width in widths.maps)
+        self.smooth = nn.ModuleList(conv(width, width) for width in widths.maps)
 
     def forward(self, features: TrunkFeatures) -> Tensor:
         """Return the finest maps."""
@@ -161,7 +158,7 @@ class MapStage(nn.Module):
 
     def __init__(self, width: int, earlier_maps: int, maps: int):
         super().__init__()
-        self.fuse = _conv(width + earlier_maps, width) if earlier_maps else None
+        self.fuse = conv(width + earlier_maps, width) if earlier_maps else None
         self.head = nn.Conv2d(width, maps, 3, padding=1)
         # Most cells are empty: start from there, not from one half.
         nn.init.constant_(self.head.bias, -4.0)
@@ -171,157 +168,3 @@ class MapStage(nn.Module):
         if self.fuse is not None:
             x = self.fuse(torch.cat([x, *earlier], dim=1))
         return x, torch.sigmoid(self.head(x))
-
-
-class MapEncoder(nn.Module):
-    """Features and maps (N, C, S/4, S/4) and the trunk's features -> latent vector."""
-
-    def __init__(self, config: NetworkConfig):
-        super().__init__()
-        widths, latent = config.mobile, config.decoder.latent
-        channels = TrunkChannels.of(widths.trunk)
-        inputs = [code + trunk for code, trunk in zip(widths.codes, channels[2:5], strict=True)]
-        first = ContextConv(widths.maps[0], config, widths.codes[0])
-        self.down = nn.ModuleList(
-            [nn.Sequential(first, nn.BatchNorm2d(widths.codes[0]), nn.ReLU())]
-        )
-        for count, outputs in zip(inputs[:-1], widths.codes[1:], strict=True):
-            self.down.append(_conv(count, outputs, stride=2))
-        self.last = nn.Sequential(
-            nn.Conv2d(inputs[-1], widths.flattened, 1, bias=False),
-            nn.BatchNorm2d(widths.flattened),
-            nn.ReLU(),
-            nn.Flatten(),  # not averaged: positions are what the maps are for
-            nn.Dropout(_DROPOUT),
-            nn.Linear(widths.flattened * (config.input_size // 32) ** 2, latent),
-        )
-        self.start = nn.Sequential(
-            nn.BatchNorm1d(channels.pooled, affine=False),
-            nn.Dropout(_DROPOUT),
-            nn.Linear(channels.pooled, widths.hidden),
-            nn.ReLU(),
-            nn.Linear(widths.hidden, latent),
-        )
-        self.peaks = nn.Sequential(
-            nn.Linear(3 * config.joint_count, widths.hidden),
-            nn.ReLU(),
-            nn.Linear(widths.hidden, latent),
-        )
-
-    def forward(
-        self, x: Tensor, heatmaps: Tensor, silhouette: Tensor, features: TrunkFeatures
-    ) -> Tensor:
-        """Return the latent vectors (N, latent).
-
-        Args:
-            x: features (N, C, S/4, S/4) of the last stage.
-            heatmaps: (N, J, S/4, S/4), probabilities.
-            silhouette: (N, 1, S/4, S/4), probabilities.
-            features: of the trunk.
-        """
-        context = torch.cat([x, heatmaps, silhouette], dim=1)
-        x = self.down[0](filled(context, dim=1))
-        x = self.down[1](torch.cat([x, features.x8], dim=1))
-        x = self.down[2](torch.cat([x, features.x16], dim=1))
-        latent = self.last(torch.cat([x, features.x32], dim=1))
-        return latent + self.start(features.pooled) + self.peaks(peak_features(heatmaps))
-
-
-class ContextConv(nn.Conv2d):
-    """A 3x3 convolution, stride 2, of features, pose maps, their groups' sums and a silhouette.
-
-    A convolved sum of maps is a sum of weights: no group's map need be made.
-    """
-
-    def __init__(self, features: int, config: NetworkConfig, outputs: int):
-        maps = config.joint_count + len(config.groups)
-        super().__init__(features + maps + 1, outputs, 3, stride=2, padding=1, bias=False)
-        self.aggregation = Aggregation(config.joint_count, config.groups)
-        self.parts = (features, maps, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return maps (N, outputs, h / 2, w / 2) of `filled` maps without the groups' sums."""
-        return F.conv2d(x, self._merged(), None, self.stride, self.padding)
-
-    def fixed(self) -> nn.Module:
-        """Return what does the same with weights that no longer change."""
-        weight = self._merged().detach()
-        fixed = nn.Conv2d(weight.shape[1], len(weight), 3, stride=2, padding=1, bias=False)
-        fixed.weight = nn.Parameter(weight, requires_grad=False)
-        return fixed
-
-    def _merged(self) -> Tensor:
-        of_features, of_maps, of_silhouette = self.weight.split(self.parts, dim=1)
-        merged = self.aggregation.merged(of_maps)
-        return filled(torch.cat([of_features, merged, of_silhouette], dim=1), dim=1)
-
-
-def filled(channels: Tensor, dim: int) -> Tensor:
-    """Append zeros: engines have blocked layouts for channels in fours."""
-    missing = -channels.shape[dim] % 4
-    return torch.cat([channels, torch.zeros_like(channels.narrow(dim, 0, missing))], dim)
-
-
-def peak_features(heatmaps: Tensor) -> Tensor:
-    """Return columns, rows and heights (N, 3 J) of the peaks of heatmaps (N, J, h, w).
-
-    Columns and rows are means of the squared maps, -1 to 1.  No gradient: what a mesh would like
-    best of its maps would spoil them.
-    """
-    with torch.autocast(heatmaps.device.type, enabled=False):
-        maps = heatmaps.detach().float()
-        share = maps * maps
-        share = share / share.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-        column, row = (
-            (share.sum(dim=along) * torch.linspace(-1, 1, cells, device=maps.device)).sum(dim=2)
-            for along, cells in ((2, maps.shape[3]), (3, maps.shape[2]))
-        )
-        return torch.cat([column, row, maps.amax(dim=(2, 3))], dim=1)
-
-
-class Nudge(nn.Module):
-    """How far the released head would move a mesh (N, V_0, 3); not at all as long as untrained.
-
-    The head has seen photographs, which the rest of the network has not, so its errors are others.
-    The latent is no input: from it the layers could learn how wrong the head is on renders.  Nor is
-    the size that the head predicts: it is the same for hands large and small.
-    """
-
-    def __init__(self, config: NetworkConfig, template: HandTemplate):
-        super().__init__()
-        regressor = torch.from_numpy(np.asarray(template.joint_regressor, np.float32))
-        self.register_buffer("regressor", regressor, persistent=False)
-        joint_count, vertex_count = regressor.shape
-        self.layers = nn.Sequential(
-            nn.Linear(7 * joint_count, config.nudge),
-            nn.GELU(),
-            nn.Linear(config.nudge, 3 * vertex_count),
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
-
-    def forward(self, released: Tensor, mesh: Tensor, heatmaps: Tensor) -> Tensor:
-        """Return the move for released joints (N, J, 3), a mesh (N, V_0, 3) and heatmaps."""
-        with torch.autocast(mesh.device.type, enabled=False):
-            joints = _centered(self.regressor @ mesh.float())
-            released = _centered(released.float())
-            apart = (released * (_size(joints) / _size(released)) - joints) / _DISTANCE_UNIT
-            heights = heatmaps.float().amax(dim=(2, 3))
-            inputs = torch.cat([apart.flatten(1), joints.flatten(1), heights], dim=1).detach()
-            return _DISTANCE_UNIT * self.layers(inputs).unflatten(1, (-1, 3))
-
-
-def _centered(points: Tensor) -> Tensor:
-    return points - points.mean(dim=1, keepdim=True)
-
-
-def _size(centered: Tensor) -> Tensor:
-    return centered.norm(dim=(1, 2), keepdim=True).clamp_min(1e-6)
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from cmr_ros.network.decoder import FixedSpiral, MeshHeads, StartMesh
-from cmr_ros.network.mobile import Nudge
+from cmr_ros.network.nudge import Nudge
 from cmr_ros.network.trunk import LandmarkHeads
 
 #: What computes in single precision under autocast, too, and so must keep its weights.

@@ -44,7 +44,8 @@ class HandViewer(Node):
         kind = self.declare_parameter("viewer", "web").value
         host = self.declare_parameter("host", "127.0.0.1").value
         port = self.declare_parameter("port", 0).value
-        self._viewer = open_viewer(kind, host, port or None, f"{self.get_namespace()}/hand_node")
+        shown = self.resolve_topic_name("hand_node")
+        self._viewer = open_viewer(kind, host, port or None, shown)
         self.get_logger().info(self._viewer.invitation)
         self._faces: np.ndarray | None = None
         self._camera: Camera | None = None

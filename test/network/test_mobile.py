@@ -16,7 +16,8 @@ from cmr_ros.network.compact import compacted
 from cmr_ros.network.config import preset, preset_name
 from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import LossWeights
-from cmr_ros.network.mobile import TIP_REACH, peak_features
+from cmr_ros.network.map_encoder import peak_features
+from cmr_ros.network.mobile import TIP_REACH
 from cmr_ros.training.batches import Batch
 from cmr_ros.training.objective import Objective, gaussians
 from support.networks import sphere_template

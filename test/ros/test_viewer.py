@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,7 +19,9 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("cmr_ros.msg", reason="the messages are not generated; `make setup`")
 pytest.importorskip("aiohttp", reason="aiohttp is not installed")
 import aiohttp
+import rclpy
 
+from cmr_ros.ros import viewer as viewer_module
 from support.peer import PATIENCE_S, Camera, NodeProcess, environment
 from support.ports import free_port
 
@@ -107,6 +110,23 @@ def unpack(data: bytes):
     head = json.loads(data[4 : 4 + length])
     end = 4 + length + head["jpeg"]
     return head, data[4 + length : end], data[end + -end % 4 :]
+
+
+@pytest.mark.parametrize("namespace, title", [("/", "/hand_node"), ("/a/b", "/a/b/hand_node")])
+def test_the_title_is_the_full_name_of_the_node(monkeypatch, namespace, title):
+    titles = []
+
+    def opened(kind, host, port, note):
+        titles.append(note)
+        return SimpleNamespace(invitation="", close=lambda: None)
+
+    monkeypatch.setattr(viewer_module, "open_viewer", opened)
+    rclpy.init(args=["--ros-args", "-r", f"__ns:={namespace}"])
+    try:
+        viewer_module.HandViewer().destroy_node()
+    finally:
+        rclpy.shutdown()
+    assert titles == [title]
 
 
 @pytest.mark.parametrize(
