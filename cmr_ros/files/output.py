@@ -13,6 +13,7 @@ import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.untrusted import open_regular
+from cmr_ros.geometry.mesh import vertex_normals
 
 #: What .npz and other archives begin with.
 NPZ_START = b"PK\x03\x04"
@@ -42,7 +43,7 @@ def write_glb(
     Args:
         path: of the file.
         vertices_m: (V, 3) metres in a camera's optical frame.
-        faces: (F, 3).
+        faces: (F, 3), counter-clockwise seen from outside.
         color: RGB, 0 to 255.
 
     Raises:
@@ -59,7 +60,9 @@ def write_glb(
         baseColorFactor=[*color, 255], metallicFactor=0.0, roughnessFactor=0.6
     )
     upright = np.asarray(vertices_m, np.float32) * np.float32([1, -1, -1])
-    mesh = trimesh.Trimesh(upright, faces, process=False)
+    # Its own normals would take SciPy.
+    normals = vertex_normals(upright, faces)
+    mesh = trimesh.Trimesh(upright, faces, vertex_normals=normals, process=False)
     mesh.visual = trimesh.visual.TextureVisuals(material=material)
     write_bytes(path, mesh.export(file_type="glb", include_normals=True))
 

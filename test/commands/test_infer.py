@@ -10,6 +10,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.files import mcap
 from cmr_ros.files.pictures import read_picture, write_picture
 from cmr_ros.files.video import VideoReader, VideoWriter
+from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.geometry.skeleton import JOINT_NAMES
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
@@ -117,6 +118,8 @@ def test_hands_are_listed_drawn_and_written(scene, tmp_path, capsys):
     glb, ply = (trimesh.load_mesh(path) for path in meshes)
     assert glb.volume == pytest.approx(ply.volume, rel=1e-3) and glb.volume > 0  # not inside out
     np.testing.assert_allclose(glb.vertices, ply.vertices * [1, -1, -1], atol=1e-5)
+    normals = vertex_normals(glb.vertices, glb.faces)  # trimesh's own weights differ, take SciPy
+    np.testing.assert_allclose(glb.vertex_normals, normals, atol=1e-3)
 
 
 def test_a_video_is_followed_and_written(scene, tmp_path, capsys):
