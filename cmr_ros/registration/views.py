@@ -30,6 +30,8 @@ _TOLERANCE_M, _SIZES, _SIZE_FACTOR = 0.005, 0.2, 0.15
 _LEAST_AGREEMENT = 1e-3
 #: Nor do views whose joints miss the common hand by more than this, which is a part of a hand.
 _WORST_M = 0.008
+#: Share of the variance of a root's own error that is the same in all views.
+_ALIKE = 0.75
 #: Standard deviation of matching, in pixels of disparity.
 _DISPARITY_PX = 0.3
 #: A mesh is bent to depths near so many joints at least.
@@ -69,7 +71,8 @@ def combine(sights: Sequence[Sight], noise: Noise, size_px: int) -> RootEstimate
 def _placed(sights: Sequence[Sight], fit: ViewsFit, noise: Noise) -> RootEstimate:
     """Return the first view's estimate with the place and the mesh of a fit."""
     estimate = sights[0].estimate
-    covariance_m2 = fit.covariance_m2 + noise.root_m**2 / len(sights) * np.eye(3)
+    apart = _ALIKE + (1 - _ALIKE) / len(sights)
+    covariance_m2 = fit.covariance_m2 + apart * noise.root_m**2 * np.eye(3)
     return replace(
         estimate,
         translation_m=fit.root_m,
