@@ -42,6 +42,10 @@ function(_mend_include_directories)
     endif()
   endforeach()
 
+  # All messages in one unit: each alone would read the same large headers.
+  set_target_properties(${PROJECT_NAME}__rosidl_typesupport_fastrtps_c
+    PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+
   # It also refuses to export numpy's headers where .venv lies in the source tree.
   set(target ${PROJECT_NAME}__rosidl_generator_py)
   get_target_property(directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
