@@ -191,5 +191,6 @@ $(VENV)/.docs: $(VENV)/.setup
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup
-	$(BUILD) '.[rerun]'
+	$(BIN)/python cmake/requirements.py rerun > $@.txt
+	$(INSTALL) -r $@.txt
 	@touch $@
