@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from cmr_ros.registration.problem import project
@@ -81,7 +82,7 @@ def measure_depth(
 
 def surfaces_m(
     vertices_m: np.ndarray, joints_m: np.ndarray, matrix: np.ndarray, depth_m: np.ndarray,
-    size_px: int,
+    silhouette: np.ndarray, size_px: int,
 ) -> np.ndarray:  # fmt: skip
     """Return how much deeper than the mesh its surface near each joint is, (21,), NaN if unknown.
 
@@ -90,9 +91,13 @@ def surfaces_m(
         joints_m: (21, 3) of the same.
         matrix: (3, 3) of the crop's camera.
         depth_m: (h, w) z in the crop's frame, 0 or NaN where unknown.
+        silhouette: (s, s) probabilities: what the hand holds and what covers it does not count.
         size_px: side of the crop.
     """
-    points, measured = _measured(vertices_m, matrix, depth_m, size_px)
+    hand = cv2.resize(
+        np.uint8(silhouette > 0.5), depth_m.shape[::-1], interpolation=cv2.INTER_NEAREST
+    )
+    points, measured = _measured(vertices_m, matrix, np.where(hand, depth_m, 0), size_px)
     deeper = measured - points[:, 2]
     known = _near(measured, deeper, _GATE_M)
     points, deeper = points[known], deeper[known]

@@ -94,7 +94,10 @@ def _fit(sights: Sequence[Sight], size_px: int) -> ViewsFit:
     mesh_m = fit.scale * _joint_mesh(sights, fit) + fit.root_m
     joints_m = mean_mesh(sights, weights(sights), [s.view.joints_m for s in sights])
     joints_m = fit.scale * (joints_m - joints_m[0]) + fit.bends_m + fit.root_m
-    below_m = surfaces_m(mesh_m, joints_m, sights[0].view.matrix, matched.depth_m, size_px)
+    first = sights[0].view
+    below_m = surfaces_m(
+        mesh_m, joints_m, first.matrix, matched.depth_m, first.cues.silhouette, size_px
+    )
     alike_m, each_m = np.hypot([SKIN_M, SURFACE_M], _DISPARITY_PX * matched.step_m)
     return fit_views(sights, growth, Surfaces(joints_m[:, 2] + below_m, alike_m, each_m))
 
@@ -113,7 +116,7 @@ def bent(sight: Sight, noise: Noise, size_px: int, depth_m: np.ndarray) -> RootE
         estimate.scale * points + estimate.translation_m
         for points in (view.vertices_m, view.joints_m)
     )
-    below_m = surfaces_m(mesh_m, joints_m, view.matrix, depth_m, size_px)
+    below_m = surfaces_m(mesh_m, joints_m, view.matrix, depth_m, view.cues.silhouette, size_px)
     if np.isfinite(below_m).sum() < _FEWEST_SURFACES:
         return estimate
     alike_m = float(np.hypot(SKIN_M, noise.depth_m))

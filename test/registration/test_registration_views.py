@@ -193,3 +193,25 @@ def test_matching_sets_the_slant_right():
         assert not differences(
             place(*leaning, seen, matrix, [other]), place(*leaning, seen, matrix, [turned])
         )
+
+
+def test_a_thing_in_the_hand_does_not_bend_the_mesh():
+    """Depths count where the silhouette says that the hand itself is seen."""
+    rng = np.random.default_rng(12)
+    vertices, joints, seen, matrix, root, _ = pair(rng)
+    faces = hand(np.random.default_rng(12))[2]
+    depth_m = draw_depth(vertices + root, matrix, faces)
+    covered = depth_m.copy()
+    middle = SIZE_PX // 2
+    covered[middle:][covered[middle:] > 0] -= 0.02
+    rows = round(middle * len(seen.silhouette) / SIZE_PX)
+    silhouette = seen.silhouette.copy()
+    silhouette[rows:] = 0
+    bare, hidden, taken_for_skin = (
+        place(vertices, joints, cues_, matrix, depths_m=[depths]).vertices_m
+        for cues_, depths in (
+            (seen, depth_m), (replace(seen, silhouette=silhouette), covered), (seen, covered),
+        )
+    )  # fmt: skip
+    by_hidden, by_skin = (np.abs(mesh - bare).max() for mesh in (hidden, taken_for_skin))
+    assert by_hidden < 0.5 * by_skin
