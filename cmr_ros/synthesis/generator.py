@@ -232,7 +232,14 @@ def random_light(
 def composite(
     layers: Layers, background: np.ndarray, settings: BackdropSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """Lay the rendering over the background; a light blur hides how sharp renderings are."""
+    """Lay the rendering over the background; a light blur hides how sharp renderings are.
+
+    Args:
+        layers: the rendering.
+        background: (s, s, 3) uint8 RGB.
+        settings: how much blur.
+        rng: source of randomness.
+    """
     alpha = layers.alpha[..., None]
     picture = (layers.color + background * (1 - alpha)).astype(np.uint8)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
@@ -241,7 +248,14 @@ def composite(
 def visible(
     joints: np.ndarray, matrix: np.ndarray, layers: Layers, inside: np.ndarray
 ) -> np.ndarray:
-    """Return which joints (21,) are inside the picture and not hidden."""
+    """Return which joints (21,) are inside the picture and not hidden.
+
+    Args:
+        joints: (21, 3) metres, the tips inside the flesh.
+        matrix: (3, 3) of the camera.
+        layers: the rendering.
+        inside: (s, s) bool, where the picture shows anything.
+    """
     size = inside.shape[0]
     joints_px = project(joints, matrix)
     column, row = np.clip(np.rint(joints_px), 0, size - 1).astype(int).T

@@ -41,7 +41,14 @@ def write_manifest(studio: Studio, folder: Path, count: int) -> None:
 
 
 def write_pairs(studio: Studio, folder: Path, count: int, baseline_m: float) -> None:
-    """Write what two cameras so far apart show of right hands, and manifest.json, into a folder."""
+    """Write what two cameras side by side show of right hands, and manifest.json, into a folder.
+
+    Args:
+        studio: what renders.
+        folder: to write to.
+        count: of pairs.
+        baseline_m: between the cameras.
+    """
     model = HandModel.load(studio.hand_model)
     generator = PairGenerator(
         model, studio.seed + _APART, PAIR_PICTURES, studio.skins, studio.panoramas
