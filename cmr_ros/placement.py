@@ -181,8 +181,11 @@ def place(
             edges=picture_edges([first.camera for first in firsts]),
             depths_m=None if depth_m is None else [_cut_depth(one, depth_m) for one in firsts],
             views=[
-                [_view(network, predictions[0], further) for further in predictions[1:]]
-                for predictions in hands
+                [
+                    replace(_view(network, first, other), matched=_matched(first, other))
+                    for other in further
+                ]
+                for first, *further in hands
             ],
         )
     placed, refusals = [], []
@@ -271,7 +274,6 @@ def _view(network: HandNetwork, first: CropPrediction, other: CropPrediction) ->
         matrix=other.camera.matrix,
         rotation=other.camera.rotation @ turn @ first.camera.rotation.T,
         translation_m=other.camera.rotation @ shift_m,
-        matched=_matched(first, other),
         edges=picture_edges([other.camera])[0],
     )
 

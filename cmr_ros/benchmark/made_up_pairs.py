@@ -9,7 +9,7 @@ import numpy as np
 
 from cmr_ros.benchmark.cases import SIZE_PX, Cases
 from cmr_ros.benchmark.simulate import bend, draw_depth, draw_silhouette, project, random_rotation
-from cmr_ros.geometry.stereo_matching import MatchedDepth
+from cmr_ros.geometry.stereo_matching import MatchedDepth, matching_scale
 from cmr_ros.registration import HandSize, Noise, View, hand_length_m
 
 #: Where the kinds of pairs are compared.
@@ -28,7 +28,7 @@ class _Errors:
     scale_log: tuple[float, float] = (0.0, 0.0)  # of the mesh's scale at its right length
 
 
-#: The shipped network on 190 rendered pairs of views (`cmr synth pairs`) at 0.6 m.
+#: The shipped network on 190 pairs at 0.6 m like those of `cmr synth manifest --baseline 0.12`.
 _MEASURED = _Errors(
     (0.0019, 0.001), (0.0011, 0.0005), (np.radians(3.4), np.radians(1.7)), (0.028, 0.012)
 )
@@ -37,9 +37,8 @@ _MEASURED = _Errors(
 _MATCHING_PX, _HOLES = (0.26, 0.33), 0.08
 #: The same of a depth camera, metres at `_DISTANCE_M`; the second grows with the distance's square.
 _DEPTH_CAMERA_M = 0.004, 0.002
-#: The camera, its widest focal length for a crop of matching by the hand's distance, and how far
-#: apart cameras may be by that distance, see `geometry.stereo_matching`.
-_FOCAL_PX, _CROP_FOCAL_PX, _WIDEST = 554.0, 160 / 0.24, 0.4
+#: Of the camera: 60 degrees across 640 pixels.
+_FOCAL_PX = 554.0
 #: Places on the hand that err on their own lie that far apart, in crop pixels.
 _PLACE_PX = 19
 _KINDS = {
@@ -215,11 +214,11 @@ class _Scene:
 
     def _match(self, depth_m: np.ndarray) -> MatchedDepth | None:
         """Return true depths in the first crop (224, 224) with the errors of matching."""
-        distance_m = self._middle_m[2]
         apart_m = float(np.linalg.norm(self._baseline_m))
-        if apart_m > _WIDEST * distance_m:
+        scale = matching_scale(_FOCAL_PX, float(self._middle_m[2]), apart_m)
+        if scale is None:
             return None
-        step_m = distance_m**2 / (min(_FOCAL_PX, _CROP_FOCAL_PX * distance_m) * apart_m)
+        *_, step_m = scale
         alike_m, each_m = step_m * np.array(_MATCHING_PX)
         return MatchedDepth(self._with_errors(depth_m, alike_m, each_m), step_m)
 

@@ -56,7 +56,7 @@ def run(args) -> None:
     protocol = "predictions" if args.predictions else f"{args.crops} crops"
     if args.hand_length:
         protocol += f", hand length {args.hand_length:g} m"
-    if not args.one_view and args.crops == CROPS[0] and any(sample.beside for sample in samples):
+    if not args.predictions and own.takes_pairs and any(sample.beside for sample in samples):
         protocol += ", two views"
     dataset = f"{_name(args.dataset)}, {protocol}"
     print("\n\n".join(map(text, tables(summaries))))

@@ -41,6 +41,11 @@ class Method:
         """What tables call it."""
         return self.peer or self.folder.name
 
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether it looks at what a second camera shows."""
+        return not (self.one_view or self.peer or self.crops == "truth")
+
     def start(self) -> Finder:
         """Return the finder; InputError when it lacks files or packages."""
         if self.peer == "mediapipe":
@@ -52,7 +57,7 @@ class Method:
                 HandPipeline(self.model, min_score=0.0, hand_length_m=self.hand_length_m)
             )
         pipeline = HandPipeline(self.model, hand_length_m=self.hand_length_m)
-        return _in_whole_pictures(pipeline, self.one_view)
+        return _in_whole_pictures(pipeline, self.takes_pairs)
 
     @property
     def folder(self) -> Path:
@@ -77,11 +82,11 @@ class Method:
         return entries
 
 
-def _in_whole_pictures(pipeline: HandPipeline, one_view: bool) -> Finder:
+def _in_whole_pictures(pipeline: HandPipeline, takes_pairs: bool) -> Finder:
     def find(sample: Sample) -> list[Answer]:
         pipeline.reset()
         picture = sample.picture()
-        second = None if one_view or sample.beside is None else sample.beside.view()
+        second = sample.beside.view() if takes_pairs and sample.beside else None
         hands = pipeline(picture, sample.camera, second=second)
         if second:  # from its second image on a hand is looked for in both views
             hands = pipeline(picture, sample.camera, second=second)

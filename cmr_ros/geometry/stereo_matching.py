@@ -29,6 +29,27 @@ class MatchedDepth:
     step_m: float  # by how much depth changes with a pixel of disparity
 
 
+def matching_scale(
+    focal_px: float, distance_m: float, apart_m: float
+) -> tuple[int, float, float] | None:
+    """Return how finely a hand is matched: side and focal length of what is cut, and a step.
+
+    Args:
+        focal_px: of the camera.
+        distance_m: of the hand along the rectified axis.
+        apart_m: distance between the cameras.
+
+    Returns:
+        Side and focal length in pixels, and by how much depth changes with a pixel of disparity in
+        metres; None where the views are too different to be matched.
+    """
+    if not distance_m > max(apart_m / _WIDEST, 2 * _REACH_M):
+        return None
+    size_px = int(np.clip(round(_EXTENT_M * focal_px / distance_m), *_SIZES_PX))
+    cut_focal_px = size_px * distance_m / _EXTENT_M
+    return size_px, cut_focal_px, distance_m**2 / (cut_focal_px * apart_m)
+
+
 def match_depth(
     crop: CropCamera, first: CameraView, other: CameraView, middle_m: np.ndarray
 ) -> MatchedDepth | None:
@@ -47,14 +68,13 @@ def match_depth(
     """
     turn, shift_m = other.transform_from(first)
     baseline_m = -turn.T @ shift_m  # where the other camera stands
-    apart_m = np.linalg.norm(baseline_m)
+    apart_m = float(np.linalg.norm(baseline_m))
     rectified = _facing(baseline_m / apart_m, middle_m)
     ahead_m = rectified @ middle_m
-    if not ahead_m[2] > max(apart_m / _WIDEST, 2 * _REACH_M):
+    scale = matching_scale(first.camera.focal_px, float(ahead_m[2]), apart_m)
+    if scale is None:
         return None
-    across_px = _EXTENT_M * first.camera.focal_px / ahead_m[2]
-    size_px = int(np.clip(round(across_px), *_SIZES_PX))
-    focal_px = size_px * ahead_m[2] / _EXTENT_M
+    size_px, focal_px, step_m = scale
     range_px = focal_px * apart_m * 2 * _REACH_M / (ahead_m[2] ** 2 - _REACH_M**2)
     steps = _STEPS_PX * int(np.ceil(range_px / _STEPS_PX))
     matrix = np.array([[focal_px, 0, 0], [0, focal_px, 0], [0, 0, 1]])
@@ -77,7 +97,7 @@ def match_depth(
     disparity_px = matcher.compute(*padded)[:, steps:-steps].astype(np.float32) / 16
     known = disparity_px >= -steps // 2
     depth_m = np.where(known, focal_px * apart_m / (disparity_px + shift_px), 0)
-    return MatchedDepth(_cut_like(crop, camera, depth_m), ahead_m[2] ** 2 / (focal_px * apart_m))
+    return MatchedDepth(_cut_like(crop, camera, depth_m), step_m)
 
 
 def _facing(right: np.ndarray, middle_m: np.ndarray) -> np.ndarray:

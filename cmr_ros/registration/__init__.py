@@ -78,7 +78,8 @@ def register(
         raise InputError(f"registration: views of {len(views)} hands, expected {len(cues)}")
     sights = _further_sights(views or [], size_px, scheme, noise, sizes)
     for hand, answer in enumerate(answers):
-        if not isinstance(answer, RootEstimate):
+        depth_m = depths_m[hand] if depths_m is not None and scheme == SCHEMES[0] else None
+        if not isinstance(answer, RootEstimate) or (hand not in sights and depth_m is None):
             continue
         view = View(
             vertices_m[hand], joints_m[hand], cues[hand], matrices[hand], np.eye(3), np.zeros(3)
@@ -86,9 +87,8 @@ def register(
         sight = Sight(view, joint_precision(cues[hand]), answer)
         if hand in sights:
             answer = combine([sight, *sights[hand]], noise, size_px)
-        if depths_m is not None and scheme == SCHEMES[0] and not answer.is_stereo:
-            if "depth" in answer.cues:
-                answer = bent(replace(sight, estimate=answer), noise, size_px, depths_m[hand])
+        if depth_m is not None and "depth" in answer.cues and not answer.is_stereo:
+            answer = bent(replace(sight, estimate=answer), noise, size_px, depth_m)
         answers[hand] = answer
     return answers
 

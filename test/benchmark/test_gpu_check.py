@@ -12,7 +12,6 @@ from cmr_ros.errors import InputError
 from support.shared import ROOT
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)  # a fraction of it, unless others use the processor
 def test_rehearsal_of_every_part(tmp_path):
     for package in ("torch", "moderngl", "rosbags"):

@@ -30,6 +30,12 @@ def blank(path, width=224, height=224):
     write_picture(path, np.full((height, width, 3), 90, np.uint8))
 
 
+def change_entry(manifest, index, change):
+    content = json.loads(manifest.read_text())
+    content["images"][index] |= change
+    write_json(manifest, content)
+
+
 @pytest.fixture
 def manifest(tmp_path):
     blank(tmp_path / "images/a.png", 64, 48)
@@ -63,9 +69,7 @@ def test_manifest(manifest):
     ],
 )
 def test_manifest_errors_name_the_entry(manifest, change, message):
-    content = json.loads(manifest.read_text())
-    content["images"][0] |= change
-    write_json(manifest, content)
+    change_entry(manifest, 0, change)
     with pytest.raises(InputError, match=message):
         datasets.read(manifest)
 
@@ -92,6 +96,14 @@ def test_pairs(pair):
     assert alone.beside is None
 
 
+def test_predictions_for_pairs_are_nobodys_two_views(pair):
+    predictions, out = pair.parent / "predictions.json", pair.parent / "out.json"
+    write_json(predictions, [[hand().tolist()] * 3, []])
+    command = ["evaluate", str(pair), "--predictions", str(predictions), "--json", str(out)]
+    assert main(command) == 0
+    assert json.loads(out.read_text())["dataset"].endswith(", predictions")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -102,9 +114,7 @@ def test_pairs(pair):
     ],
 )
 def test_pairs_that_are_none(pair, change, message):
-    content = json.loads(pair.read_text())
-    content["images"][1] |= change
-    write_json(pair, content)
+    change_entry(pair, 1, change)
     with pytest.raises(InputError, match=message):
         datasets.read(pair)
 
