@@ -14,7 +14,7 @@ MEASURE = evaluate,figures
 ROS ?= kilted
 ifeq ($(ROS),kilted)
 VENV := .venv
-TEST_EXTRAS = $(EXTRAS),$(MEASURE),train,test
+TEST_EXTRAS = $(EXTRAS),$(MEASURE),ray,train,test
 else
 VENV := .venv/$(ROS)
 TEST_EXTRAS = $(EXTRAS),test

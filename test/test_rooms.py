@@ -9,9 +9,9 @@ from support.sources import ROS_MODULES, SOURCES, imports
 
 #: From the ground up: a room uses none but those before it.
 ROOMS = (
-    "errors stages geometry hand files sources registration settings model tracking prediction "
-    "placement pipeline grasping viewing hand_model network synthesis labelling evaluation "
-    "training ros demo benchmark commands cli __main__"
+    "errors workers stages geometry hand files sources registration settings model tracking "
+    "prediction placement pipeline grasping viewing hand_model network synthesis labelling "
+    "evaluation training ros demo benchmark commands cli __main__"
 ).split()
 #: What uses a room above it: the torch engine is loaded where somebody asks for it.
 ON_DEMAND = {("model", "network")}
@@ -21,10 +21,10 @@ TORCH_ON_DEMAND = {"benchmark/network.py"}
 #: What checks a machine with a GPU; `cmr benchmark` imports its package, which has no torch.
 TORCH_FOLDER = "benchmark/gpu/"
 ROS_ROOMS = {"ros", "demo"}
-#: What opens connections; only viewers may, and all else goes through DDS.
+#: What opens connections; only viewers and what talks to a cluster may, all else goes through DDS.
 NETWORK_MODULES = set(
-    "aiohttp asyncio foxglove ftplib http requests rerun smtplib socket socketserver ssl telnetlib "
-    "urllib urllib3 websockets xmlrpc".split()
+    "aiohttp asyncio foxglove ftplib http ray requests rerun smtplib socket socketserver ssl "
+    "telnetlib urllib urllib3 websockets xmlrpc".split()
 )
 
 
@@ -81,14 +81,14 @@ def test_only_network_and_training_import_torch():
     assert guilty == []
 
 
-def test_only_viewers_open_connections():
+def test_only_viewers_and_clusters_open_connections():
     openers = {
         room_of(path)
         for path in SOURCES
         for module, _ in imports(path)
         if module.split(".")[0] in NETWORK_MODULES
     }
-    assert openers == {"viewing"}
+    assert openers == {"viewing", "workers"}
 
 
 def test_asking_for_a_benchmark_needs_no_torch():

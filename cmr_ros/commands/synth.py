@@ -8,10 +8,10 @@ from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.geometry.camera_view import check_baseline
 from cmr_ros.labelling.proposals import ProposalStudio
-from cmr_ros.model.weights import find
 from cmr_ros.synthesis.encounters import ENCOUNTERS
 from cmr_ros.synthesis.held_out import write_manifest, write_pairs
 from cmr_ros.synthesis.rendering_jobs import Studio, contact_sheet, render_set
+from cmr_ros.workers import Workers
 
 
 def add_arguments(parser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser) -> None:
     )
     for action in (render, proposals):
         action.add_argument("--count", type=int, required=True)
-        action.add_argument("--jobs", type=int, default=1, help="processes")
+        Workers.add_arguments(action)
         action.add_argument("--shard-size", type=int, default=1000)
     preview = actions.add_parser("preview", help="write a contact sheet of samples")
     preview.add_argument("--count", type=int, default=48)
@@ -45,17 +45,21 @@ def add_arguments(parser) -> None:
     for action in (render, proposals, preview, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
         action.add_argument("--seed", type=int, default=0)
-        action.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
-        action.add_argument("--hdri", type=Path, metavar="DIR", help="folder of .exr panoramas")
         action.add_argument(
-            "--hand-model", type=Path, metavar="FILE", help="default: the package's own"
+            "--skins", type=_absolute, metavar="DIR", help="folder of skin textures"
+        )
+        action.add_argument(
+            "--hdri", type=_absolute, metavar="DIR", help="folder of .exr panoramas"
+        )
+        action.add_argument(
+            "--hand-model", type=_absolute, metavar="FILE", help="default: the package's own"
         )
 
 
 def run(args) -> None:
     """Do what the action says."""
     studio_of = ProposalStudio if args.action == "proposals" else Studio
-    studio = studio_of(args.hand_model or find("hand_model.npz"), args.seed, args.skins, args.hdri)
+    studio = studio_of(args.hand_model, args.seed, args.skins, args.hdri)
     if args.action == "recording":
         from cmr_ros.synthesis.recording import write_recording
 
@@ -73,7 +77,13 @@ def run(args) -> None:
             check_baseline(args.baseline)
             write_pairs(studio, args.output, args.count, args.baseline)
         return
-    if args.jobs < 1 or args.shard_size < 1:
-        raise InputError("--jobs and --shard-size must be at least 1")
-    new = render_set(studio, args.output, args.count, args.shard_size, args.jobs)
+    if args.shard_size < 1:
+        raise InputError(f"--shard-size {args.shard_size}: must be at least 1")
+    workers = Workers(args.jobs, args.ray)
+    new = render_set(studio, args.output, args.count, args.shard_size, workers)
     print(f"{args.output}: {args.count} samples, {new} of them made now")
+
+
+def _absolute(path: str) -> Path:
+    """Return a path as other processes find it, which may run elsewhere."""
+    return Path(path).absolute()

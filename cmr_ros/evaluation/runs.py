@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
@@ -26,10 +22,10 @@ from cmr_ros.evaluation.methods import Finder, Method
 from cmr_ros.evaluation.sample import Answer, Sample, nearest
 from cmr_ros.files.output import write_bytes, write_npz
 from cmr_ros.files.untrusted import read_json, read_npz
+from cmr_ros.workers import Workers
 
 #: Pictures in a part: what an interruption costs.
 PART = 16
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _find: Finder | None = None
 #: What a process does with its part of the samples.
 Work = Callable[[Finder, Sequence[Sample]], Any]
@@ -52,8 +48,11 @@ def measure_all(
     parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
     done = {} if folder is None else _finished(folder, method, samples, len(parts))
     missing = [index for index in range(len(parts)) if index not in done]
-    results = _in_processes(method, _measure_part, [parts[index] for index in missing], jobs)
-    with tqdm(total=len(samples), unit="image", desc=method.name) as progress:
+    tasks = [(method, _measure_part, parts[index]) for index in missing]
+    with (
+        closing(Workers(jobs).map(_work, tasks)) as results,
+        tqdm(total=len(samples), unit="image", desc=method.name) as progress,
+    ):
         progress.update(sum(len(parts[index]) for index in done))
         for index, columns in zip(missing, results, strict=True):
             done[index] = columns
@@ -67,32 +66,15 @@ def answer_all(method: Method, samples: Sequence[Sample], jobs: int = 1) -> list
     """Return the answer to each sample, None for misses."""
     parts = [samples[start : start + PART] for start in range(0, len(samples), PART)]
     answers: list[Answer | None] = []
-    with tqdm(total=len(samples), unit="image", desc=method.name) as progress:
-        for part in _in_processes(method, _answer_part, parts, jobs):
+    tasks = [(method, _answer_part, part) for part in parts]
+    with (
+        closing(Workers(jobs).map(_work, tasks)) as results,
+        tqdm(total=len(samples), unit="image", desc=method.name) as progress,
+    ):
+        for part in results:
             answers += part
             progress.update(len(part))
     return answers
-
-
-def _in_processes(method: Method, work: Work, parts: list, jobs: int) -> Iterator:
-    """Yield what `work` returns for each part, in order."""
-    if jobs < 1:
-        raise InputError(f"--jobs {jobs}: at least one process is needed")
-    if not parts:
-        return
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)  # read by the processes' libraries when they start
-    try:
-        # A forked process would share its parent's threads.  A pool of multiprocessing would wait
-        # for ever for a process that died.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as pool:
-            yield from pool.map(_work, [(method, work, part) for part in parts])
-    except BrokenProcessPool:
-        raise InputError("a process died, perhaps of lack of memory: try fewer --jobs") from None
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _work(task: tuple[Method, Work, Sequence[Sample]]) -> Any:
@@ -100,7 +82,6 @@ def _work(task: tuple[Method, Work, Sequence[Sample]]) -> Any:
     global _find
     method, work, part = task
     if _find is None:
-        cv2.setNumThreads(1)
         _find = method.start()
     return work(_find, part)
 

@@ -98,15 +98,19 @@ def read_picture(path: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     Pictures of 16 bits are scaled by the bits in use.  With cv2.IMREAD_GRAYSCALE (height, width).
     Raises InputError for a file that is missing, no picture of 8 or 16 bits, or too large.
     """
-    data = read_bytes(path, "expected an image")
+    return to_picture(read_bytes(path, "expected an image"), path, flags)
+
+
+def to_picture(data: bytes, name: Path | str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Return the picture that a file of this name and content holds, as `read_picture` does."""
     try:
         picture = decode(data, flags | cv2.IMREAD_ANYDEPTH)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{name}: {error}") from None
     if picture.dtype == np.uint16:
         picture = BitsInUse().to_8_bits(picture)
     if picture.dtype != np.uint8:
-        raise InputError(f"{path}: not an image of 8 or 16 bits; give a JPEG or PNG")
+        raise InputError(f"{name}: not an image of 8 or 16 bits; give a JPEG or PNG")
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

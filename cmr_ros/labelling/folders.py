@@ -1,22 +1,22 @@
-"""Labels whole folders of photographs, shard by shard, each by itself."""
+"""Labels whole folders of photographs, each by itself, and writes them shard by shard."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.output import write_bytes
-from cmr_ros.files.pictures import read_picture
+from cmr_ros.files.pictures import to_picture
+from cmr_ros.files.untrusted import read_bytes
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
@@ -27,7 +27,8 @@ from cmr_ros.labelling.pictures import Label, elsewhere, sample_of
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.synthesis.sample import Sample
-from cmr_ros.synthesis.shards import encode_picture, shard_path, write_shard
+from cmr_ros.synthesis.shards import packed, shard_path, write_shard
+from cmr_ros.workers import Workers
 
 NO_HAND = "no hand found"
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -71,20 +72,33 @@ class LabellingPlan:
         return [path for paths in found.values() for path in _spaced(paths, self.per_folder)]
 
 
-def label_folder(plan: LabellingPlan, jobs: int) -> list[dict]:
+def label_folder(plan: LabellingPlan, workers: Workers) -> list[dict]:
     """Label what is not labelled yet; return an entry for every picture, in their order.
 
-    Labels depend on the plan and on the picture alone, not on `jobs` or on interruptions.  Each
+    Labels depend on the plan and on the picture alone, not on who labels or on interruptions.  Each
     entry has `picture`, the number of its `samples`, why hands in it were `refused` and, where it
     cannot be read, why as `unreadable`.
     """
     pictures = plan.pictures()
     spans = [pictures[i : i + _SHARD] for i in range(0, len(pictures), _SHARD)]
     missing = [n for n in range(len(spans)) if not _index(plan, n).exists()]
-    tasks = [(plan, number, spans[number]) for number in missing]
-    with tqdm(total=sum(len(span) for _, _, span in tasks), unit="image", desc="label") as progress:
-        for count in _each(tasks, jobs):
-            progress.update(count)
+    photographs = _photographs(plan, [path for number in missing for path in spans[number]])
+    total = sum(len(spans[number]) for number in missing)
+    with (
+        closing(workers.map(_label, photographs)) as labelled,
+        tqdm(total=total, unit="image", desc="label") as progress,
+    ):
+        for number in missing:
+            entries, pairs = [], []
+            for _ in spans[number]:
+                entry, made = next(labelled)
+                entries.append(entry)
+                pairs += made
+                progress.update()
+            if pairs:
+                samples, codes = zip(*pairs, strict=True)
+                write_shard(shard_path(plan.output, number), samples, codes, plan.seed)
+            write_bytes(_index(plan, number), (json.dumps(entries, indent=0) + "\n").encode())
     return [entry for n in range(len(spans)) for entry in _read_index(_index(plan, n), spans[n])]
 
 
@@ -124,40 +138,36 @@ def _read_index(path: Path, span: list[Path]) -> list[dict]:
     return entries
 
 
-def _each(tasks: list, jobs: int) -> Iterator[int]:
-    if jobs == 1 or len(tasks) < 2:
-        yield from map(_label_shard, tasks)
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_label_shard, tasks)
+#: A plan, a picture's path and its file's content, or why that cannot be read.
+_Photograph = tuple[LabellingPlan, Path, bytes | InputError]
 
 
-_labellers: dict[LabellingPlan, Labeller] = {}
-
-
-def _label_shard(task: tuple[LabellingPlan, int, list[Path]]) -> int:
-    """Write a shard and its index; return how many pictures it was made of."""
-    plan, number, span = task
-    if plan not in _labellers:
-        cv2.setNumThreads(1)
-        _labellers[plan] = Labeller(plan)
-    entries, samples = [], []
-    for path in span:
-        entry: dict = {"picture": path.as_posix(), "samples": 0, "refused": []}
+def _photographs(plan: LabellingPlan, paths: list[Path]) -> Iterator[_Photograph]:
+    """Yield what is to be labelled, with its content: other machines need not have the files."""
+    for path in paths:
         try:
-            found, entry["refused"] = _labellers[plan](path)
+            yield plan, path, read_bytes(plan.folder / path, "expected an image")
         except InputError as error:
-            entry["unreadable"] = str(error)
-        else:
-            entry["samples"] = len(found)
-            samples += found
-        entries.append(entry)
-    if samples:
-        codes = [encode_picture(sample.picture) for sample in samples]
-        write_shard(shard_path(plan.output, number), samples, codes, plan.seed)
-    write_bytes(_index(plan, number), (json.dumps(entries, indent=0) + "\n").encode())
-    return len(span)
+            yield plan, path, error
+
+
+def _label(photograph: _Photograph) -> tuple[dict, list[tuple[Sample, np.ndarray]]]:
+    """Return a picture's entry and its samples, packed."""
+    plan, path, data = photograph
+    labeller = _labeller(plan)
+    entry: dict = {"picture": path.as_posix(), "samples": 0, "refused": []}
+    try:
+        if isinstance(data, InputError):
+            raise data
+        samples, entry["refused"] = labeller(path, to_picture(data, plan.folder / path))
+    except InputError as error:
+        return entry | {"unreadable": str(error)}, []
+    return entry | {"samples": len(samples)}, [packed(sample) for sample in samples]
+
+
+@lru_cache(maxsize=1)
+def _labeller(plan: LabellingPlan) -> Labeller:
+    return Labeller(plan)
 
 
 class Labeller:
@@ -177,13 +187,13 @@ class Labeller:
             )
         self._fitter = HandFitter(model)
 
-    def __call__(self, path: Path) -> tuple[list[Sample], list[str]]:
+    def __call__(self, path: Path, picture: np.ndarray) -> tuple[list[Sample], list[str]]:
         """Return the samples of a picture and why hands in it were refused.
 
-        Raises InputError for a picture that cannot be read.
+        path: of the picture in the plan's folder, of which its random numbers are made.
+        picture: (height, width, 3) uint8 RGB.
         """
         plan, pipeline = self._plan, self._pipeline
-        picture = read_picture(plan.folder / path)
         height, width = picture.shape[:2]
         camera = Camera.from_fov(width, height, plan.hfov_deg)
         pipeline.reset()

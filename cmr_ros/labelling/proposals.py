@@ -93,9 +93,8 @@ class ProposalStudio(Studio):
 
     def generator(self) -> ProposalGenerator:
         """Return a generator of this studio; its OpenGL context belongs to the calling process."""
-        model = HandModel.load(self.hand_model)
         size_px = self.settings.size_px
-        return ProposalGenerator(model, self.seed, self.skins, self.panoramas, size_px)
+        return ProposalGenerator(self.hand(), self.seed, self.skins, self.panoramas, size_px)
 
 
 def _presence(crop: CropCamera, scene: SceneOfKind) -> float | None:

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from cmr_ros.files.output import write_bytes
 from cmr_ros.files.pictures import write_picture
-from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis.pairs import PAIR_PICTURES, PairGenerator
 from cmr_ros.synthesis.rendering_jobs import Studio
 from cmr_ros.synthesis.sample import Sample
@@ -49,7 +48,7 @@ def write_pairs(studio: Studio, folder: Path, count: int, baseline_m: float) -> 
         count: of pairs.
         baseline_m: between the cameras.
     """
-    model = HandModel.load(studio.hand_model)
+    model = studio.hand()
     generator = PairGenerator(
         model, studio.seed + _APART, PAIR_PICTURES, studio.skins, studio.panoramas
     )

@@ -99,7 +99,7 @@ class _Stage:
 
     def __init__(self, studio: Studio, act: str):
         self._rng = rng = np.random.default_rng(studio.seed)
-        self._model = model = HandModel.load(studio.hand_model)
+        self._model = model = studio.hand()
         self._placer = HandPlacer(model, studio.skins, studio.settings.skin)
         self._settings = settings = studio.settings
         self._clutter = Clutter(

@@ -1,11 +1,11 @@
-"""Rendering whole training sets with several processes, and contact sheets to look at them."""
+"""Rendering whole training sets, side by side, and contact sheets to look at them."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -13,24 +13,23 @@ import numpy as np
 from tqdm import tqdm
 
 from cmr_ros.hand_model.model import HandModel
+from cmr_ros.model import weights
 from cmr_ros.synthesis.generator import Generator
 from cmr_ros.synthesis.placement import project
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PictureSettings
-from cmr_ros.synthesis.shards import encode_picture, shard_path, write_shard
+from cmr_ros.synthesis.shards import packed, shard_path, write_shard
+from cmr_ros.workers import Workers
 
-#: Threads of Mesa's rasteriser and of numpy's BLAS would only compete with the other processes.
-_ONE_THREAD = {"LP_NUM_THREADS": "0", "OMP_NUM_THREADS": "1"}
 _CHUNK = 20
 _COLUMNS = 8
-_worker: Generator | None = None
 
 
 @dataclass(frozen=True)
 class Studio:
     """What a process needs to make a `Generator` of its own."""
 
-    hand_model: Path  # hand_model.npz
+    hand_model: Path | None  # hand_model.npz; None: the package's own, wherever the process is
     seed: int
     skins: Path | None = None  # folder of skin textures
     panoramas: Path | None = None  # folder of .exr panoramas
@@ -38,21 +37,24 @@ class Studio:
 
     def generator(self) -> Generator:
         """Return a generator of this studio; its OpenGL context belongs to the calling process."""
-        model = HandModel.load(self.hand_model)
-        return Generator(model, self.seed, self.settings, self.skins, self.panoramas)
+        return Generator(self.hand(), self.seed, self.settings, self.skins, self.panoramas)
+
+    def hand(self) -> HandModel:
+        """Return the parametric hand; InputError if its file cannot be used."""
+        return HandModel.load(self.hand_model or weights.find("hand_model.npz"))
 
 
-def render_set(studio: Studio, folder: Path, count: int, shard_size: int, jobs: int) -> int:
+def render_set(studio: Studio, folder: Path, count: int, shard_size: int, workers: Workers) -> int:
     """Render samples into shards; those already there stay.
 
-    Samples depend on the studio and their index alone, not on `jobs` or on interruptions.
+    Samples depend on the studio and their index alone, not on who renders or on interruptions.
 
     Args:
         studio: what renders.
         folder: of the shards.
         count: of samples, from number 0 on.
         shard_size: samples in a shard.
-        jobs: processes that render side by side.
+        workers: who renders; the shards are written here.
 
     Returns:
         How many samples were new.
@@ -62,10 +64,14 @@ def render_set(studio: Studio, folder: Path, count: int, shard_size: int, jobs: 
         for number, start in enumerate(range(0, count, shard_size))
         if not shard_path(folder, number).exists()
     ]
-    chunks = [span[i : i + _CHUNK] for _, span in missing for i in range(0, len(span), _CHUNK)]
+    tasks = [
+        (studio, span[i : i + _CHUNK]) for _, span in missing for i in range(0, len(span), _CHUNK)
+    ]
     total = sum(len(span) for _, span in missing)
-    rendered = _render_all(studio, chunks, jobs)
-    with tqdm(total=total, unit="image", desc=str(folder)) as progress:
+    with (
+        closing(workers.map(_render, tasks)) as rendered,
+        tqdm(total=total, unit="image", desc=str(folder)) as progress,
+    ):
         for number, span in missing:
             pairs = []
             while len(pairs) < len(span):
@@ -106,28 +112,12 @@ def with_truth(sample: Sample) -> np.ndarray:
     return picture
 
 
-def _render_all(studio: Studio, chunks: list[range], jobs: int) -> Iterator[list]:
-    """Yield (sample, picture code) pairs of each chunk, in order."""
-    if not chunks:
-        return
-    # A forked process would share its parent's OpenGL context and threads.
-    context = multiprocessing.get_context("spawn")
-    os.environ.update(_ONE_THREAD)
-    with context.Pool(jobs, _start_worker, (studio,)) as pool:
-        yield from pool.imap(_render_chunk, chunks)
+def _render(task: tuple[Studio, range]) -> list[tuple[Sample, np.ndarray]]:
+    studio, indices = task
+    generator = _generator(studio)
+    return [packed(generator.sample(index)) for index in indices]
 
 
-def _start_worker(studio: Studio) -> None:
-    global _worker
-    cv2.setNumThreads(1)
-    _worker = studio.generator()
-
-
-def _render_chunk(indices: range) -> list[tuple[Sample, np.ndarray]]:
-    samples = [_worker.sample(index) for index in indices]
-    return [(_without_picture(s), encode_picture(s.picture)) for s in samples]
-
-
-def _without_picture(sample: Sample) -> Sample:
-    """Return the sample without its picture, which travels between processes as JPEG."""
-    return replace(sample, picture=np.zeros(0, np.uint8))
+@lru_cache(maxsize=1)
+def _generator(studio: Studio) -> Generator:
+    return studio.generator()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,11 @@ def shard_path(folder: str | Path, number: int) -> Path:
 def encode_picture(picture: np.ndarray) -> np.ndarray:
     """Return the JPEG code, uint8, of a picture (s, s, 3) uint8 RGB."""
     return cv2.imencode(".jpg", picture[..., ::-1], _JPEG)[1].ravel()
+
+
+def packed(sample: Sample) -> tuple[Sample, np.ndarray]:
+    """Return a sample without its picture, and the JPEG code in which that travels."""
+    return replace(sample, picture=np.zeros(0, np.uint8)), encode_picture(sample.picture)
 
 
 def write_shard(
