@@ -81,7 +81,7 @@ live: setup
 	$(BIN)/cmr live $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(TESTS)
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=cmr_ros $(TESTS)

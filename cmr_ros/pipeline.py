@@ -180,8 +180,8 @@ class HandPipeline:
         self.reset()
         settings, self._settings = self._settings, replace(self._settings, detection_interval=1)
         try:
-            with self._finders[0].still(picture):
-                for _ in range(self._finders[0].round * (2 if second else 1)):
+            with self._finders[0].still(picture) as looks:
+                for _ in range(looks * (2 if second else 1)):
                     hands = self(picture, camera, second=second)
         finally:
             self._settings = settings

@@ -22,6 +22,9 @@ from cmr_ros.tracking.tracks import Side, Track
 #: The network knows right hands only, so it is surer of its joints when a left one is mirrored:
 #: logarithm of the odds per unit of difference in mean confidence, fitted to 1000 held-out renders.
 _CONFIDENCE_ODDS = 26.0
+#: New hands less probable than this are not looked at again.  Their first crop is coarse: many are
+#: clear in the second one.
+_LEAST_NEW = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +134,9 @@ def refine(
     """
     hands: dict[Track, list[CropPrediction]] = {}
     for prediction in predictions:
-        if prediction.presence >= settings.min_score:
-            hands.setdefault(prediction.crop.track, []).append(prediction)
+        track, least = prediction.crop.track, settings.min_score
+        if prediction.presence >= (min(least, _LEAST_NEW) if track.is_new else least):
+            hands.setdefault(track, []).append(prediction)
     again: dict[Track, list[Crop]] = {}
     for track, (first, *_) in hands.items():
         side = first.crop.side

@@ -69,11 +69,11 @@ class PipelineSettings:
 
     @property
     def min_new_score(self) -> float:
-        """Least probability of a hand that is not followed yet: 0.79 for a min_score of 0.5.
+        """Least probability of a hand that is not followed yet: 0.87 for a min_score of 0.5.
 
         Where nothing is, many proposals come and go; one that is believed once will be followed.
         """
-        return float(self.min_score ** (1 / 3))
+        return float(self.min_score ** (1 / 5))
 
     def hand_size(self, learned: HandSize | None) -> HandSize:
         """Return what is known of a hand's size; learned: from depth images, if there were some."""

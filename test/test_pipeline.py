@@ -391,3 +391,5 @@ def test_a_single_image_is_searched_for_all_its_far_hands(pipeline, scene):
     hands = pipeline.search(far, camera)
     assert {hand.joints_px[0, 0] > 640 for hand in hands} == {True, False}
     assert pipeline.settings == PipelineSettings()
+    # A pipeline's very first image is searched like any other.
+    assert len(HandPipeline().search(far, camera)) == 2

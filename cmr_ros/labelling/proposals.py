@@ -83,7 +83,8 @@ class ProposalGenerator:
     def _proposed(self, picture: np.ndarray) -> list[Region]:
         finder = self._finder
         finder.reset()
-        looks = [finder(picture, []) for _ in range(min(finder.round, _MOST_LOOKS))]
+        with finder.still(picture) as count:
+            looks = [finder(picture, []) for _ in range(min(count, _MOST_LOOKS))]
         return [detection.region for found in looks for detection in found]
 
 

@@ -51,7 +51,7 @@ class HandDetector(nn.Module):
     strides 8, 16 and 32.
     """
 
-    def __init__(self, widths=(24, 40, 80, 128), depths=(3, 4, 4)):
+    def __init__(self, widths=(32, 64, 128, 192), depths=(3, 4, 4)):
         super().__init__()
         stem, fine, middle, coarse = widths
         # Wide strides at once: full-resolution layers would take most of the time.

@@ -27,7 +27,9 @@ _SMALLEST_NOISE_PX = 0.3
 _BORDER_PX = 0.6
 _MOST_STEPS = 25
 #: A hand stops when its root moves less than this.
-_STEP_M = 5e-4
+STEP_M = 5e-4
+#: What is no hand may run away; from there its equations can still be solved.
+_FARTHEST_M = 1e3
 #: Supporting vertices are looked for in the first steps, then kept: that makes the problem smooth.
 _SEARCH_STEPS = 2
 #: Factor on the weight of joints that are not to place the hand: next to nothing, but solvable.
@@ -99,9 +101,10 @@ def fit_roots(
         information, gradient = _normal_equations(rows, error, weighing.weight, state, bend_strain)
         change = np.linalg.solve(information, gradient[..., None])[..., 0] * moving[:, None]
         state -= change
-        np.maximum(state[:, _DEPTH], MIN_DEPTH_M, out=state[:, _DEPTH])
+        state[:, _ROOT] = state[:, _ROOT].clip(-_FARTHEST_M, _FARTHEST_M)
+        state[:, _DEPTH] = np.maximum(state[:, _DEPTH], MIN_DEPTH_M)
         step_m = np.where(moving, np.sqrt((change[:, _ROOT] ** 2).sum(-1)), step_m)
-        moving &= (step < _SEARCH_STEPS) | (step_m > _STEP_M)
+        moving &= (step < _SEARCH_STEPS) | (step_m > STEP_M)
         if not moving.any():
             break
     total = np.maximum(problem.precision.sum(1), 1e-12)

@@ -17,7 +17,7 @@ from cmr_ros.registration.extents import (
     frame_lines,
     silhouette_extents,
 )
-from cmr_ros.registration.fit import Fit, fit_roots
+from cmr_ros.registration.fit import STEP_M, Fit, fit_roots
 from cmr_ros.registration.problem import Problem, closed_form_roots
 from cmr_ros.registration.published import published_roots
 
@@ -33,7 +33,8 @@ _PLAUSIBLE_DEPTH_M = 0.06, 10.0
 _SMALLEST_HAND_M = 1e-3
 #: Joints that typically miss the projected mesh by more than this part of the crop are no hand.
 _WORST_FIT = 0.1
-#: A last step longer than this, relative to the distance, has not converged.
+#: A last step longer than this, relative to the distance, has not converged, unless the fit ends
+#: with such steps.
 _LONGEST_STEP = 0.003
 
 
@@ -223,7 +224,7 @@ def _misfit(start_m: np.ndarray, fit: Fit, at: int, size_px: int) -> str | None:
         return (
             f"the mesh misses the joints seen by {fit.joint_px[at]:.0f} px of a {size_px} px crop"
         )
-    if fit.step_m[at] > _LONGEST_STEP * root_m[2]:
+    if fit.step_m[at] > max(_LONGEST_STEP * root_m[2], STEP_M):
         return "the fit has not converged"
     return None
 

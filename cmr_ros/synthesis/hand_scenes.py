@@ -83,7 +83,11 @@ class SceneComposer:
         count = 0 if rng.random() < settings.empty else 1 + rng.poisson(settings.more_hands)
         for _ in range(count):
             extent = float(np.exp(rng.uniform(*np.log(settings.extent_px))))
-            place = self._free_place(extent, hands, rng)
+            place: np.ndarray | None
+            if hands and rng.random() < settings.beside:
+                extent, place = self._beside(hands[rng.integers(len(hands))], rng)
+            else:
+                place = self._free_place(extent, hands, rng)
             if place is None:
                 continue
             if self._photographs and rng.random() < settings.photographed:
@@ -148,6 +152,14 @@ class SceneComposer:
             ):
                 return place
         return None
+
+    def _beside(self, hand: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+        """Return the extent and place of a hand that touches or covers another one."""
+        extent = EXTENT * float(hand[2])
+        angle = rng.uniform(0, 2 * np.pi)
+        away = extent * rng.uniform(*self._settings.beside_at)
+        place = hand[:2] + away * np.array([np.cos(angle), np.sin(angle)])
+        return extent * float(np.exp(rng.normal(0, 0.15))), place
 
     def _paste_person(self, picture, others, rng: np.random.Generator) -> list[np.ndarray]:
         person = self._persons[rng.integers(len(self._persons))]

@@ -277,21 +277,21 @@ class PictureSettings:
 class SceneSettings:
     """Scenes that a hand detector learns from (`hand_scenes`)."""
 
-    size_px: int = 160
-    extent_px: Pair = (
-        14,
-        120,
-    )  # longer side of a hand's joints' box, drawn evenly in its logarithm
+    size_px: int = 256
+    #: Longer side of a hand's joints' box, drawn evenly in its logarithm.
+    extent_px: Pair = (16, 230)
     empty: float = 0.12  # scenes without hands
     more_hands: float = 1.6  # mean number of hands beyond the first
     photographed: float = 0.45  # hands from photographs, where there are some
     touching: float = 0.08  # hands that may touch or cover others
+    beside: float = 0.2  # hands that touch or cover another one of about their size
+    beside_at: Pair = (0.45, 1.1)  # distance of their palms, by the other hand's extent
     whole_arm: float = 0.7  # cut-outs whose arm goes on
     persons: float = 0.4  # probability of one more rendered person, where there are some
     person_size: Pair = (0.3, 1.5)  # of those without hands, by the scene's size
     bystanders: float = 0.35  # scenes with drawn faces, and limbs without hands
     clouds: float = 0.15  # grounds of clouds in a picture's colours
     shapes: float = 0.35
-    grey: float = 0.12
+    grey: float = 0.2
     dark: float = 0.1
     dark_log: Pair = (-1.8, -0.5)

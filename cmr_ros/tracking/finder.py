@@ -1,10 +1,10 @@
 """Decides where to look for hands next, so that hands of any size are found at little cost.
 
 The palm detector knows hands that fill a fifth of its square or more.  So a second, small detector
-goes over the image part by part and proposes places, many of them wrong, and looks at the likeliest
-of them again by themselves; each time the palm detector looks at one that is still open.  Every
-other time it is shown a larger part as well: the whole image or, in between, the image with a
-border, for hands that fill it, and tiles.
+goes over the image and its parts in turn and proposes places, many of them wrong, and looks at the
+likeliest of them again by themselves; each time the palm detector looks at one that is still open.
+While no hand is followed it now and then is shown the whole image as well, for hands that are near,
+or the image with a border, for hands that fill it.
 Whoever knows where persons or hands are may name places, which are looked at first.
 """
 
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Protocol
 
 import cv2
@@ -23,16 +23,13 @@ import numpy as np
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_in_picture
 from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
-from cmr_ros.tracking.same_hand import is_part, same_hands, without_doubles
+from cmr_ros.tracking.same_hand import is_part_or_arm, same_hands, without_doubles
 
 #: Longer side of what the finder sees, in pixels; larger images are scaled down.  The palm detector
 #: needs no more pixels of the smallest hands that are proposed.
 _LONGEST_PX = 2048
 #: Width of the border by the image's longer side.
 _BORDER = 0.25
-#: Side of the tiles by the image's longer side, and how much of it neighbours share: a hand that
-#: one tile cuts must be whole in the next.
-_TILE, _SHARED = 0.5, 0.33
 #: Images that are so many times as long as what the small detector computes with are looked at in
 #: parts, too: their number along each side, and their sides as shares of the image's.
 _PARTS = ((1.3, 2, 0.56), (4.2, 3, 0.4))
@@ -43,16 +40,20 @@ MOST_PLACES = 16
 #: Side of the square in which the palm detector is shown all but the whole image: as sure as the
 #: full one, at half the cost, where a hand fills a third of it.
 _SMALL_SIZE = 128
+#: The palm detector is shown the whole image or that with a border once in so many looks.
+_WHOLE_EVERY = 4
 #: Side of the window around a proposal by the side of its region.
 _CLOSE = 1.5
 #: How many times a place is passed over after it has been looked at.
-_PAUSE = 30
+_PAUSE = 15
 #: So many proposals are looked at again each time, each with that much around it, by the side of
 #: its region, in so many pixels.
 _AGAIN, _CONTEXT, _AGAIN_PX = 3, 2.2, 128
+#: By how much of its side a proposal may be off.
+_OFF = 0.35
 #: Places that then have this score are handed on as hands, and shown to the palm detector if they
 #: do not become hands; or else are not shown even to the palm detector.
-_CLEAR, _OPEN = 0.3, 0.15
+_CLEAR, _OPEN = 0.24, 0.14
 
 
 #: Left, top, width and height in pixels.
@@ -96,25 +97,21 @@ class _View:
 
 
 class HandFinder:
-    """Looks for hands; each time costs at most two runs of the palm detector and one proposal.
+    """Looks for hands; each time costs at most two runs of the palm detector.
 
-    palms: the palm detector.  proposer: of places to look at enlarged.  `round`: after so many
-    looks at images of the last one's size it has been everywhere.
+    palms: the palm detector.  proposer: of places to look at enlarged.
     """
 
     def __init__(self, palms: PalmDetector, proposer: Proposer):
         self._palms, self._proposer = palms, proposer
         self._shape: tuple[int, ...] | None = None
         self._still: _View | None = None
-        self.round = 1
         self.reset()
 
     def reset(self) -> None:
         """Forget what was looked at, as before an image that has nothing to do with the last."""
         self._tried: list[_Tried] = []
         self._handed_on: list[_Tried] = []
-        #: By part, with the number of the look that made them.
-        self._proposals: dict[Box, tuple[int, list[Detection]]] = {}
         self._places: deque[Box] = deque(maxlen=MOST_PLACES)
         self._looks = 0
         if self._shape:
@@ -135,10 +132,7 @@ class HandFinder:
             places: where to look first, this time and the next.
             everywhere: whether to look elsewhere, too.
         """
-        view = self._still or _View.of(picture)
-        if view.picture.shape != self._shape:
-            self._shape = view.picture.shape
-            self.reset()
+        view = self._still or self._view(picture)
         for place in places:
             self._name(place, view)
         found = self._look(
@@ -147,13 +141,24 @@ class HandFinder:
         return [Detection(one.region.scaled(1 / view.scale), one.score) for one in found]
 
     @contextmanager
-    def still(self, picture: np.ndarray) -> Iterator[None]:
-        """Within, all images are this one, which need not be scaled down every time."""
-        self._still = _View.of(picture)
+    def still(self, picture: np.ndarray) -> Iterator[int]:
+        """Within, all images are this one, which need not be scaled down every time.
+
+        Yields after how many looks the finder has been everywhere in it.
+        """
+        self._still = self._view(picture)
         try:
-            yield
+            yield self._round
         finally:
             self._still = None
+
+    def _view(self, picture: np.ndarray) -> _View:
+        """Return an image as it is looked at; start anew if its size is not that of the last."""
+        view = _View.of(picture)
+        if view.picture.shape != self._shape:
+            self._shape = view.picture.shape
+            self.reset()
+        return view
 
     def _name(self, place: Box, view: _View) -> None:
         """Put a place of the original image among those that wait."""
@@ -172,18 +177,16 @@ class HandFinder:
             [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
             for places in (self._tried, self._handed_on)
         )
-        if self._places or everywhere:
-            part = self._places.popleft() if self._places else next(self._parts)
-            self._proposals[part] = self._looks, self._proposer(picture, part)
-        oldest = self._looks - self._lasting
-        self._proposals = {k: made for k, made in self._proposals.items() if made[0] > oldest}
+        parts = self._next_parts(everywhere)
+        proposals = [found for part in parts for found in self._proposer(picture, part)]
         found = []
-        # Beside a hand that is followed there are others of its size, if any: no tiles are needed.
-        if everywhere and self._looks % (4 if known else 2) == 0:
-            found += self._palms(picture, *(self._whole if known else next(self._windows)))
+        # Beside a hand that is followed there are others of its size, if any, which are proposed.
+        if everywhere and not known and self._looks % _WHOLE_EVERY == 0:
+            found += self._palms(picture, *next(self._windows))
         self._looks += 1
+        clear: list[Detection] = []
         still_open: list[tuple[Detection, Detection]] = []
-        for proposal in self._likeliest(picture, known):
+        for proposal in self._likeliest(proposals, picture, known):
             place = self._again(picture, proposal)
             before = [handed_on.region for handed_on in self._handed_on]
             if place.score < _OPEN:
@@ -192,32 +195,21 @@ class HandFinder:
                 # Where a clear one has not become a hand, the palm detector may know better.
                 still_open.append((proposal, place))
             else:
-                found.append(place)
-                self._handed_on.append(_Tried(place.region))
+                clear.append(place)
+        found = without_doubles([*found, *clear])
+        self._handed_on += [_Tried(one.region) for one in clear if one in found]
         if still_open:
             proposal, place = max(still_open, key=lambda pair: pair[1].score)
             self._tried.append(_Tried(proposal.region))
-            found += self._look_closely(picture, place)
-        return without_doubles(found)
+            found = without_doubles([*found, *self._look_closely(picture, place)])
+        return found
 
     def _plan(self, height: int, width: int) -> None:
         """Lay out the windows and parts of images of this size, to be visited in turn."""
-        longer = max(width, height)
         whole, bordered = (Window.around(width, height, border) for border in (0.0, _BORDER))
-        side = _TILE * longer
-        tiles = [
-            Window(left, top, side)
-            for top in _starts(height, side, _SHARED)
-            for left in _starts(width, side, _SHARED)
-        ]
-        self._whole = whole, FULL_SIZE
-        windows = [
-            look for other in (bordered, *tiles) for look in (self._whole, (other, _SMALL_SIZE))
-        ]
-        self.round = 2 * len(windows)
-        self._windows = cycle(windows)
-        parts = [(0, 0, width, height)]
-        times = longer / self._proposer.longer_side
+        self._windows = cycle([(whole, FULL_SIZE), (bordered, _SMALL_SIZE)])
+        parts = []
+        times = max(width, height) / self._proposer.longer_side
         for count, share in [row[1:] for row in _PARTS if times > row[0]][-1:]:
             size = round(share * width), round(share * height)
             lefts, tops = (
@@ -225,36 +217,47 @@ class HandFinder:
                 for whole, side in zip((width, height), size, strict=True)
             )
             parts += [(left, top, *size) for top in tops for left in lefts]
-        self._parts = cycle(parts)
-        #: Proposals last until their part's turn comes again.
-        self._lasting = len(parts)
-        self.round = max(self.round, len(parts) + 1)
+        self._whole, self._parts = (0, 0, width, height), cycle(parts)
+        self._round = 2 * max(_WHOLE_EVERY, len(parts))
 
-    def _likeliest(self, picture: np.ndarray, known: Sequence[Region]) -> list[Detection]:
+    def _next_parts(self, everywhere: bool) -> list[Box]:
+        """Return where the proposer looks: at a place that waits, or at all and one of the parts.
+
+        So near hands are proposed at once, and small ones after some looks.
+        """
+        if self._places:
+            return [self._places.popleft()]
+        return [self._whole, *islice(self._parts, 1)] if everywhere else []
+
+    def _likeliest(
+        self, proposals: Sequence[Detection], picture: np.ndarray, known: Sequence[Region]
+    ) -> list[Detection]:
         """Return proposals that are not about hands followed or places looked at lately."""
-        proposals = [proposal for _, made in self._proposals.values() for proposal in made]
-        proposals.sort(key=lambda proposal: -proposal.score)
         taken = [*known, *(tried.region for tried in self._tried)]
         chosen: list[Detection] = []
-        for proposal in proposals:
+        for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
             others = [*taken, *(one.region for one in chosen)]
-            same = same_hands([proposal.region], others).any() or is_part(proposal.region, known)
-            if not same and palm_in_picture(proposal.region, *picture.shape[1::-1]):
+            is_known = same_hands([proposal.region], others).any() or is_part_or_arm(
+                proposal.region, known
+            )
+            if not is_known and palm_in_picture(proposal.region, *picture.shape[1::-1]):
                 chosen.append(proposal)
             if len(chosen) == _AGAIN:
                 break
         return chosen
 
     def _again(self, picture: np.ndarray, proposal: Detection) -> Detection:
-        """Return what the proposer says of a proposal by itself."""
+        """Return what the proposer says of a proposal by itself, its score the mean of both."""
         region = proposal.region
         side = _CONTEXT * region.size_px
         left, top = np.subtract(region.center_px, side / 2)
         part = _clipped(left, top, side, side, picture)
         found = self._proposer(picture, part, _AGAIN_PX) if min(part[2:]) > 0 else []
-        same = same_hands([one.region for one in found], [region])[:, 0]
+        same = same_hands([one.region for one in found], [region], _OFF)[:, 0]
         near = [one for one, is_same in zip(found, same, strict=True) if is_same]
-        return near[0] if near else Detection(region, 0.0)
+        second = near[0] if near else Detection(region, 0.0)
+        surer = max(second, proposal, key=lambda one: one.score)
+        return Detection(surer.region, (proposal.score + second.score) / 2)
 
     def _look_closely(self, picture: np.ndarray, place: Detection) -> list[Detection]:
         side = _CLOSE * place.region.size_px
@@ -273,9 +276,3 @@ def _clipped(left: float, top: float, width: float, height: float, picture: np.n
         )
     )
     return x, y, max(across - x, 0), max(down - y, 0)
-
-
-def _starts(length: float, side: float, shared: float) -> np.ndarray:
-    """Return where tiles start that cover a length and share at least so much with the next."""
-    count = int(np.ceil(max(length - side, 0) / (side * (1 - shared)) - 1e-9)) + 1
-    return np.linspace(0, length - side, count) if count > 1 else np.array([(length - side) / 2])

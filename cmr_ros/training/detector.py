@@ -29,7 +29,7 @@ class DetectorPlan:
     output: Path
     sources: SceneSources = field(default_factory=SceneSources)
     steps: int = 20000
-    batch_size: int = 16
+    batch_size: int = 8
     learning_rate: float = 3e-3
     jobs: int = 1
     seed: int = 0

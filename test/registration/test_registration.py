@@ -3,7 +3,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cmr_ros.errors import InputError, RegistrationError
@@ -14,6 +14,7 @@ from support.registration_hands import (
     SIZE_PX,
     blind_hands,
     cues,
+    hand,
     placed,
     project,
     silhouette,
@@ -218,6 +219,7 @@ def test_what_cannot_be_registered_fails_and_leaves_others_alone(name):
 
 
 @FEW
+@example(seed=624811, noise_px=40.5, confident=0.1875, holes=True)  # runs away
 @given(SEEDS, st.floats(0, 60), st.floats(0, 1), st.booleans())
 def test_garbage_never_comes_out_as_nan(seed, noise_px, confident, holes):
     rng = np.random.default_rng(seed)
@@ -241,6 +243,17 @@ def test_garbage_never_comes_out_as_nan(seed, noise_px, confident, holes):
             assert estimate.translation_m[2] > 0
         else:
             assert isinstance(estimate, RegistrationError)
+
+
+def test_hands_close_to_the_camera_converge_like_others():
+    rng = np.random.default_rng(0)
+    matrix = np.array([[90.0, 0, 111.5], [0, 90, 111.5], [0, 0, 1]])
+    for _ in range(60):
+        vertices, joints, faces = hand(rng)
+        root = np.array([0, 0, rng.uniform(0.12, 0.16)]) - vertices.mean(0)
+        seen = cues(vertices, joints, faces, matrix, root, noise_px=3.0, rng=rng)
+        (answer,) = register(vertices[None], joints[None], [seen], matrix[None], SIZE_PX)
+        assert isinstance(answer, RootEstimate), answer
 
 
 def test_an_empty_batch_is_no_error():
@@ -395,6 +408,6 @@ def test_a_batch_gives_each_hand_what_it_gets_alone():
         np.stack([h[0] for h in hands]), np.stack([h[1] for h in hands]), seen,
         np.stack([h[3] for h in hands]), SIZE_PX, sizes=[UNKNOWN] * 6,
     )  # fmt: skip
-    for hand, cue, estimate in zip(hands, seen, together, strict=True):
-        alone = place(hand[0], hand[1], cue, hand[3])
+    for one, cue, estimate in zip(hands, seen, together, strict=True):
+        alone = place(one[0], one[1], cue, one[3])
         assert np.allclose(alone.translation_m, estimate.translation_m, atol=1e-9)

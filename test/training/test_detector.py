@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,17 +10,21 @@ import torch
 
 from cmr_ros.cli import main
 from cmr_ros.geometry.crop import Region
-from cmr_ros.geometry.regions import palm_center
+from cmr_ros.geometry.regions import palm_center, palm_overlap
+from cmr_ros.model import weights
 from cmr_ros.network.checkpoint import load_checkpoint
 from cmr_ros.network.detector import CHANNELS, STRIDE, HandDetector
 from cmr_ros.synthesis.cutouts import Cutout
-from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
+from cmr_ros.synthesis.hand_scenes import EXTENT, Photograph, Scene, SceneComposer
 from cmr_ros.synthesis.persons import Person
 from cmr_ros.synthesis.settings import SceneSettings
+from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.hand_detector import HandDetector as Runtime
 from cmr_ros.tracking.hand_detector import decode
 from cmr_ros.training.detector import detection_loss, export
-from cmr_ros.training.detector_data import flipped, mosaic, targets
+from cmr_ros.training.detector_data import flipped, label, mosaic, targets
+from support.made_up_hands import flat_right_hand
+from support.scenes import frames_of
 
 HANDS = np.array(
     [[40.0, 60.0, 50.0, 0.0, -1.0, 1.0], [121.0, 90.0, 90.0, 0.6, -0.8, 0.0]], np.float32
@@ -114,13 +119,42 @@ def test_composed_scenes_show_their_hands():
     seen, red = 0, 0
     for _ in range(30):
         scene = composer.scene(rng)
-        assert scene.picture.shape == (160, 160, 3) and scene.picture.dtype == np.uint8
+        assert scene.picture.shape == (256, 256, 3) and scene.picture.dtype == np.uint8
         for x, y, *_ in scene.hands:
-            if 2 < x < 157 and 2 < y < 157:
+            if 2 < x < 253 and 2 < y < 253:
                 seen += 1
                 r, g, b = scene.picture[int(y), int(x)].astype(int)
                 red += r > g + 20 and r > b + 20
     assert seen > 30 and red > 0.6 * seen  # the rest is grey, dark or covered
+
+
+def test_hands_beside_others_touch_them_and_are_as_large():
+    color = np.full((100, 100, 4), 255, np.uint8)
+    joints = 50 + 400 * flat_right_hand()[:, :2]
+    settings = SceneSettings(empty=0, more_hands=1, beside=1.0, beside_at=(0.5, 0.6))
+    grounds = [np.full((320, 320, 3), 90, np.uint8)]
+    composer = SceneComposer([Cutout(color, joints, np.zeros(2))], grounds, settings=settings)
+    rng = np.random.default_rng(1)
+    pairs = [hands for hands in (composer.scene(rng).hands for _ in range(40)) if len(hands) == 2]
+    assert len(pairs) > 5
+    for first, second in pairs:
+        extent = EXTENT * first[2]
+        assert 0.35 * extent < np.hypot(*(second - first)[:2]) < 0.8 * extent
+        assert 0.5 < second[2] / first[2] < 2
+
+
+def test_photographs_are_labelled_where_all_hands_are_clear(tmp_path):
+    _, (frame,) = frames_of(1, 1)
+    picture = cv2.cvtColor(frame.picture(), cv2.COLOR_RGB2BGR)
+    for name, image in (("hand", picture), ("nothing", np.full_like(picture, 90))):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "1.png"), image)
+    (photograph,) = label(tmp_path)
+    assert photograph.picture.shape == (240, 320, 3)
+    (region,) = photograph.regions
+    (found,) = PalmDetector(weights.find(weights.PALM_DETECTION))(photograph.picture)
+    assert palm_overlap(region, found.region) > 0.5
+    assert label(tmp_path, 1, 2) == []  # what is nothing, is in the second half
 
 
 def test_persons_bring_their_hands_into_scenes():
@@ -137,7 +171,7 @@ def test_persons_bring_their_hands_into_scenes():
     for _ in range(40):
         scene = composer.scene(rng)
         for x, y, *_, right in scene.hands:
-            if 3 < x < 156 and 3 < y < 156:
+            if 3 < x < 252 and 3 < y < 252:
                 r, g, b = scene.picture[int(y), int(x)].astype(int)
                 red.append(r > g + 20 and r > b + 20)
                 sides.add(float(right))
