@@ -125,7 +125,7 @@ def refine(
     Args:
         network: a model folder's.
         predictions: of a first look, in the order of the views.
-        settings: min_score, min_new_score for new hands, and handedness where it is known.
+        settings: min_score and handedness where it is known.
 
     Returns:
         For each hand the predictions that show it.  A second look takes the place of the first one
@@ -154,10 +154,11 @@ def refine(
     seconds = iter(predict(network, [crop for crops in again.values() for crop in crops]))
     for track, crops in again.items():
         hands[track][0] = likelier(*islice(seconds, len(crops)))
+    least_new = settings.min_new_score(network.card.new_hand_score)
     return [
         [first, *(one for one in further if one.camera.mirrored == first.camera.mirrored)]
         for track, (first, *further) in hands.items()
-        if first.presence >= (settings.min_new_score if track.is_new else settings.min_score)
+        if first.presence >= (least_new if track.is_new else settings.min_score)
     ]
 
 

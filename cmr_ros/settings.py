@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +68,15 @@ class PipelineSettings:
             known = ", ".join(POPULATIONS)
             raise InputError(f"population {self.population!r}: must be one of {known}")
 
-    @property
-    def min_new_score(self) -> float:
-        """Least probability of a hand that is not followed yet: 0.87 for a min_score of 0.5.
+    def min_new_score(self, at_half: float) -> float:
+        """Return the least probability of a hand that is not followed yet.
 
         Where nothing is, many proposals come and go; one that is believed once will be followed.
+
+        Args:
+            at_half: what it is for a min_score of 0.5, by the model's card.
         """
-        return float(self.min_score ** (1 / 5))
+        return float(self.min_score ** math.log(at_half, 0.5))
 
     def hand_size(self, learned: HandSize | None) -> HandSize:
         """Return what is known of a hand's size; learned: from depth images, if there were some."""

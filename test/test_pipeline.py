@@ -380,14 +380,24 @@ def test_a_given_region_is_looked_at_without_memory(pipeline, scene):
     assert same.track_id == hand.track_id
 
 
+def test_new_hands_must_reach_what_the_card_says(pipeline, scene, monkeypatch):
+    camera, picture, _ = scene
+    assert PipelineSettings().min_new_score(0.87) == pytest.approx(0.87)
+    assert PipelineSettings(min_score=0.25).min_new_score(0.8) == pytest.approx(0.64)
+    (hand,) = pipeline(picture, camera)
+    above = replace(pipeline.network.card, new_hand_score=(1 + hand.score) / 2)
+    monkeypatch.setattr(pipeline.network, "card", above)
+    assert len(pipeline(picture, camera)) == 1  # it is followed
+    pipeline.reset()
+    assert pipeline(picture, camera) == []
+
+
 def test_a_single_image_is_searched_for_all_its_far_hands(pipeline, scene):
     _, picture, _ = scene
     small = cv2.resize(picture, (160, 120), interpolation=cv2.INTER_AREA)
     far = np.full((960, 1280, 3), 90, np.uint8)
     far[700:820, 1000:1160] = far[100:220, 200:360] = small
     camera = Camera.from_fov(1280, 960, 60)
-    pipeline.reset()
-    assert len(pipeline(far, camera)) < 2
     hands = pipeline.search(far, camera)
     assert {hand.joints_px[0, 0] > 640 for hand in hands} == {True, False}
     assert pipeline.settings == PipelineSettings()

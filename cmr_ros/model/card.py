@@ -49,6 +49,8 @@ class ModelCard:
     #: side of the crop / longer side of the hand's box; None where the crop is placed by the palm
     crop_margin: float | None = None
     joint_cue: JointCue = "heatmaps"
+    #: score that new hands must reach where those that are followed must reach 0.5
+    new_hand_score: float = 0.79
     precision: Precision = "fp32"  # of the file's weights
     license: str = ""
     #: what registration is to assume of the meshes: entries of `registration.Noise`, else its own
@@ -99,6 +101,7 @@ class ModelCard:
             "scale_m": _within(self.scale_m, 1e-3, 1e3),
             "heatmap_sigma_px": _within(self.heatmap_sigma_px, 1e-2, 1e3),
             "crop_margin": self.crop_margin is None or _within(self.crop_margin, 0.5, 10),
+            "new_hand_score": _within(self.new_hand_score, 0.5, 1 - 1e-6),
             "mean": len(self.mean) == 3 and all(_within(one, -1e3, 1e3) for one in self.mean),
             "std": len(self.std) == 3 and all(_within(one, 1e-3, 1e3) for one in self.std),
             "noise": _is_noise(self.noise),

@@ -89,8 +89,8 @@ class Parameters:
     max_hands: int = _parameter(2, "Maximum number of hands to track at once", limits=(1, 10))
     min_score: float = _parameter(
         0.5,
-        "Hands with a lower probability of being a hand are dropped, new ones below its fifth "
-        "root, which is 0.87 for 0.5",
+        "Hands with a lower probability of being a hand are dropped; new ones must reach more: "
+        "0.87 instead of 0.5 with the exact model, 0.79 with the light one",
         limits=(0.0, 1.0),
     )
     detection_interval: int = _parameter(

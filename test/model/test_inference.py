@@ -315,6 +315,7 @@ def test_wrong_cards(folder, content, message):
         {"mean": 3},
         {"input_size": 0},
         {"scale_m": -1},
+        {"new_hand_score": 1.0},
         {"std": [1, 0, 1]},
         {"mean": [0, 0]},
     ],
