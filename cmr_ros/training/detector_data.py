@@ -27,7 +27,7 @@ from cmr_ros.synthesis.persons import Person, PersonGenerator
 from cmr_ros.synthesis.settings import SceneSettings
 
 #: What may be a hand in a photograph; photographs are used if all of those are hands for certain.
-_PERHAPS, _SURE = 0.03, 0.9
+_PERHAPS, _SURE = 0.003, 0.9
 #: Hands much smaller than others of a photograph are left in doubt, too.
 _LEAST = 0.4
 #: How often the pipeline looks at each.
