@@ -15,7 +15,7 @@ from cmr_ros.tracking.detection import Detection
 _SAME = 0.22
 #: Where one region lies in another one and is smaller than this share of it, one of them shows no
 #: hand but a finger of one, or an arm with one.
-_PART_OF = 0.7
+_PART_OF = 0.6
 
 
 def without_doubles(found: Sequence[Detection]) -> list[Detection]:

@@ -154,6 +154,14 @@ def test_a_finger_of_a_hand_that_is_followed_is_no_proposal_but_a_hand_beside_it
     assert finder(IMAGE, [hand]) == [other]
 
 
+def test_an_arm_that_ends_in_a_hand_is_no_other_hand():
+    hand, arm = Region((200.0, 150.0), 60.0), Region((210.0, 190.0), 150.0)
+    finder = HandFinder(Palms(), Proposals(Detection(arm, 0.9)))
+    assert finder(IMAGE, [hand]) == []
+    both = HandFinder(Palms(), Proposals(Detection(arm, 0.8), Detection(hand, 0.9)))
+    assert [one.region for one in both(IMAGE, [])] == [hand]
+
+
 def test_a_place_that_is_clear_by_itself_is_handed_on_as_it_is_seen_then():
     proposal, second = (Detection(Region((x, 100), 40), 0.9) for x in (100, 104))
     palms = Palms()
