@@ -47,16 +47,16 @@ class SpiralConv(nn.Module):
         nn.init.zeros_(self.layer.bias)
 
     def merged(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return matrix and bias of `convolve`."""
-        return _by_place(self.layer.weight, self.length), self.layer.bias
+        """Return weight and bias of `convolve`."""
+        return self.layer.weight, self.layer.bias
 
     def fixed(self) -> nn.Module:
         """Return what does the same with weights that no longer change."""
         return FixedSpiral(*self.merged())
 
-    def forward(self, features: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return features (N, V, out) of features (N, V, C) along `places_of` spirals."""
-        return convolve(features, places, *self.merged())
+    def forward(self, features: torch.Tensor, spiral: torch.Tensor) -> torch.Tensor:
+        """Return features (N, V, out) of features (N, V, C) along spirals (V, L)."""
+        return convolve(features, spiral, *self.merged(), self.training)
 
 
 class InceptionSpiralModule(nn.Module):
@@ -72,65 +72,63 @@ class InceptionSpiralModule(nn.Module):
         self.conv1 = SpiralConv(channels_in, channels_out, 1)
 
     def merged(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return matrix and bias of `convolve`."""
-        # All four are linear in the same numbers, so their matrices add up to one.
+        """Return weight and bias of `convolve`."""
+        # All four are linear in the same numbers, so their weights add up to one.
         branches = (self.conv.layer, self.conv_2d3.layer, self.conv_d3.layer)
         shortcut = self.conv1.layer
         width = branches[0].weight.shape[1]
         weight = torch.cat([_widened(branch.weight, width) for branch in branches])
         bias = torch.cat([branch.bias for branch in branches])
-        weight, bias = weight + _widened(shortcut.weight, width), bias + shortcut.bias
-        return _by_place(weight, self.length), bias
+        return weight + _widened(shortcut.weight, width), bias + shortcut.bias
 
     def fixed(self) -> nn.Module:
         """Return what does the same with weights that no longer change."""
         return FixedSpiral(*self.merged())
 
-    def forward(self, features: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return features (N, V, out) of features (N, V, C) along `places_of` spirals."""
-        return convolve(features, places, *self.merged())
+    def forward(self, features: torch.Tensor, spiral: torch.Tensor) -> torch.Tensor:
+        """Return features (N, V, out) of features (N, V, C) along spirals (V, L)."""
+        return convolve(features, spiral, *self.merged(), self.training)
 
 
 class FixedSpiral(nn.Module):
-    """A spiral convolution whose matrix is ready to be used."""
+    """A spiral convolution whose weight is ready to be used."""
 
-    def __init__(self, matrix: torch.Tensor, bias: torch.Tensor):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor):
         super().__init__()
-        self.matrix = nn.Parameter(matrix.detach().contiguous(), requires_grad=False)
+        self.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
         self.bias = nn.Parameter(bias.detach(), requires_grad=False)
 
-    def forward(self, features: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return features (N, V, out) of features (N, V, C) along `places_of` spirals."""
-        return convolve(features, places, self.matrix, self.bias)
+    def forward(self, features: torch.Tensor, spiral: torch.Tensor) -> torch.Tensor:
+        """Return features (N, V, out) of features (N, V, C) along spirals (V, L)."""
+        return convolve(features, spiral, self.weight, self.bias)
 
 
 def convolve(
-    features: torch.Tensor, places: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor
+    features: torch.Tensor,
+    spiral: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    training: bool = False,
 ) -> torch.Tensor:
-    """Return features (N, V, out) of features (N, V, C) along spirals of length L.
-
-    Each vertex is first multiplied for every place it can take in a spiral, then gathered: with
-    fewer channels out than in, less is moved than by gathering first, as the paper writes it.
+    """Return features (N, V, out) of features (N, V, C) along spirals.
 
     Args:
         features: of the vertices.
-        places: `places_of` the spirals.
-        matrix: (C, L out), one block of columns for each place.
+        spiral: (V, L) the vertices to take, one place after the other.
+        weight: (out, L C).
         bias: (out,).
+        training: whether gradients are wanted.  Each vertex is then multiplied for every place that
+            it can take before it is gathered: with fewer channels out than in, less is moved than
+            by gathering first, as the paper writes it, which is quicker without gradients.
     """
-    given = (features @ matrix).unflatten(2, (len(places), -1)).flatten(1, 2)  # (N, V L, out)
-    return gather(given, places).sum(dim=1) + bias
-
-
-def places_of(spiral: torch.Tensor) -> torch.Tensor:
-    """Return (L, V): where `convolve` finds what spirals (V, L) take, one place after the other."""
-    length = spiral.shape[1]
-    return (spiral * length + torch.arange(length, device=spiral.device)).T.contiguous()
-
-
-def _by_place(weight: torch.Tensor, length: int) -> torch.Tensor:
-    """Return the matrix (C, L out) of weights (out, L C)."""
-    return weight.unflatten(1, (length, -1)).permute(2, 1, 0).flatten(1)
+    count, length = spiral.shape
+    if not training:
+        taken = features.index_select(1, spiral.flatten())
+        return nn.functional.linear(taken.reshape(-1, count, weight.shape[1]), weight, bias)
+    matrix = weight.unflatten(1, (length, -1)).permute(2, 1, 0).flatten(1)  # (C, L out)
+    given = (features @ matrix).unflatten(2, (length, -1)).flatten(1, 2)  # (N, V L, out)
+    places = spiral * length + torch.arange(length, device=spiral.device)
+    return gather(given, places.T.contiguous()).sum(dim=1) + bias
 
 
 def _widened(weight: torch.Tensor, width: int) -> torch.Tensor:
@@ -250,7 +248,7 @@ class SpiralDecoder(nn.Module):
         )
         for level, spiral in enumerate(reversed(template.spirals)):
             index = torch.from_numpy(np.asarray(spiral, np.int64))[:, :length]
-            self.register_buffer(f"places{level}", places_of(index), persistent=False)
+            self.register_buffer(f"spiral{level}", index.contiguous(), persistent=False)
 
     def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the meshes (N, V_i, 3), fine to coarse, of latent vectors (N, latent)."""
@@ -260,16 +258,16 @@ class SpiralDecoder(nn.Module):
         meshes: list[torch.Tensor] = []
         before = None
         for level, (up, convolution) in enumerate(zip(self.up, self.de_layers[1:], strict=True)):
-            places = getattr(self, f"places{level}")
+            spiral = getattr(self, f"spiral{level}")
             if self.config.self_regression and meshes:
                 features = torch.cat([features, meshes[-1]], dim=2)
-            features = torch.relu(convolution(up(features), places))
+            features = torch.relu(convolution(up(features), spiral))
             is_finest = level == len(self.up) - 1
             if not (self.config.multi_scale or is_finest):
                 continue
             # Half precision would round a coordinate of 0.2 m by half a millimetre.
             with torch.autocast(features.device.type, enabled=False):
-                found = self.heads[len(meshes)](features.float(), places)
+                found = self.heads[len(meshes)](features.float(), spiral)
             if self.config.self_regression and meshes:
                 found = (found + up(before)) / 2
             before = found

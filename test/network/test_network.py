@@ -10,7 +10,7 @@ from cmr_ros.errors import InputError
 from cmr_ros.network.aggregation import Aggregation, hand_groups
 from cmr_ros.network.build import build
 from cmr_ros.network.config import PRESETS, NetworkConfig, preset
-from cmr_ros.network.decoder import DecoderConfig, SpiralConv, SpiralDecoder, UpSampling, places_of
+from cmr_ros.network.decoder import DecoderConfig, SpiralConv, SpiralDecoder, UpSampling
 from cmr_ros.network.losses import Targets, edge_loss, map_loss, normal_loss, recovery_losses
 from support.networks import sphere_template
 
@@ -108,11 +108,12 @@ def test_attention_starts_switched_off(template):
     assert torch.equal(with_attention(latent)[0], without(latent)[0])
 
 
-def test_spiral_convolution_is_gather_then_product():
-    layer = SpiralConv(4, 5, 3)
+@pytest.mark.parametrize("training", [True, False])
+def test_spiral_convolution_is_gather_then_product(training):
+    layer = SpiralConv(4, 5, 3).train(training)
     features, spiral = torch.randn(2, 7, 4), torch.randint(0, 7, (7, 3))
     expected = layer.layer(features[:, spiral].flatten(2))
-    assert torch.allclose(layer(features, places_of(spiral)), expected, atol=1e-6)
+    assert torch.allclose(layer(features, spiral), expected, atol=1e-6)
 
 
 def test_up_sampling_is_the_sparse_product(template):
@@ -148,7 +149,7 @@ def test_merged_weights_convolve_groups_without_making_their_maps():
 def test_a_decoder_of_few_neighbours_takes_the_nearest(template):
     decoder = SpiralDecoder(replace(LIGHT, neighbours=4), template)
     nearest = torch.from_numpy(template.spirals[0][:, :4].astype(np.int64))
-    assert torch.equal(decoder.places3, places_of(nearest))
+    assert torch.equal(decoder.spiral3, nearest)
     assert all(head.layer.in_features % 4 == 0 for head in decoder.heads)
     assert decoder(torch.randn(1, 32))[0].shape == (1, len(template.vertices[0]), 3)
 
