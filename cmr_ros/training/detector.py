@@ -15,16 +15,22 @@ from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
 from cmr_ros.network.detector import HandDetector
 from cmr_ros.training.average import Average
 from cmr_ros.training.detector_data import SceneSources, batches
+from cmr_ros.training.detector_start import exported_convolutions, start_from
 
 #: Weights of the losses: score, place, side, direction, handedness.
 _WEIGHTS = (1.0, 0.3, 1.0, 1.0, 0.2)
 _SAVE_EVERY = 500
 _WARM_UP = 300
+#: Of a checkpoint, beside the step.
+_PARTS = ("network", "average", "optimizer")
 
 
 @dataclass(frozen=True)
 class DetectorPlan:
-    """How to train a detector: steps of batch_size images each, made by `jobs` processes."""
+    """How to train a detector: steps of batch_size images each, made by `jobs` processes.
+
+    start: of the exported detector to go on from; None: from nothing.
+    """
 
     output: Path
     sources: SceneSources = field(default_factory=SceneSources)
@@ -33,25 +39,30 @@ class DetectorPlan:
     learning_rate: float = 3e-3
     jobs: int = 1
     seed: int = 0
+    start: Path | None = None
 
 
 def train(plan: DetectorPlan) -> Path:
     """Train as planned, from where an earlier run stopped; return the path of the ONNX file.
 
-    The output folder's checkpoint.pt may have been trained with other steps and sources.
+    The output folder's checkpoint.pt may have been trained with other steps and sources.  Raises
+    InputError for a detector to go on from that is none.
     """
     torch.manual_seed(plan.seed)
     network = HandDetector().to(memory_format=torch.channels_last)
-    average = Average(network, 0.998)
+    exported = exported_convolutions(plan.start, network) if plan.start else None
     optimizer = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=1e-3)
-    parts = {"network": network, "average": average.network, "optimizer": optimizer}
-    checkpoint, start = plan.output / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = load_checkpoint(checkpoint, (*parts, "step"))
+    checkpoint = plan.output / "checkpoint.pt"
+    state = load_checkpoint(checkpoint, (*_PARTS, "step")) if checkpoint.exists() else {"step": 0}
+    start = state["step"]
+    made = batches(plan.sources, plan.batch_size, plan.jobs, [plan.seed, start])
+    if exported and not start:
+        start_from(exported, network, next(made)[0])
+    average = Average(network, 0.998)
+    parts = dict(zip(_PARTS, (network, average.network, optimizer), strict=True))
+    if start:
         for name, part in parts.items():
             part.load_state_dict(state[name])
-        start = state["step"]
-    made = batches(plan.sources, plan.batch_size, plan.jobs, [plan.seed, start])
     with tqdm(range(start, plan.steps), unit="step", initial=start, total=plan.steps) as progress:
         for step, (pictures, targets) in zip(progress, made, strict=False):
             for group in optimizer.param_groups:
