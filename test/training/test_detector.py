@@ -18,11 +18,11 @@ from cmr_ros.synthesis.cutouts import Cutout
 from cmr_ros.synthesis.hand_scenes import EXTENT, Photograph, Scene, SceneComposer
 from cmr_ros.synthesis.persons import Person
 from cmr_ros.synthesis.settings import SceneSettings
-from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.hand_detector import HandDetector as Runtime
 from cmr_ros.tracking.hand_detector import decode
 from cmr_ros.training.detector import detection_loss, export
 from cmr_ros.training.detector_data import flipped, label, mosaic, targets
+from cmr_ros.training.detector_start import exported_convolutions, start_from
 from support.made_up_hands import flat_right_hand
 from support.scenes import frames_of
 
@@ -152,7 +152,7 @@ def test_photographs_are_labelled_where_all_hands_are_clear(tmp_path):
     (photograph,) = label(tmp_path)
     assert photograph.picture.shape == (240, 320, 3)
     (region,) = photograph.regions
-    (found,) = PalmDetector(weights.find(weights.PALM_DETECTION))(photograph.picture)
+    found, *_ = Runtime(weights.find(weights.HAND_DETECTION))(photograph.picture)
     assert palm_overlap(region, found.region) > 0.5
     assert label(tmp_path, 1, 2) == []  # what is nothing, is in the second half
 
@@ -192,9 +192,40 @@ def test_what_is_exported_computes_what_torch_computes(tmp_path):
     Runtime(path)(image[0])
 
 
+def test_training_goes_on_from_an_exported_detector(tmp_path):
+    torch.manual_seed(1)
+    trained = HandDetector()
+    pictures = torch.rand(8, 3, 96, 160)
+    with torch.no_grad():
+        for _ in range(30):  # statistics of its own, far from those it was made with
+            trained(3 * pictures)
+    path = export(trained, tmp_path)
+    network = HandDetector()
+    start_from(exported_convolutions(path, network), network, pictures)
+    with torch.no_grad():
+        told, true = network.eval()(pictures), trained(pictures)
+        while_training = network.train()(pictures)
+    torch.testing.assert_close(told, true, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(while_training, true, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("what", ["missing", "text", "another network"])
+def test_training_cannot_go_on_from_other_files(tmp_path, capsys, what):
+    path = tmp_path / "detector.onnx"
+    if what == "text":
+        path.write_text("no network")
+    elif what == "another network":
+        path = weights.hand_network("lite") / "model.onnx"
+    arguments = ["train-detector", "-o", str(tmp_path / "out"), "--start", str(path)]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert path.name in error and error.count("\n") == 1
+
+
 def test_the_command_trains_and_writes(tmp_path, capsys):
     pytest.importorskip("moderngl")
     arguments = ["train-detector", "-o", str(tmp_path), "--cutouts", "2", "--surroundings", "2"]
+    arguments += ["--start", str(weights.find(weights.HAND_DETECTION))]
     status = main([*arguments, "--steps", "1"])
     if status == 2 and "EGL" in capsys.readouterr().err:
         pytest.skip("rendering needs EGL")
