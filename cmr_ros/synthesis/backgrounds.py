@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cmr_ros.synthesis.settings import ClutterSettings
+from cmr_ros.synthesis.settings import BackdropSettings, ClutterSettings
 from cmr_ros.synthesis.surfaces import Texture
 
 _SIZE = 320
@@ -70,6 +70,19 @@ def draw_clutter(
     shade = rng.normal(1, style.shade, (3, 3))
     shade = cv2.resize(shade, (_SIZE, _SIZE), interpolation=cv2.INTER_CUBIC)
     return np.clip(picture * np.clip(shade, 0.3, 1.5)[..., None] + grain, 0, 255).astype(np.uint8)
+
+
+def plain_wall(
+    style: ClutterSettings, backdrop: BackdropSettings, rng: np.random.Generator, size_px: int
+) -> np.ndarray:
+    """Return a wall (s, s, 3) uint8 of one dull colour, lit from one side."""
+    color = palette_of_things(style, rng, 1)[0]
+    color = color.mean() + backdrop.plain_dull * (color - color.mean())
+    angle = rng.uniform(0, 2 * np.pi)
+    line = np.linspace(-0.5, 0.5, size_px)
+    across = np.cos(angle) * line[None] + np.sin(angle) * line[:, None]
+    light = 1 - rng.uniform(*backdrop.plain_shade) * (across + 0.5)
+    return np.clip(light[..., None] * color, 0, 255).astype(np.uint8)
 
 
 def skin_palette(style: ClutterSettings, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from cmr_ros.hand_model.model import HandModel, PosedHand, with_tips_inside
 from cmr_ros.hand_model.poses import sample_pose
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.augment import inside_borders, photograph
-from cmr_ros.synthesis.backgrounds import Clutter, add_shapes, palette_of_things
+from cmr_ros.synthesis.backgrounds import Clutter, add_shapes, palette_of_things, plain_wall
 from cmr_ros.synthesis.environment import Environment, load_environments, procedural_environment
 from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import place, project, random_depth, random_view, rotation
@@ -183,9 +183,13 @@ class Generator:
                 add_shapes(
                     picture, settings.clutter_style, rng, palette, rng.integers(*style.shapes)
                 )
+        elif style.plain and rng.random() < style.plain:
+            picture = plain_wall(settings.clutter_style, style, rng, size)
         else:
             dim = np.exp(rng.normal(*style.dim_log))
             picture = cv2.convertScaleAbs(self._clutter.view(rng, size), alpha=dim)
+        if style.faded != (1, 1):
+            picture = _faded(picture, rng.uniform(*style.faded))
         if rng.random() < style.blurred:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*style.blur_px))
         return picture
@@ -241,8 +245,26 @@ def composite(
         rng: source of randomness.
     """
     alpha = layers.alpha[..., None]
+    if settings.shadow and rng.random() < settings.shadow:
+        background = background * (1 - _shadow(layers.alpha, settings, rng))
     picture = (layers.color + background * (1 - alpha)).astype(np.uint8)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
+
+
+def _shadow(alpha: np.ndarray, settings: BackdropSettings, rng: np.random.Generator) -> np.ndarray:
+    """Return the share of light (s, s, 1) that what covers alpha (s, s) takes from a wall."""
+    size = len(alpha)
+    shift = np.c_[np.eye(2), size * settings.shadow_shift * rng.normal(size=2)]
+    moved = cv2.warpAffine(alpha, shift, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(moved, (0, 0), rng.uniform(*settings.shadow_px))
+    return rng.uniform(*settings.shadow_depth) * soft[..., None]
+
+
+def _faded(picture: np.ndarray, saturation: float) -> np.ndarray:
+    """Return a picture (s, s, 3) uint8 with its colours nearer to grey."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(picture, saturation, grey, 1 - saturation, 0)
 
 
 def visible(

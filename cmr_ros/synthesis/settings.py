@@ -35,6 +35,7 @@ class PhotographSettings:
     contrast_log: float = 0.14
     contrast_pivot: Pair = (0.35, 0.6)  # brightness that contrast leaves alone
     haze: float = 0.03  # standard deviation; the negative half is clear air
+    shoulder: float = 1.0  # brightness from which highlights are compressed; 1: they are clipped
     noise: float = 0.013  # mean strength, drawn exponentially, of a brightness of 1
     noise_max: float = 0.05
     blotchy: float = 0.4  # noise that was smoothed by the camera
@@ -134,6 +135,14 @@ class BackdropSettings:
     dim_log: Pair = (-0.15, 0.3)  # mean and standard deviation of clutter's brightness
     blurred: float = 0.5
     blur_px: Pair = (0.5, 4)
+    plain: float = 0.0  # made-up backgrounds that are walls of one colour
+    plain_shade: Pair = (0.1, 0.5)  # how much darker a wall gets across the picture
+    plain_dull: float = 0.3  # of the saturation of other things
+    faded: Pair = (1.0, 1.0)  # saturation of the background, a factor
+    shadow: float = 0.0  # hands that cast a shadow on what is behind them
+    shadow_depth: Pair = (0.1, 0.6)  # share of the light that it lacks
+    shadow_shift: float = 0.08  # standard deviation, of the size
+    shadow_px: Pair = (2, 14)  # blur
     edge_px: Pair = (0.3, 0.7)  # blur of the finished picture; hides how sharp renderings are
 
 
@@ -201,7 +210,9 @@ class SkinSettings:
     photographed_tone: float = 0.12  # standard deviation of the melanin added to a photograph
     tint_each: float = 0.4  # shares of PictureSettings.tint: of each colour, of all together
     tint_all: float = 0.8
+    contrast: float = 1.0  # exponent on the linear texture, median
     contrast_log: float = 0.12
+    creases: float = 1.0  # exponent on the share of the surroundings that the skin sees
     specular: Pair = (0.018, 0.05)
     roughness: Pair = (0.36, 0.62)
     scatter: Pair = (0.5, 1.3)
