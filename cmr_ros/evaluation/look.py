@@ -64,7 +64,7 @@ def statistics(picture: np.ndarray, hand: np.ndarray) -> dict[str, float]:
 
 
 def border_of(picture: np.ndarray) -> np.ndarray:
-    """Return where a crop (S, S, 3) is black because its image does not reach there, (S, S) bool."""
+    """Return where a crop (S, S, 3) is black, (S, S) bool, because its image ends before."""
     black = (picture == 0).all(axis=2).astype(np.uint8)
     return cv2.morphologyEx(black, cv2.MORPH_OPEN, _box(5)) > 0
 
@@ -95,14 +95,21 @@ def told_apart(
         The area under the ROC curve of each pair of groups left out; the scores (N,) of each group
         of the first set, and of the second: higher ones look more like the second set.
     """
-    areas, scores = [], ([], [])
+    areas: list[float] = []
+    scores: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for left_out in range(len(first)):
-        taught = [np.concatenate([g for k, g in enumerate(s) if k != left_out]) for s in (first, second)]
+        taught = [
+            np.concatenate([group for k, group in enumerate(groups) if k != left_out])
+            for groups in (first, second)
+        ]
         weights = _logistic_regression(*taught)
-        found = [np.c_[s[left_out], np.ones(len(s[left_out]))] @ weights for s in (first, second)]
+        found = [
+            np.c_[groups[left_out], np.ones(len(groups[left_out]))] @ weights
+            for groups in (first, second)
+        ]
         areas.append(auc(*found))
-        for mine, one in zip(scores, found, strict=True):
-            mine.append(one)
+        for of_set, of_group in zip(scores, found, strict=True):
+            of_set.append(of_group)
     return areas, *scores
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
-from cmr_ros.synthesis.settings import BackdropSettings, ClutterSettings
+from cmr_ros.synthesis.settings import ClutterSettings, WallSettings
 from cmr_ros.synthesis.surfaces import Texture
 
 _SIZE = 320
@@ -73,16 +75,29 @@ def draw_clutter(
 
 
 def plain_wall(
-    style: ClutterSettings, backdrop: BackdropSettings, rng: np.random.Generator, size_px: int
+    wall: WallSettings,
+    style: ClutterSettings,
+    palette: Callable[[ClutterSettings, np.random.Generator, int], np.ndarray],
+    rng: np.random.Generator,
+    size_px: int,
 ) -> np.ndarray:
-    """Return a wall (s, s, 3) uint8 of one dull colour, lit from one side."""
-    color = palette_of_things(style, rng, 1)[0]
-    color = color.mean() + backdrop.plain_dull * (color - color.mean())
-    angle = rng.uniform(0, 2 * np.pi)
-    line = np.linspace(-0.5, 0.5, size_px)
-    across = np.cos(angle) * line[None] + np.sin(angle) * line[:, None]
-    light = 1 - rng.uniform(*backdrop.plain_shade) * (across + 0.5)
-    return np.clip(light[..., None] * color, 0, 255).astype(np.uint8)
+    """Return a wall (s, s, 3) uint8 of one dull colour, stained, lit from one side.
+
+    Args:
+        wall: what it looks like.
+        style: of its stains and colour.
+        palette: draws its colour.
+        rng: source of randomness.
+        size_px: side of the picture.
+    """
+    color = palette(style, rng, 1)
+    color = color.mean() + wall.dull * (color - color.mean())
+    stains = 1 + rng.uniform(*wall.stains) * np.array([[-1], [1]])
+    stained = cv2.resize(_ground(style, rng, np.minimum(stains * color, 255)), (size_px, size_px))
+    angle, line = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, size_px)
+    across = np.cos(angle) * line + np.sin(angle) * line[:, None]
+    light = 1 - rng.uniform(*wall.shade) * (across + 0.5)
+    return np.clip(light[..., None] * stained, 0, 255).astype(np.uint8)
 
 
 def skin_palette(style: ClutterSettings, rng: np.random.Generator, count: int) -> np.ndarray:

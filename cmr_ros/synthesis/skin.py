@@ -70,7 +70,7 @@ class Skin:
                 settings.tint_each * tint * rng.normal(size=3)
                 + settings.tint_all * tint * rng.normal()
             ),
-            contrast=float(settings.contrast * np.exp(settings.contrast_log * rng.normal())),
+            contrast=float(np.exp(settings.contrast_log * rng.normal())),
             specular=float(rng.uniform(*settings.specular)),
             roughness=float(rng.uniform(*settings.roughness)),
             scatter=_SCATTER * rng.uniform(*settings.scatter),

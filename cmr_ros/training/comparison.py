@@ -56,7 +56,8 @@ def compare(
         statistics(picture, crop.hand) for picture, crop in zip(pictures, crops, strict=True)
     ]
     table = np.array([list(one.values()) for one in figures])
-    sets = {"figures": np.where(np.isnan(table), np.nanmedian(table, axis=0), table)}
+    sets = {"joints": np.stack([crop.joints_px.ravel() for crop in crops])}
+    sets["figures"] = np.where(np.isnan(table), np.nanmedian(table, axis=0), table)
     sets |= trunk_features(model, np.stack(pictures))
     areas, scores = {}, np.zeros(len(crops))
     for name, features in sets.items():
