@@ -95,16 +95,7 @@ def _develop(
     contrast = np.float32(np.exp(rng.normal(0, settings.contrast_log)))
     middle = np.float32(rng.uniform(*settings.contrast_pivot))
     haze = np.float32(max(rng.normal(0, settings.haze), 0))
-    picture = haze + (1 - haze) * (middle + contrast * (picture - middle))
-    if settings.shoulder < 1:
-        picture = _compressed(picture, settings.shoulder)
-    return picture
-
-
-def _compressed(picture: np.ndarray, shoulder: float) -> np.ndarray:
-    """Bend what is brighter than the shoulder so that it nears 1 and does not reach it."""
-    over, room = np.maximum(picture - shoulder, 0), 1 - shoulder
-    return np.minimum(picture, shoulder) + room * (1 - np.exp(-over / room))
+    return haze + (1 - haze) * (middle + contrast * (picture - middle))
 
 
 def _add_noise(

@@ -254,13 +254,7 @@ def random_light(
     else:
         return light
     color = np.exp(rng.normal(0, settings.color_log, 3)) * strength / light.exposure
-    exposure = light.exposure / (1 + settings.metered * strength / brightness)
-    return replace(
-        light,
-        key_direction=toward / np.linalg.norm(toward),
-        key_color=color,
-        exposure=exposure,
-    )
+    return replace(light, key_direction=toward / np.linalg.norm(toward), key_color=color)
 
 
 def composite(

@@ -35,7 +35,6 @@ class PhotographSettings:
     contrast_log: float = 0.14
     contrast_pivot: Pair = (0.35, 0.6)  # brightness that contrast leaves alone
     haze: float = 0.03  # standard deviation; the negative half is clear air
-    shoulder: float = 1.0  # brightness from which highlights are compressed; 1: they are clipped
     noise: float = 0.013  # mean strength, drawn exponentially, of a brightness of 1
     noise_max: float = 0.05
     blotchy: float = 0.4  # noise that was smoothed by the camera
@@ -123,7 +122,6 @@ class LightSettings:
     lamp_from: tuple[float, float, float] = (0, 0, -0.4)
     lamp_log: Pair = (-0.7, 0.6)  # mean and standard deviation of its strength
     color_log: float = 0.08
-    metered: float = 0.0  # share of these lamps' brightness that the camera's exposure takes back
 
 
 @dataclass(frozen=True)
@@ -295,15 +293,12 @@ class PictureSettings:
 #: What `cmr synth render` draws: nearer to photographs, as `cmr synth compare` tells, than the
 #: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
 TRAINING = PictureSettings(
-    plain=0.2, skin_colored=0.5, low_resolution=0.4, sharpened=0.3,
-    photograph=PhotographSettings(shoulder=0.85, noise=0.008, noise_max=0.03, blotchy=0.7),
+    plain=0.2,
+    skin_colored=0.5,
     clutter_style=ClutterSettings(saturation_beta=(0.8, 4.0)),
-    light=LightSettings(
-        lamp=0.5, lamp_log=(-0.1, 0.6), metered=0.3, brightness=0.92, brightness_log=0.16
-    ),
     backdrop=BackdropSettings(faded=(0.3, 1.1), blurred=0.3, blur_px=(0.5, 3)),
     skin=SkinSettings(creases=1.6),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Training pictures: the truth belongs to the picture, samples repeat, shards survive the disk."""
 
 import gc
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,14 +9,13 @@ import pytest
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import PALM_JOINTS
-from cmr_ros.synthesis.augment import photograph
 from cmr_ros.synthesis.environment import procedural_environment
-from cmr_ros.synthesis.generator import Generator, random_light
+from cmr_ros.synthesis.generator import Generator
 from cmr_ros.synthesis.occlusion import ambient_share
 from cmr_ros.synthesis.placement import place, project
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.sample import Sample
-from cmr_ros.synthesis.settings import TRAINING, PhotographSettings, PictureSettings
+from cmr_ros.synthesis.settings import TRAINING, PictureSettings
 from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
 from cmr_ros.synthesis.surfaces import HAND, OTHER, Light, Material, Mesh, Texture
 
@@ -97,36 +95,6 @@ def test_panorama_light_comes_from_where_the_lamp_is_seen():
     assert light.key_direction == pytest.approx([0, 0, 1], abs=0.1)
     picture = environment.view(light.rotation, 0.5, 65, light.exposure)
     assert picture[32, 32].min() > 250 > picture[5, 5].max() + 100
-
-
-def test_exposure_makes_up_for_a_part_of_lamps():
-    environment = procedural_environment(np.random.default_rng(1))
-    plain, metered = (
-        random_light(
-            environment, np.eye(3), replace(TRAINING.light, flash=1.0, metered=share),
-            np.random.default_rng(4),
-        )
-        for share in (0.0, 0.5)
-    )  # fmt: skip
-    assert np.array_equal(plain.key_color, metered.key_color)
-    darker = metered.exposure / plain.exposure
-    assert np.ptp(darker) < 1e-9 and 0.4 < darker[0] < 0.95
-
-
-def test_highlights_keep_their_shades():
-    ramp = np.repeat(np.linspace(150, 255, 64).astype(np.uint8), 64 * 3).reshape(64, 64, 3)
-    how = replace(PhotographSettings(), exposure_log=0.6, white_balance_log=0.0)
-    quiet = PictureSettings(
-        motion_blur=0, defocus=0, low_resolution=0, noise=0, sharpened=0, jpeg=0
-    )  # fmt: skip
-    clipped, compressed = (
-        np.mean([
-            photograph(ramp, replace(quiet, photograph=look), np.random.default_rng(i)) == 255
-            for i in range(8)
-        ])
-        for look in (how, replace(how, shoulder=0.8))
-    )  # fmt: skip
-    assert clipped > 0.1 > 2 * compressed
 
 
 def test_walls_are_plain_and_show_the_hand_s_shadow(generator):
