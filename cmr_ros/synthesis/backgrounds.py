@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
-from cmr_ros.synthesis.settings import ClutterSettings
+from cmr_ros.synthesis.settings import ClutterSettings, WallSettings
 from cmr_ros.synthesis.surfaces import Texture
 
 _SIZE = 320
@@ -70,6 +72,32 @@ def draw_clutter(
     shade = rng.normal(1, style.shade, (3, 3))
     shade = cv2.resize(shade, (_SIZE, _SIZE), interpolation=cv2.INTER_CUBIC)
     return np.clip(picture * np.clip(shade, 0.3, 1.5)[..., None] + grain, 0, 255).astype(np.uint8)
+
+
+def plain_wall(
+    wall: WallSettings,
+    style: ClutterSettings,
+    palette: Callable[[ClutterSettings, np.random.Generator, int], np.ndarray],
+    rng: np.random.Generator,
+    size_px: int,
+) -> np.ndarray:
+    """Return a wall (s, s, 3) uint8 of one dull colour, stained, lit from one side.
+
+    Args:
+        wall: what it looks like.
+        style: of its stains and colour.
+        palette: draws its colour.
+        rng: source of randomness.
+        size_px: side of the picture.
+    """
+    color = palette(style, rng, 1)
+    color = color.mean() + wall.dull * (color - color.mean())
+    stains = 1 + rng.uniform(*wall.stains) * np.array([[-1], [1]])
+    stained = cv2.resize(_ground(style, rng, np.minimum(stains * color, 255)), (size_px, size_px))
+    angle, line = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, size_px)
+    across = np.cos(angle) * line + np.sin(angle) * line[:, None]
+    light = 1 - rng.uniform(*wall.shade) * (across + 0.5)
+    return np.clip(light[..., None] * stained, 0, 255).astype(np.uint8)
 
 
 def skin_palette(style: ClutterSettings, rng: np.random.Generator, count: int) -> np.ndarray:

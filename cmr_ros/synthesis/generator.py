@@ -12,13 +12,24 @@ from cmr_ros.hand_model.model import HandModel, PosedHand, with_tips_inside
 from cmr_ros.hand_model.poses import sample_pose
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.augment import inside_borders, photograph
-from cmr_ros.synthesis.backgrounds import Clutter, add_shapes, palette_of_things
+from cmr_ros.synthesis.backgrounds import (
+    Clutter,
+    add_shapes,
+    palette_of_things,
+    plain_wall,
+    skin_palette,
+)
 from cmr_ros.synthesis.environment import Environment, load_environments, procedural_environment
 from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.sample import Sample
-from cmr_ros.synthesis.settings import BackdropSettings, LightSettings, PictureSettings
+from cmr_ros.synthesis.settings import (
+    BackdropSettings,
+    LightSettings,
+    PictureSettings,
+    WallSettings,
+)
 from cmr_ros.synthesis.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
 
 _MADE_UP_ROOMS = 64
@@ -84,7 +95,10 @@ class Generator:
         panorama_from_camera = random_gaze(settings.light, rng)
         light = random_light(environment, panorama_from_camera, settings.light, rng)
         layers = self._renderer.render(meshes, matrix, light)
-        background = self._background(environment, light, rng)
+        if settings.plain and rng.random() < settings.plain:
+            background = self._wall(layers.alpha, rng)
+        else:
+            background = self._background(environment, light, rng)
         picture = composite(layers, background, settings.backdrop, rng)
         joints_px = project(hand.joints, matrix)
         inside = np.ones(picture.shape[:2], bool)
@@ -170,6 +184,18 @@ class Generator:
             self._rooms[k] = procedural_environment(np.random.default_rng(k), self.settings.room)
         return self._rooms[k]
 
+    def _wall(self, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a plain wall close behind the hand, which often casts its shadow there.
+
+        alpha: (s, s) in [0, 1], where the hand covers the wall.
+        """
+        settings, style = self.settings, self.settings.wall
+        palette = skin_palette if rng.random() < settings.skin_colored else palette_of_things
+        picture = plain_wall(style, settings.clutter_style, palette, rng, len(alpha))
+        if rng.random() < style.shadow:
+            picture = (picture * (1 - _shadow(alpha, style, rng))).astype(np.uint8)
+        return picture
+
     def _background(
         self, environment: Environment, light: Light, rng: np.random.Generator
     ) -> np.ndarray:
@@ -186,6 +212,8 @@ class Generator:
         else:
             dim = np.exp(rng.normal(*style.dim_log))
             picture = cv2.convertScaleAbs(self._clutter.view(rng, size), alpha=dim)
+        if style.faded != (1, 1):
+            picture = _faded(picture, rng.uniform(*style.faded))
         if rng.random() < style.blurred:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*style.blur_px))
         return picture
@@ -243,6 +271,22 @@ def composite(
     alpha = layers.alpha[..., None]
     picture = (layers.color + background * (1 - alpha)).astype(np.uint8)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(*settings.edge_px))
+
+
+def _shadow(alpha: np.ndarray, settings: WallSettings, rng: np.random.Generator) -> np.ndarray:
+    """Return the share of light (s, s, 1) that what covers alpha (s, s) takes from a wall."""
+    size = len(alpha)
+    shift = np.c_[np.eye(2), size * settings.shift * rng.normal(size=2)]
+    moved = cv2.warpAffine(alpha, shift, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(moved, (0, 0), rng.uniform(*settings.blur_px))
+    return rng.uniform(*settings.depth) * soft[..., None]
+
+
+def _faded(picture: np.ndarray, saturation: float) -> np.ndarray:
+    """Return a picture (s, s, 3) uint8 with its colours nearer to grey."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(picture, saturation, grey, 1 - saturation, 0)
 
 
 def visible(

@@ -35,6 +35,7 @@ class HandPlacer:
         self._arm_vertices = np.unique(model.faces[~model.hand_faces])
         hand = RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints)
         self.skin = Skin(hand, settings, skins)
+        self._creases = settings.creases
 
     def place(
         self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, material: Material
@@ -55,7 +56,7 @@ class HandPlacer:
         if np.linalg.det(turn) < 0:
             mesh = replace(mesh, faces=self._faces[:, ::-1], uvs=self.skin.uvs[:, ::-1])
         normals = vertex_normals(vertices, mesh.faces)
-        ambient = ambient_share(vertices, normals, *hand_spheres(joints))
+        ambient = ambient_share(vertices, normals, *hand_spheres(joints)) ** self._creases
         arm = vertices[self._arm_vertices].mean(axis=0) - joints[0]
         return PlacedHand(
             replace(mesh, ambient=ambient), template_vertices, joints, arm / np.linalg.norm(arm)

@@ -134,7 +134,21 @@ class BackdropSettings:
     dim_log: Pair = (-0.15, 0.3)  # mean and standard deviation of clutter's brightness
     blurred: float = 0.5
     blur_px: Pair = (0.5, 4)
+    faded: Pair = (1.0, 1.0)  # saturation, a factor
     edge_px: Pair = (0.3, 0.7)  # blur of the finished picture; hides how sharp renderings are
+
+
+@dataclass(frozen=True)
+class WallSettings:
+    """Plain walls close behind the hand (`generator`)."""
+
+    dull: float = 0.5  # saturation, by that of other things
+    stains: Pair = (0.0, 0.15)  # how much lighter and darker they make it, shares
+    shade: Pair = (0.1, 0.5)  # how much darker it gets from one side to the other, shares
+    shadow: float = 0.6  # walls with the hand's shadow
+    depth: Pair = (0.1, 0.6)  # share of the light that the shadow lacks
+    shift: float = 0.08  # standard deviation of the shadow's place, of the size
+    blur_px: Pair = (2, 14)  # of the shadow
 
 
 @dataclass(frozen=True)
@@ -202,6 +216,7 @@ class SkinSettings:
     tint_each: float = 0.4  # shares of PictureSettings.tint: of each colour, of all together
     tint_all: float = 0.8
     contrast_log: float = 0.12
+    creases: float = 1.0  # exponent on the share of the surroundings that the skin sees
     specular: Pair = (0.018, 0.05)
     roughness: Pair = (0.36, 0.62)
     scatter: Pair = (0.5, 1.3)
@@ -245,6 +260,7 @@ class PictureSettings:
     held: float = 0.14
     occluder: float = 0.13
     second_hand: float = 0.12
+    plain: float = 0.0  # background a plain wall
     scenery: float = 0.68  # background from a panorama, if there are any
     skin_colored: float = 0.35  # made-up backgrounds in skin colours
     clutter: float = 0.35  # shapes in front of a panorama
@@ -268,9 +284,21 @@ class PictureSettings:
     room: RoomSettings = RoomSettings()
     light: LightSettings = LightSettings()
     backdrop: BackdropSettings = BackdropSettings()
+    wall: WallSettings = WallSettings()
     other_hand: SecondHandSettings = SecondHandSettings()
     things: ThingSettings = ThingSettings()
     skin: SkinSettings = SkinSettings()
+
+
+#: What `cmr synth render` draws: nearer to photographs, as `cmr synth compare` tells, than the
+#: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
+TRAINING = PictureSettings(
+    plain=0.2,
+    skin_colored=0.5,
+    clutter_style=ClutterSettings(saturation_beta=(0.8, 4.0)),
+    backdrop=BackdropSettings(faded=(0.3, 1.1), blurred=0.3, blur_px=(0.5, 3)),
+    skin=SkinSettings(creases=1.6),
+)
 
 
 @dataclass(frozen=True)

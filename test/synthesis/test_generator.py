@@ -10,11 +10,12 @@ import pytest
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.skeleton import PALM_JOINTS
 from cmr_ros.synthesis.environment import procedural_environment
+from cmr_ros.synthesis.generator import Generator
 from cmr_ros.synthesis.occlusion import ambient_share
 from cmr_ros.synthesis.placement import place, project
 from cmr_ros.synthesis.renderer import Renderer
 from cmr_ros.synthesis.sample import Sample
-from cmr_ros.synthesis.settings import PictureSettings
+from cmr_ros.synthesis.settings import TRAINING, PictureSettings
 from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_shard
 from cmr_ros.synthesis.surfaces import HAND, OTHER, Light, Material, Mesh, Texture
 
@@ -31,11 +32,9 @@ def renderer(needs_egl):
     return Renderer(224)
 
 
-@pytest.fixture(scope="module")
-def generator(needs_egl, hand_model):
-    from cmr_ros.synthesis.generator import Generator
-
-    return Generator(hand_model, seed=3)
+@pytest.fixture(scope="module", params=[PictureSettings(), TRAINING], ids=["default", "training"])
+def generator(needs_egl, hand_model, request):
+    return Generator(hand_model, seed=3, settings=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +95,17 @@ def test_panorama_light_comes_from_where_the_lamp_is_seen():
     assert light.key_direction == pytest.approx([0, 0, 1], abs=0.1)
     picture = environment.view(light.rotation, 0.5, 65, light.exposure)
     assert picture[32, 32].min() > 250 > picture[5, 5].max() + 100
+
+
+def test_walls_are_plain_and_show_the_hand_s_shadow(generator):
+    alpha = np.zeros((224, 224), np.float32)
+    alpha[80:150, 80:150] = 1
+    walls = np.stack([generator._wall(alpha, np.random.default_rng(i)) for i in range(40)])
+    light = walls.astype(float).mean(axis=3)
+    middle, corners = light[:, 90:140, 90:140].mean(), light[:, ::223, ::223].mean()
+    assert middle < 0.92 * corners
+    colors = walls.reshape(40, -1, 3).astype(float)
+    assert np.ptp(colors.mean(axis=1), axis=1).mean() < 60
 
 
 def test_palm_box_keeps_the_crop_rule():
