@@ -1,4 +1,4 @@
-"""Where a hand stands before the camera, so that its crop is one that MediaPipe's palm detector would cut."""
+"""Where a hand stands before the camera, so that MediaPipe's palm detector would cut its crop."""
 
 from __future__ import annotations
 
