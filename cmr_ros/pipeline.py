@@ -24,6 +24,7 @@ from cmr_ros.registration import Noise
 from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import stage
 from cmr_ros.tracking.clock import ImageClock
+from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import MOST_PLACES, Box, HandFinder
 from cmr_ros.tracking.hand_detector import HandDetector
 from cmr_ros.tracking.lookout import Lookout
@@ -75,10 +76,11 @@ class HandPipeline:
         self.network = load_network(folder, engine, providers, threads, half)
         #: What is assumed of the network's meshes.
         self.noise = Noise(**self.network.card.noise)
-        detector = HandDetector(weights.find(weights.HAND_DETECTION), threads)
+        palms = PalmDetector(weights.find(weights.PALM_DETECTION), threads)
+        proposals = HandDetector(weights.find(weights.HAND_DETECTION), threads)
         #: One for each view, since they take turns in where they look.
-        self._finders = [HandFinder(detector) for _ in range(2)]
-        self._lookout: Lookout[_Found] | None = Lookout("find hands") if looks_beside else None
+        self._finders = [HandFinder(palms, proposals) for _ in range(2)]
+        self._lookout: Lookout[_Found] | None = Lookout("detect palms") if looks_beside else None
         self._tracker = Tracker()
         self.settings = replace(settings or PipelineSettings(), **changes)
         self.reset()
@@ -232,7 +234,7 @@ class HandPipeline:
         if self._lookout and seen:
             self._lookout.start(look)
             return [], 0
-        with stage("find hands"):
+        with stage("detect palms"):
             return look()
 
     def _look(self, number: int, *where) -> _Found:

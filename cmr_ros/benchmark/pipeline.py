@@ -21,7 +21,7 @@ from cmr_ros.pipeline import HandPipeline
 from cmr_ros.stages import listening
 
 #: The pipeline's stages, in the order of a table.
-_STAGES = ("find hands", "cut crops", "network", "read cues", "register")
+_STAGES = ("detect palms", "cut crops", "network", "read cues", "register")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

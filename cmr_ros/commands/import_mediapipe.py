@@ -1,4 +1,4 @@
-"""`cmr import-mediapipe`: convert MediaPipe's hand landmark networks to ONNX."""
+"""`cmr import-mediapipe`: convert MediaPipe's hand networks to ONNX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    """Convert both landmark networks."""
+    """Convert the palm detector and both landmark networks."""
     from cmr_ros.network.mediapipe import import_networks
 
     for path in import_networks(args.source, args.output):

@@ -21,7 +21,7 @@ Finder = Callable[[Sample], list[Answer]]
 
 Peer = Literal["mediapipe"]
 PEERS: tuple[Peer, ...] = get_args(Peer)
-#: Where a crop comes from: the finder finds it in the whole image, or the true joints do.
+#: Where a crop comes from: the palm detector finds it in the whole image, or the true joints do.
 CropSource = Literal["detector", "truth"]
 CROPS: tuple[CropSource, ...] = get_args(CropSource)
 

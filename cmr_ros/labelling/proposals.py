@@ -14,6 +14,7 @@ from cmr_ros.model import weights
 from cmr_ros.synthesis.rendering_jobs import Studio
 from cmr_ros.synthesis.sample import Sample, without_truth
 from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer, SceneOfKind
+from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import HandFinder
 from cmr_ros.tracking.hand_detector import HandDetector
 
@@ -54,7 +55,10 @@ class ProposalGenerator:
         """
         self._seed, self._size_px = seed, size_px
         self._composer = KindComposer(model, seed, skins, panoramas)
-        self._finder = HandFinder(HandDetector(weights.find(weights.HAND_DETECTION)))
+        self._finder = HandFinder(
+            PalmDetector(weights.find(weights.PALM_DETECTION)),
+            HandDetector(weights.find(weights.HAND_DETECTION)),
+        )
         posed = model.rest()
         self._hand = posed.template_vertices + _AHEAD_M, posed.joints + _AHEAD_M
 

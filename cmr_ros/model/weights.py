@@ -7,6 +7,7 @@ from pathlib import Path
 from cmr_ros.errors import InputError
 from cmr_ros.files import share
 
+PALM_DETECTION = "palm_detection.onnx"
 HAND_DETECTION = "hand_detection.onnx"
 HAND_NETWORK = "hand_mobile"
 #: The model folders that have names: the default, and one for less than half of its time.

@@ -1,4 +1,4 @@
-"""MediaPipe's hand landmark networks as ONNX files (Apache-2.0, Google).
+"""MediaPipe's palm detector and hand landmark networks as ONNX files (Apache-2.0, Google).
 
 The original TensorFlow Lite files travel inside the wheel `mediapipe==0.10.21`; newer wheels carry
 none.  Conversion needs tensorflow and tf2onnx, which nothing else here uses.
@@ -34,6 +34,9 @@ class _Source:
 _LANDMARK_OUTPUTS = ("landmarks", "presence", "handedness", "world")
 #: Name of the ONNX file -> its source.
 NETWORKS = {
+    "palm_detection": _Source(
+        "mediapipe/modules/palm_detection/palm_detection_lite.tflite", ("boxes", "scores")
+    ),
     "landmark_full": _Source(
         "mediapipe/modules/hand_landmark/hand_landmark_full.tflite", _LANDMARK_OUTPUTS
     ),
@@ -46,8 +49,9 @@ NETWORKS = {
 def import_networks(source: Path, folder: Path) -> list[Path]:
     """Write each of NETWORKS from a wheel, or the folder it was unpacked to, as folder/NAME.onnx.
 
-    The networks take `image` (N, 224, 224, 3), RGB in [0, 1].  Raises InputError when the source
-    lacks a network or the converters are not installed.
+    The networks take `image` (N, S, S, 3), RGB in [0, 1], the palm detector of any size S that 32
+    divides.  Raises InputError when the source lacks
+    a network or the converters are not installed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         originals = {
@@ -57,6 +61,7 @@ def import_networks(source: Path, folder: Path) -> list[Path]:
         written = []
         for name, original in originals.items():
             model, _ = converter.from_tflite(str(original), opset=_OPSET)
+            split_prelu(model.graph)
             tidy(model.graph, NETWORKS[name].outputs)
             path = folder / f"{name}.onnx"
             write_bytes(path, model.SerializeToString())
@@ -110,7 +115,7 @@ def tidy(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> None:
     for value in (*graph.input, *graph.output):
         value.name = names[value.name]
         value.type.tensor_type.shape.dim[0].dim_param = "N"
-    # Shapes that maps are flattened to spell out a batch of one.
+    # The heads of the palm detector flatten their maps by shapes that spell out a batch of one.
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
     order = list(names.values())
     constants = [constant for constant in graph.initializer if constant.name in names]
@@ -120,6 +125,51 @@ def tidy(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> None:
         if constant.name in shapes:
             _free_batch(constant)
     graph.initializer.extend(sorted(constants, key=lambda constant: order.index(constant.name)))
+
+
+def split_prelu(graph: onnx.GraphProto) -> None:
+    """Replace each PRelu by convolutions, in place: x + (1 - slope) relu(-x).
+
+    onnxruntime computes PRelu outside the blocked layout of its convolutions, and the changes of
+    layout around it, together with itself, cost half of the palm detector's time.
+    """
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    constants = {constant.name: constant for constant in graph.initializer}
+
+    def scale(source: str, factors: np.ndarray, result: str) -> onnx.NodeProto:
+        weights = numpy_helper.from_array(factors.reshape(-1, 1, 1, 1), f"{result}_weights")
+        graph.initializer.append(weights)
+        return helper.make_node("Conv", [source, weights.name], [result], group=factors.size)
+
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "PRelu":
+            nodes.append(node)
+            continue
+        (source, slope), (result,) = node.input, node.output
+        missing = 1 - numpy_helper.to_array(constants[slope]).ravel()
+        negative, below, added = (f"{result}_{part}" for part in ("negative", "below", "added"))
+        nodes += [
+            scale(source, np.full_like(missing, -1), negative),
+            helper.make_node("Relu", [negative], [below]),
+            scale(below, missing, added),
+            helper.make_node("Add", [source, added], [result]),
+        ]
+    used = {name for node in nodes for name in node.input}
+    kept = [constant for constant in graph.initializer if constant.name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+
+
+def _free_size(graph: onnx.GraphProto) -> None:
+    """Let the palm detector take pictures of any size that 32 divides, in place."""
+    _, height, width, _ = graph.input[0].type.tensor_type.shape.dim
+    height.dim_param, width.dim_param = "H", "W"
+    for value in graph.output:
+        value.type.tensor_type.shape.dim[1].dim_param = "anchors"
 
 
 def _free_batch(constant: onnx.TensorProto) -> None:

@@ -1,4 +1,4 @@
-"""Where a hand stands before the camera, so that MediaPipe's palm detector would cut its crop."""
+"""Where a hand stands before the camera, so that its crop is one the palm detector would cut."""
 
 from __future__ import annotations
 

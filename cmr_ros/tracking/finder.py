@@ -1,7 +1,10 @@
 """Decides where to look for hands next, so that hands of any size are found at little cost.
 
-The hand detector looks at the whole image and, in turn with that, at its parts, enlarged.  Places
-that it proposes are looked at again by themselves; those that are clear then are handed on.
+The palm detector knows hands that fill a fifth of its square or more.  So a second, small detector
+goes over the image and its parts in turn and proposes places, many of them wrong, and looks at the
+likeliest of them again by themselves; each time the palm detector looks at one that is still open.
+While no hand is followed it now and then is shown the whole image as well, for hands that are near,
+or the image with a border, for hands that fill it.
 Whoever knows where persons or hands are may name places, which are looked at first.
 """
 
@@ -11,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Protocol
 
 import cv2
@@ -19,11 +22,14 @@ import numpy as np
 
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_in_picture
-from cmr_ros.tracking.detection import Detection
+from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
 from cmr_ros.tracking.same_hand import is_part_or_arm, same_hands, without_doubles
 
-#: Longer side of what the finder sees, in pixels; larger images are scaled down.
+#: Longer side of what the finder sees, in pixels; larger images are scaled down.  The palm detector
+#: needs no more pixels of the smallest hands that are proposed.
 _LONGEST_PX = 2048
+#: Width of the border by the image's longer side.
+_BORDER = 0.25
 #: Images that are so many times as long as what the small detector computes with are looked at in
 #: parts, too: their number along each side, and their sides as shares of the image's.
 _PARTS = ((1.3, 2, 0.56), (4.2, 3, 0.4))
@@ -31,6 +37,13 @@ _PARTS = ((1.3, 2, 0.56), (4.2, 3, 0.4))
 _AROUND = 0.2
 #: Most places that wait.
 MOST_PLACES = 16
+#: Side of the square in which the palm detector is shown all but the whole image: as sure as the
+#: full one, at half the cost, where a hand fills a third of it.
+_SMALL_SIZE = 128
+#: The palm detector is shown the whole image or that with a border once in so many looks.
+_WHOLE_EVERY = 4
+#: Side of the window around a proposal by the side of its region.
+_CLOSE = 1.5
 #: How many times a place is passed over after it has been looked at.
 _PAUSE = 15
 #: So many proposals are looked at again each time, each with that much around it, by the side of
@@ -38,8 +51,9 @@ _PAUSE = 15
 _AGAIN, _CONTEXT, _AGAIN_PX = 3, 2.2, 128
 #: By how much of its side a proposal may be off.
 _OFF = 0.35
-#: Places that then have this score are handed on as hands.
-_CLEAR = 0.17
+#: Places that then have this score are handed on as hands, and shown to the palm detector if they
+#: do not become hands; or else are not shown even to the palm detector.
+_CLEAR, _OPEN = 0.24, 0.14
 
 
 #: Left, top, width and height in pixels.
@@ -83,10 +97,13 @@ class _View:
 
 
 class HandFinder:
-    """Looks for hands; each time costs at most `_AGAIN` small looks beside one of full size."""
+    """Looks for hands; each time costs at most two runs of the palm detector.
 
-    def __init__(self, proposer: Proposer):
-        self._proposer = proposer
+    palms: the palm detector.  proposer: of places to look at enlarged.
+    """
+
+    def __init__(self, palms: PalmDetector, proposer: Proposer):
+        self._palms, self._proposer = palms, proposer
         self._shape: tuple[int, ...] | None = None
         self._still: _View | None = None
         self.reset()
@@ -96,6 +113,7 @@ class HandFinder:
         self._tried: list[_Tried] = []
         self._handed_on: list[_Tried] = []
         self._places: deque[Box] = deque(maxlen=MOST_PLACES)
+        self._looks = 0
         if self._shape:
             self._plan(*self._shape[:2])
 
@@ -159,22 +177,37 @@ class HandFinder:
             [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
             for places in (self._tried, self._handed_on)
         )
-        part = self._next_part(everywhere)
-        proposals = self._proposer(picture, part) if part else []
+        parts = self._next_parts(everywhere)
+        proposals = [found for part in parts for found in self._proposer(picture, part)]
+        found = []
+        # Beside a hand that is followed there are others of its size, if any, which are proposed.
+        if everywhere and not known and self._looks % _WHOLE_EVERY == 0:
+            found += self._palms(picture, *next(self._windows))
+        self._looks += 1
         clear: list[Detection] = []
+        still_open: list[tuple[Detection, Detection]] = []
         for proposal in self._likeliest(proposals, picture, known):
             place = self._again(picture, proposal)
             before = [handed_on.region for handed_on in self._handed_on]
-            if place.score >= _CLEAR:
-                clear.append(place)
-            if place.score < _CLEAR or same_hands([place.region], before).any():
+            if place.score < _OPEN:
                 self._tried.append(_Tried(proposal.region))
-        found = without_doubles(clear)
-        self._handed_on += [_Tried(one.region) for one in found]
+            elif place.score < _CLEAR or same_hands([place.region], before).any():
+                # Where a clear one has not become a hand, the palm detector may know better.
+                still_open.append((proposal, place))
+            else:
+                clear.append(place)
+        found = without_doubles([*found, *clear])
+        self._handed_on += [_Tried(one.region) for one in clear if one in found]
+        if still_open:
+            proposal, place = max(still_open, key=lambda pair: pair[1].score)
+            self._tried.append(_Tried(proposal.region))
+            found = without_doubles([*found, *self._look_closely(picture, place)])
         return found
 
     def _plan(self, height: int, width: int) -> None:
-        """Lay out the parts of images of this size, to be visited in turn."""
+        """Lay out the windows and parts of images of this size, to be visited in turn."""
+        whole, bordered = (Window.around(width, height, border) for border in (0.0, _BORDER))
+        self._windows = cycle([(whole, FULL_SIZE), (bordered, _SMALL_SIZE)])
         parts = []
         times = max(width, height) / self._proposer.longer_side
         for count, share in [row[1:] for row in _PARTS if times > row[0]][-1:]:
@@ -184,18 +217,17 @@ class HandFinder:
                 for whole, side in zip((width, height), size, strict=True)
             )
             parts += [(left, top, *size) for top in tops for left in lefts]
-        whole = (0, 0, width, height)
-        order = [one for part in parts for one in (whole, part)] or [whole]
-        self._parts, self._round = cycle(order), 2 * len(order)
+        self._whole, self._parts = (0, 0, width, height), cycle(parts)
+        self._round = 2 * max(_WHOLE_EVERY, len(parts))
 
-    def _next_part(self, everywhere: bool) -> Box | None:
-        """Return where to look: at a place that waits, or at the whole image and parts in turn.
+    def _next_parts(self, everywhere: bool) -> list[Box]:
+        """Return where the proposer looks: at a place that waits, or at all and one of the parts.
 
-        So near hands are proposed soon, and small ones after some looks.
+        So near hands are proposed at once, and small ones after some looks.
         """
         if self._places:
-            return self._places.popleft()
-        return next(self._parts) if everywhere else None
+            return [self._places.popleft()]
+        return [self._whole, *islice(self._parts, 1)] if everywhere else []
 
     def _likeliest(
         self, proposals: Sequence[Detection], picture: np.ndarray, known: Sequence[Region]
@@ -226,6 +258,12 @@ class HandFinder:
         second = near[0] if near else Detection(region, 0.0)
         surer = max(second, proposal, key=lambda one: one.score)
         return Detection(surer.region, (proposal.score + second.score) / 2)
+
+    def _look_closely(self, picture: np.ndarray, place: Detection) -> list[Detection]:
+        side = _CLOSE * place.region.size_px
+        x, y = place.region.center_px
+        window = Window(x + 0.5 - side / 2, y + 0.5 - side / 2, side)
+        return self._palms(picture, window, _SMALL_SIZE)
 
 
 def _clipped(left: float, top: float, width: float, height: float, picture: np.ndarray) -> Box:

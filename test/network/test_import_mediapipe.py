@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from cmr_ros.cli import main
-from cmr_ros.network.mediapipe import NETWORKS, tidy
+from cmr_ros.model.weights import find
+from cmr_ros.network.mediapipe import NETWORKS, split_prelu, tidy
 
 HAS_TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
 
@@ -60,3 +61,29 @@ def test_converted_graphs_take_any_batch_and_speak_plainly():
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (boxes,) = session.run(["boxes"], {"image": np.ones((3, 4, 4, 2), np.float32)})
     assert boxes.shape == (3, 16, 2)
+
+
+def test_prelu_is_split_into_convolutions_with_the_same_answer():
+    slope = numpy_helper.from_array(np.array([0.25, -0.5, 1.5], np.float32)[:, None, None], "slope")
+    graph = helper.make_graph(
+        [helper.make_node("PRelu", ["image", "slope"], ["out"])],
+        "graph",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 4, 5])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 3, 4, 5])],
+        [slope],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    split_prelu(model.graph)
+    onnx.checker.check_model(model)
+    import onnxruntime
+
+    image = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
+    (out,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"image": image})
+    expected = np.where(image > 0, image, image * numpy_helper.to_array(slope))
+    np.testing.assert_allclose(out, expected, atol=1e-6)
+    assert not any(node.op_type == "PRelu" for node in model.graph.node)
+
+
+def test_the_shipped_palm_detector_holds_no_prelu():
+    model = onnx.load(find("palm_detection.onnx"))
+    assert not any(node.op_type == "PRelu" for node in model.graph.node)

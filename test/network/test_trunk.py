@@ -103,6 +103,6 @@ def test_other_networks_are_refused(tmp_path):
     (tmp_path / "noise.onnx").write_bytes(b"\xff" * 100)
     with pytest.raises(InputError, match="not an ONNX file"):
         load_mediapipe(tmp_path / "noise.onnx")
-    detector = Path(__file__).parents[2] / "weights" / "hand_detection.onnx"
+    palm = Path(__file__).parents[2] / "weights" / "palm_detection.onnx"
     with pytest.raises(InputError, match="not one of MediaPipe"):
-        load_mediapipe(detector)
+        load_mediapipe(palm)

@@ -72,4 +72,4 @@ def test_a_part_is_answered_in_the_whole_pictures_pixels(detector):
 
 def test_another_network_is_refused():
     with pytest.raises(InputError, match="hand detector"):
-        HandDetector(weights.hand_network("lite") / "model.onnx")
+        HandDetector(weights.find(weights.PALM_DETECTION))

@@ -46,11 +46,11 @@ def _ways(setting: Setting, name: str, batches: tuple[int, ...]) -> list[Task]:
 
 
 def _detectors(setting: Setting, batches: tuple[int, ...]) -> list[Task]:
-    """Return the hand detector's tasks; only onnxruntime runs it."""
+    """Return the palm detector's tasks; only onnxruntime runs it."""
     available = onnxruntime.get_available_providers()
     return [
         (
-            f"hand detector, {batch} images, onnxruntime on {name}",
+            f"palm detector, {batch} images, onnxruntime on {name}",
             partial(_detector, setting, batch, PROVIDERS[name]),
         )
         for name in ("cuda", "cpu")
@@ -97,14 +97,14 @@ def _engine(setting: Setting, name: str, half: bool, graphs: bool):
 
 
 def _detector(setting: Setting, batch: int, provider: str) -> dict:
-    session = open_session(weights.find(weights.HAND_DETECTION), 4, [provider])
-    images = np.random.default_rng(0).integers(0, 256, (batch, 256, 320, 3), np.uint8)
+    session = open_session(weights.find(weights.PALM_DETECTION), 4, [provider])
+    images = np.random.default_rng(0).random((batch, 192, 192, 3), np.float32)
     runs = 1 if setting.rehearse else _RUNS
     spent = times_ms(
         torch.device("cpu"), lambda: session.run(None, {"image": images}), runs, _MOST_S
     )
     return {
-        "network": "hand detector",
+        "network": "palm detector",
         "batch": batch,
         "precision": "float32",
         "serving": session.get_providers()[0],
