@@ -1,10 +1,10 @@
 """Decides where to look for hands next, so that hands of any size are found at little cost.
 
 The palm detector knows hands that fill a fifth of its square or more.  So a second, small detector
-goes over the image and its parts in turn and proposes places, many of them wrong, and looks at the
-likeliest of them again by themselves; each time the palm detector looks at one that is still open.
-While no hand is followed it now and then is shown the whole image as well, for hands that are near,
-or the image with a border, for hands that fill it.
+goes over the image and, in turn with that, over its parts.  It proposes places, many of them wrong,
+and looks at the likeliest of them again by themselves; the palm detector looks at one that is still
+open.  While no hand is followed, it now and then is shown the whole image instead, for hands that
+are near, or the image with a border, for hands that fill it.
 Whoever knows where persons or hands are may name places, which are looked at first.
 """
 
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Protocol
 
 import cv2
@@ -48,7 +48,7 @@ _CLOSE = 1.5
 _PAUSE = 15
 #: So many proposals are looked at again each time, each with that much around it, by the side of
 #: its region, in so many pixels.
-_AGAIN, _CONTEXT, _AGAIN_PX = 3, 2.2, 128
+_AGAIN, _CONTEXT, _AGAIN_PX = 2, 2.2, 128
 #: By how much of its side a proposal may be off.
 _OFF = 0.35
 #: Places that then have this score are handed on as hands, and shown to the palm detector if they
@@ -97,7 +97,7 @@ class _View:
 
 
 class HandFinder:
-    """Looks for hands; each time costs at most two runs of the palm detector.
+    """Looks for hands; each time costs at most one run of the palm detector.
 
     palms: the palm detector.  proposer: of places to look at enlarged.
     """
@@ -177,11 +177,12 @@ class HandFinder:
             [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
             for places in (self._tried, self._handed_on)
         )
-        parts = self._next_parts(everywhere)
-        proposals = [found for part in parts for found in self._proposer(picture, part)]
+        part = self._next_part(everywhere)
+        proposals = self._proposer(picture, part) if part else []
         found = []
         # Beside a hand that is followed there are others of its size, if any, which are proposed.
-        if everywhere and not known and self._looks % _WHOLE_EVERY == 0:
+        has_asked = everywhere and not known and self._looks % _WHOLE_EVERY == 0
+        if has_asked:
             found += self._palms(picture, *next(self._windows))
         self._looks += 1
         clear: list[Detection] = []
@@ -198,7 +199,7 @@ class HandFinder:
                 clear.append(place)
         found = without_doubles([*found, *clear])
         self._handed_on += [_Tried(one.region) for one in clear if one in found]
-        if still_open:
+        if still_open and not has_asked:
             proposal, place = max(still_open, key=lambda pair: pair[1].score)
             self._tried.append(_Tried(proposal.region))
             found = without_doubles([*found, *self._look_closely(picture, place)])
@@ -217,17 +218,18 @@ class HandFinder:
                 for whole, side in zip((width, height), size, strict=True)
             )
             parts += [(left, top, *size) for top in tops for left in lefts]
-        self._whole, self._parts = (0, 0, width, height), cycle(parts)
-        self._round = 2 * max(_WHOLE_EVERY, len(parts))
+        everything = (0, 0, width, height)
+        order = [one for part in parts for one in (everything, part)] or [everything]
+        self._parts, self._round = cycle(order), 2 * max(_WHOLE_EVERY, len(order))
 
-    def _next_parts(self, everywhere: bool) -> list[Box]:
-        """Return where the proposer looks: at a place that waits, or at all and one of the parts.
+    def _next_part(self, everywhere: bool) -> Box | None:
+        """Return where the proposer looks: at a place that waits, or the image and parts in turn.
 
-        So near hands are proposed at once, and small ones after some looks.
+        So near hands are proposed soon, and small ones after some looks.
         """
         if self._places:
-            return [self._places.popleft()]
-        return [self._whole, *islice(self._parts, 1)] if everywhere else []
+            return self._places.popleft()
+        return next(self._parts) if everywhere else None
 
     def _likeliest(
         self, proposals: Sequence[Detection], picture: np.ndarray, known: Sequence[Region]

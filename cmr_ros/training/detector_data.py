@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ from cmr_ros.hand_model.model import HandModel
 from cmr_ros.model import weights
 from cmr_ros.network.detector import STRIDE
 from cmr_ros.pipeline import HandPipeline
-from cmr_ros.synthesis.cutouts import CUTOUT, CutoutGenerator
+from cmr_ros.synthesis.cutouts import CutoutGenerator
 from cmr_ros.synthesis.hand_scenes import Photograph, Scene, SceneComposer
 from cmr_ros.synthesis.persons import Person, PersonGenerator
 from cmr_ros.synthesis.settings import SceneSettings
@@ -34,8 +34,6 @@ _LEAST = 0.4
 _LOOKS = 4
 _LONGEST_PHOTOGRAPH, _HFOV_DEG = 320, 60.0
 _MOST_PHOTOGRAPHS = 500
-#: Share of rendered hands that hold something: they are the hardest to find.
-_HELD = 0.6
 #: Scenes that are new at each step, by the number of a batch's pictures.
 _NEW = 0.5
 
@@ -124,7 +122,7 @@ def batches(
 
     Args:
         sources: what the scenes are made of.
-        batch_size: N; every other picture is four scenes at half their size.
+        batch_size: N; of four pictures three are four scenes at half their size.
         jobs: processes that compose scenes.
         seed: of everything that is drawn.
     """
@@ -144,7 +142,7 @@ def batches(
         rows = []
         for number in range(batch_size):
             chosen = [pool[k] for k in rng.integers(len(pool), size=4)]
-            rows.append(flipped(chosen[0], rng) if number % 2 else mosaic(chosen, rng))
+            rows.append(flipped(chosen[0], rng) if number % 4 == 0 else mosaic(chosen, rng))
         pictures = torch.from_numpy(np.stack([row.picture for row in rows])).permute(0, 3, 1, 2)
         pictures = pictures.float().div(255).contiguous(memory_format=torch.channels_last)
         truth = zip(*(targets(row.hands, size) for row in rows), strict=True)
@@ -164,8 +162,7 @@ class _Scenes(IterableDataset):
         rng = np.random.default_rng([*self._seed, number])
         model = HandModel.load(weights.find("hand_model.npz"))
         seed = int(rng.integers(1 << 31))
-        settings = replace(CUTOUT, held=_HELD)
-        generator = CutoutGenerator(model, seed, sources.skins, sources.panoramas, settings)
+        generator = CutoutGenerator(model, seed, sources.skins, sources.panoramas)
         cutouts = [generator.sample(k) for k in range(sources.cutouts)]
         surroundings = [generator.scenery(rng, (320, 320)) for _ in range(sources.surroundings)]
         photographs = label(sources.photographs, number, count) if sources.photographs else []

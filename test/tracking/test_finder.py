@@ -75,7 +75,7 @@ def test_the_costs_of_a_look_are_bounded_and_every_fourth_one_shows_a_larger_par
         finder(IMAGE, [])
         assert len(proposals.parts) == count + 1
         new = palms.windows[before:]
-        assert len(new) <= 2
+        assert len(new) <= 1
         assert sum(window.side >= 320 for window in new) == (count % 4 == 0)
 
 
@@ -119,9 +119,9 @@ def test_the_likeliest_of_all_parts_come_first_and_are_looked_at_by_themselves()
     finder = HandFinder(Palms(), proposals)
     finder(IMAGE, [])
     middles = [left + width / 2 for left, _, width, _ in proposals.again]
-    np.testing.assert_allclose(middles, [510, 420, 330], atol=1)
+    np.testing.assert_allclose(middles, [510, 420], atol=1)
     assert all(40 < width < 100 for _, _, width, _ in proposals.again)
-    looks(finder, IMAGE, 4)
+    looks(finder, IMAGE, 6)
     assert {left + width // 2 for left, _, width, _ in proposals.again} == {
         60,
         150,
@@ -194,7 +194,8 @@ def test_large_images_are_looked_at_in_parts_too():
     for left, top, width, height in proposals.parts:
         if width < 1920:
             covered[top : top + height, left : left + width] = True
-    assert covered.all() and (0, 0, 1920, 1080) in proposals.parts
+    assert covered.all()
+    assert [part == (0, 0, 1920, 1080) for part in proposals.parts] == [True, False] * 10
 
 
 def test_a_new_image_size_starts_from_the_beginning():
