@@ -253,7 +253,7 @@ def test_no_more_hands_than_wanted(pipeline):
     pipeline.settings = PipelineSettings(max_hands=1)
     assert len(pipeline(frame.picture(), camera)) == 1
     pipeline.settings = PipelineSettings(max_hands=2)
-    for _ in range(2 * pipeline.settings.detection_interval):  # every other look shows the whole
+    for _ in range(pipeline.settings.detection_interval):
         hands = pipeline(frame.picture(), camera)
     assert len(hands) == 2
 

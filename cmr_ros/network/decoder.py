@@ -41,7 +41,6 @@ class SpiralConv(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, length: int):
         super().__init__()
-        self.length = length
         self.layer = nn.Linear(channels_in * length, channels_out)
         nn.init.xavier_uniform_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
@@ -65,7 +64,6 @@ class InceptionSpiralModule(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, length: int):
         super().__init__()
         half, quarter = channels_out // 2, channels_out // 4
-        self.length = length
         self.conv = SpiralConv(channels_in, half, length)
         self.conv_2d3 = SpiralConv(channels_in, quarter, length * 2 // 3)
         self.conv_d3 = SpiralConv(channels_in, quarter, length // 3)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from onnx import numpy_helper
 
@@ -17,6 +16,7 @@ from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.config import NetworkConfig
 from cmr_ros.network.fixed import fix
+from cmr_ros.network.onnx_file import read_graph
 from cmr_ros.network.precision import halve
 from cmr_ros.network.runtime import RuntimeNetwork
 
@@ -146,12 +146,7 @@ def _load_parameters(runtime: RuntimeNetwork, path: Path, card: ModelCard) -> No
     """
     if card.precision == "int8":
         raise InputError(f"{path}: torch does not run int8; use onnxruntime or export fp32 or fp16")
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a network in ONNX format") from None
-    except Exception as error:  # protobuf's DecodeError has no public home
-        raise InputError(f"{path}: not an ONNX file ({error})") from None
+    graph = read_graph(path, "expected a network in ONNX format")
     stored = {tensor.name: tensor for tensor in graph.initializer}
     state = runtime.state_dict()
     if stored.keys().isdisjoint(state):

@@ -204,7 +204,11 @@ def load_mediapipe(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Tenso
 
     Raises InputError if the file is anything else.
     """
-    graph = _read_graph(path)
+    from cmr_ros.network.onnx_file import read_graph
+
+    graph = read_graph(
+        path, "`cmr import-mediapipe` makes landmark_full.onnx and landmark_lite.onnx"
+    )
     weights = {tensor.name: tensor for tensor in graph.initializer}
     producer = {name: node for node in graph.node for name in node.output}
 
@@ -224,21 +228,6 @@ def load_mediapipe(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Tenso
         if trunk and heads:
             return trunk, heads
     raise _not_landmarks(path)
-
-
-def _read_graph(path: Path | str) -> onnx.GraphProto:
-    import onnx
-
-    try:
-        # The weights are inside the file; references to other files are not followed.
-        return onnx.load(str(path), load_external_data=False).graph
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; `cmr import-mediapipe` makes landmark_full.onnx and "
-            "landmark_lite.onnx"
-        ) from None
-    except Exception as error:  # protobuf's DecodeError has no public home
-        raise InputError(f"{path}: not an ONNX file ({error})") from None
 
 
 def _state_dict(

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Protocol
 
 import cv2
@@ -177,8 +177,10 @@ class HandFinder:
             [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
             for places in (self._tried, self._handed_on)
         )
-        part = self._next_part(everywhere)
-        proposals = self._proposer(picture, part) if part else []
+        # Beside a hand that is followed looks are rare, so each takes two turns.
+        turns = (2 if known else 1) if everywhere else 0
+        parts = self._next_parts(turns)
+        proposals = [found for part in parts for found in self._proposer(picture, part)]
         found = []
         # Beside a hand that is followed there are others of its size, if any, which are proposed.
         has_asked = everywhere and not known and self._looks % _WHOLE_EVERY == 0
@@ -222,22 +224,30 @@ class HandFinder:
         order = [one for part in parts for one in (everything, part)] or [everything]
         self._parts, self._round = cycle(order), 2 * max(_WHOLE_EVERY, len(order))
 
-    def _next_part(self, everywhere: bool) -> Box | None:
+    def _next_parts(self, turns: int) -> list[Box]:
         """Return where the proposer looks: at a place that waits, or the image and parts in turn.
 
         So near hands are proposed soon, and small ones after some looks.
         """
         if self._places:
-            return self._places.popleft()
-        return next(self._parts) if everywhere else None
+            return [self._places.popleft()]
+        return [*dict.fromkeys(islice(self._parts, turns))]
 
     def _likeliest(
         self, proposals: Sequence[Detection], picture: np.ndarray, known: Sequence[Region]
     ) -> list[Detection]:
-        """Return proposals that are not about hands followed or places looked at lately."""
+        """Return proposals that are not about hands followed or places looked at lately.
+
+        What has been handed on and has not become a hand comes after what is new.
+        """
         taken = [*known, *(tried.region for tried in self._tried)]
+        handed_on = [place.region for place in self._handed_on]
+        is_old = same_hands([one.region for one in proposals], handed_on).any(axis=1)
+        order = sorted(
+            zip(is_old, proposals, strict=True), key=lambda pair: (pair[0], -pair[1].score)
+        )
         chosen: list[Detection] = []
-        for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
+        for _, proposal in order:
             others = [*taken, *(one.region for one in chosen)]
             is_known = same_hands([proposal.region], others).any() or is_part_or_arm(
                 proposal.region, known

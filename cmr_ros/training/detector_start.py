@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from cmr_ros.errors import InputError, reason
+from cmr_ros.errors import InputError
 from cmr_ros.network.detector import HandDetector
+from cmr_ros.network.onnx_file import read_graph
 
 
 def exported_convolutions(path: Path, network: HandDetector) -> list[tuple[Tensor, Tensor]]:
@@ -19,12 +19,7 @@ def exported_convolutions(path: Path, network: HandDetector) -> list[tuple[Tenso
 
     Raises InputError for a file that is no hand detector, or one of another size.
     """
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected hand_detection.onnx") from None
-    except Exception as error:  # protobuf's DecodeError has no public home
-        raise InputError(f"{path}: not an ONNX file ({reason(error)})") from None
+    graph = read_graph(path, "expected hand_detection.onnx")
     arrays = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in graph.initializer}
     stored = [
         tuple(arrays[name] for name in node.input[1:] if name in arrays)
