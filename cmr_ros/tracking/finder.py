@@ -242,12 +242,12 @@ class HandFinder:
         """
         taken = [*known, *(tried.region for tried in self._tried)]
         handed_on = [place.region for place in self._handed_on]
-        is_old = same_hands([one.region for one in proposals], handed_on).any(axis=1)
-        order = sorted(
-            zip(is_old, proposals, strict=True), key=lambda pair: (pair[0], -pair[1].score)
-        )
+
+        def rank(proposal: Detection) -> tuple[bool, float]:
+            return bool(same_hands([proposal.region], handed_on).any()), -proposal.score
+
         chosen: list[Detection] = []
-        for _, proposal in order:
+        for proposal in sorted(proposals, key=rank):
             others = [*taken, *(one.region for one in chosen)]
             is_known = same_hands([proposal.region], others).any() or is_part_or_arm(
                 proposal.region, known
