@@ -7,6 +7,7 @@ registration only ever meet a pinhole camera.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,7 @@ class Region:
 
     def __post_init__(self) -> None:
         values = (*self.center_px, self.size_px, self.rotation_rad)
-        if not np.isfinite(values).all() or self.size_px <= 0:
+        if not all(map(math.isfinite, values)) or self.size_px <= 0:
             raise InputError(f"region {values}: needs finite numbers and a positive size")
 
     def scaled(self, scale: float, corner_px: tuple[float, float] = (0, 0)) -> Region:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -70,7 +72,7 @@ def _palm(region: Region) -> tuple[tuple[float, float], tuple[float, float], flo
 def palm_center(region: Region) -> tuple[float, float]:
     """Return the middle of a region's palm in the picture."""
     down = (PALM_CENTER[1] - 0.5) * region.size_px
-    c, s = np.cos(region.rotation_rad), np.sin(region.rotation_rad)
+    c, s = math.cos(region.rotation_rad), math.sin(region.rotation_rad)
     return region.center_px[0] - down * s, region.center_px[1] + down * c
 
 

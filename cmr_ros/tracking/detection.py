@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.crop import Region
+from cmr_ros.geometry.scaling import resize
 from cmr_ros.model.sessions import open_session
 
 #: Side of the square that the detector was trained for.
@@ -120,11 +120,7 @@ def letterbox(
     at = np.clip(np.rint((low - corner) * scale).astype(int), 0, size_px - 1)
     size = np.clip(np.rint((high - low) * scale).astype(int), 1, size_px - at)
     # Averaging all source pixels keeps far hands readable where a plain bilinear sample aliases.
-    small = cv2.resize(
-        np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]),
-        size.tolist(),
-        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
-    )
+    small = resize(picture[low[1] : high[1], low[0] : high[0]], *size.tolist())
     square = np.zeros((size_px, size_px, 3), np.uint8)
     square[at[1] : at[1] + size[1], at[0] : at[0] + size[0]] = small
     return square, (1 / scale, low - at / scale - 0.5)

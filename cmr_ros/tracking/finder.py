@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import palm_in_picture
+from cmr_ros.geometry.scaling import resize
 from cmr_ros.tracking.detection import FULL_SIZE, Detection, PalmDetector, Window
 from cmr_ros.tracking.same_hand import is_part_or_arm, same_hands, without_doubles
 
@@ -92,8 +92,8 @@ class _View:
         scale = _LONGEST_PX / max(picture.shape[:2])
         if scale >= 1:
             return cls(picture)
-        size = [max(round(side * scale), 1) for side in picture.shape[1::-1]]
-        return cls(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), scale)
+        width, height = (max(round(side * scale), 1) for side in picture.shape[1::-1])
+        return cls(resize(picture, width, height), scale)
 
 
 class HandFinder:
@@ -240,23 +240,24 @@ class HandFinder:
 
         What has been handed on and has not become a hand comes after what is new.
         """
-        taken = [*known, *(tried.region for tried in self._tried)]
+        regions = [proposal.region for proposal in proposals]
+        taken = [*known, *(place.region for place in self._tried)]
         handed_on = [place.region for place in self._handed_on]
-
-        def rank(proposal: Detection) -> tuple[bool, float]:
-            return bool(same_hands([proposal.region], handed_on).any()), -proposal.score
-
-        chosen: list[Detection] = []
-        for proposal in sorted(proposals, key=rank):
-            others = [*taken, *(one.region for one in chosen)]
-            is_known = same_hands([proposal.region], others).any() or is_part_or_arm(
-                proposal.region, known
-            )
-            if not is_known and palm_in_picture(proposal.region, *picture.shape[1::-1]):
-                chosen.append(proposal)
+        is_taken, was_handed_on = (
+            np.logical_or.reduce(same_hands(regions, others), axis=1)
+            for others in (taken, handed_on)
+        )
+        alike = same_hands(regions, regions)
+        chosen: list[int] = []
+        for n in sorted(
+            range(len(proposals)), key=lambda n: (was_handed_on[n], -proposals[n].score)
+        ):
+            is_known = is_taken[n] or alike[n, chosen].any() or is_part_or_arm(regions[n], known)
+            if not is_known and palm_in_picture(regions[n], *picture.shape[1::-1]):
+                chosen.append(n)
             if len(chosen) == _AGAIN:
                 break
-        return chosen
+        return [proposals[n] for n in chosen]
 
     def _again(self, picture: np.ndarray, proposal: Detection) -> Detection:
         """Return what the proposer says of a proposal by itself, its score the mean of both."""

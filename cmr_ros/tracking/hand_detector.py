@@ -10,6 +10,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.regions import PALM_CENTER
+from cmr_ros.geometry.scaling import resize
 from cmr_ros.model.sessions import open_session
 from cmr_ros.tracking.detection import Detection
 
@@ -55,9 +56,7 @@ class HandDetector:
         left, top, width, height = part or (0, 0, picture.shape[1], picture.shape[0])
         scale = min((longer_side or self.longer_side) / max(width, height), 1.0)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        image = picture[top : top + height, left : left + width]
-        if scale < 1:
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = resize(picture[top : top + height, left : left + width], *size)
         right, bottom = (-side % _MULTIPLE for side in size)
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         (cells,) = self._session.run(["map"], {"image": image[None]})
@@ -79,14 +78,15 @@ def decode(cells: np.ndarray, min_score: float) -> list[Detection]:
     rows, columns = np.nonzero(peaks)
     best = np.argsort(-score[rows, columns], kind="stable")[:_MOST]
     rows, columns = rows[best], columns[best]
-    hands = []
-    for row, column in zip(rows, columns, strict=True):
-        _, x, y, log_side, *up, _ = cells[:, row, column].astype(float)
-        side = _STRIDE * float(np.clip(np.exp(min(log_side, 9)), *_SIDES))
-        rotation = float(np.arctan2(up[0], -up[1]))
-        palm = _STRIDE * (np.array([column + x, row + y]) + 0.5) - 0.5
-        upward = np.array([np.sin(rotation), -np.cos(rotation)])
-        center = palm + (PALM_CENTER[1] - 0.5) * side * upward
-        region = Region((float(center[0]), float(center[1])), side, rotation)
-        hands.append(Detection(region, float(score[row, column])))
-    return hands
+    _, x, y, log_side, right, down, _ = cells[:, rows, columns].astype(float)
+    sides = _STRIDE * np.clip(np.exp(np.minimum(log_side, 9)), *_SIDES)
+    rotations = np.arctan2(right, -down)
+    palms = _STRIDE * (np.stack([columns + x, rows + y], axis=1) + 0.5) - 0.5
+    upward = np.stack([np.sin(rotations), -np.cos(rotations)], axis=1)
+    centers = palms + (PALM_CENTER[1] - 0.5) * sides[:, None] * upward
+    return [
+        Detection(Region((float(center[0]), float(center[1])), float(side), float(rotation)), found)
+        for center, side, rotation, found in zip(
+            centers, sides, rotations, score[rows, columns].tolist(), strict=True
+        )
+    ]
