@@ -40,8 +40,9 @@ MOST_PLACES = 16
 #: Side of the square in which the palm detector is shown all but the whole image: as sure as the
 #: full one, at half the cost, where a hand fills a third of it.
 _SMALL_SIZE = 128
-#: The palm detector is shown the whole image or that with a border once in so many looks.
-_WHOLE_EVERY = 4
+#: The palm detector is shown the whole image or that with a border once in so many looks, in which
+#: nothing is proposed.
+_WHOLE_EVERY = 6
 #: Side of the window around a proposal by the side of its region.
 _CLOSE = 1.5
 #: How many times a place is passed over after it has been looked at.
@@ -177,15 +178,14 @@ class HandFinder:
             [_Tried(one.region, one.age + 1) for one in places if one.age < _PAUSE]
             for places in (self._tried, self._handed_on)
         )
-        # Beside a hand that is followed looks are rare, so each takes two turns.
-        turns = (2 if known else 1) if everywhere else 0
-        parts = self._next_parts(turns)
-        proposals = [found for part in parts for found in self._proposer(picture, part)]
-        found = []
-        # Beside a hand that is followed there are others of its size, if any, which are proposed.
+        # Beside a hand that is followed there are others of its size, if any, which are proposed;
+        # and looks are rare, so each takes two turns.
         has_asked = everywhere and not known and self._looks % _WHOLE_EVERY == 0
-        if has_asked:
-            found += self._palms(picture, *next(self._windows))
+        # The first look of all does both: it may be the only one.
+        rests = not everywhere or (has_asked and self._looks > 0)
+        parts = self._next_parts(0 if rests else 2 if known else 1)
+        proposals = [found for part in parts for found in self._proposer(picture, part)]
+        found = self._palms(picture, *next(self._windows)) if has_asked else []
         self._looks += 1
         clear: list[Detection] = []
         still_open: list[tuple[Detection, Detection]] = []
