@@ -32,6 +32,8 @@ SOURCES := CMakeLists.txt MANIFEST.in package.xml pyproject.toml setup.py \
 
 # .venv is a world of its own: a ROS that happens to be sourced would leak into it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH ROS_DISTRO
+# Without compiled files on the disk each process that imports torch compiles it again, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
