@@ -1,9 +1,11 @@
 """Model folders at run time: engines, providers, batches, and what cannot be used."""
 
 import json
+import shutil
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import onnx
@@ -15,8 +17,8 @@ from cmr_ros.errors import InputError
 from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.model.onnxruntime_engine import _limited
 from cmr_ros.network.build import build
+from cmr_ros.network.compact import compacted
 from cmr_ros.network.config import preset
-from cmr_ros.network.decoder import DecoderConfig
 from cmr_ros.network.export import card_of, export
 from support.networks import sphere_template
 
@@ -24,18 +26,29 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A small network's model folder."""
-    torch.manual_seed(0)
-    config = replace(
-        preset("sg_mobile"),
-        decoder=DecoderConfig(latent=32, widths=(16, 16, 8, 8)),
-        input_size=SIZE,
-    )
-    template = sphere_template()
-    folder = tmp_path_factory.mktemp("model")
-    export(build(config, template), template, card_of(config, "sg_mobile", template), folder)
-    return folder
+def exports(tmp_path_factory):
+    """Give a small network and its model folder by preset; each is exported once, as it is slow."""
+
+    @cache
+    def written(name):
+        torch.manual_seed(0)
+        config, template = preset(name), sphere_template()
+        decoder = replace(config.decoder, latent=32, widths=(16, 16, 8, 8))
+        config = replace(config, decoder=decoder, input_size=SIZE)
+        net = build(config, template)
+        net(torch.rand(4, 3, SIZE, SIZE))  # running statistics that are not the initial ones
+        torch.nn.init.normal_(net.nudge.layers[-1].weight, std=0.01)  # one that moves something
+        folder = tmp_path_factory.mktemp(name)
+        export(net, template, card_of(config, name, template), folder)
+        return net.eval(), folder
+
+    return written
+
+
+@pytest.fixture(scope="module")
+def exported(exports):
+    """The model folder of the network that is exported fastest."""
+    return exports("g_mobile_lite")[1]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +83,30 @@ def test_prediction(network, crops):
     assert prediction.landmarks_px.shape == (3, 21, 2)
     assert prediction.presence.shape == prediction.handedness.shape == (3,)
     assert 0 <= prediction.heatmaps.min() and prediction.heatmaps.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("g_mobile", "fp32"), ("g_mobile", "compact"), ("g_mobile_lite", "fp32")],
+)
+def test_onnx_computes_what_torch_computes(exports, crops, tmp_path, name, precision):
+    net, folder = exports(name)
+    if precision == "compact":  # as `export` makes it of the same graph
+        folder = shutil.copytree(folder, tmp_path / "compact")
+        path = folder / "model.onnx"
+        path.write_bytes(compacted(onnx.load(path)).SerializeToString())
+    prediction = load_network(folder, providers=("cpu",))(crops)
+    with torch.no_grad():
+        recovery = net(torch.from_numpy(crops).permute(0, 3, 1, 2) / 255)
+    tolerance = {"fp32": 1e-5, "compact": 2e-3}[precision]
+    for ours, theirs in (
+        (prediction.vertices_m, recovery.mesh * 0.2),
+        (prediction.heatmaps, recovery.heatmaps),
+        (prediction.landmarks_px / SIZE, recovery.landmarks),
+        (prediction.presence, recovery.presence[:, 0]),
+        (prediction.handedness, recovery.handedness[:, 0]),
+    ):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=tolerance)
 
 
 def test_a_batch_is_its_crops(network, crops):

@@ -1,20 +1,13 @@
-"""The mobile network: what goes in and out, that it learns, and that ONNX computes the same."""
+"""The mobile network: what goes in and out, and that it learns."""
 
-import shutil
 from dataclasses import replace
-from functools import cache
 
-import numpy as np
-import onnx
 import pytest
 import torch
 
 from cmr_ros.geometry.skeleton import TIPS
-from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
-from cmr_ros.network.compact import compacted
 from cmr_ros.network.config import preset, preset_name
-from cmr_ros.network.export import card_of, export
 from cmr_ros.network.losses import LossWeights
 from cmr_ros.network.map_encoder import peak_features
 from cmr_ros.network.mobile import TIP_REACH
@@ -223,44 +216,3 @@ def test_training_lowers_every_loss_and_leaves_the_released_heads_alone():
         assert losses[name] < first[name], name
     for name, value in net.landmark_heads.state_dict().items():
         assert torch.equal(value, heads[name])
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Give a network and its model folder in fp32; each is exported once, which takes long."""
-
-    @cache
-    def written(name):
-        net, template = network(name), sphere_template()
-        net(torch.rand(4, 3, SIZE, SIZE))  # running statistics that are not the initial ones
-        torch.nn.init.normal_(net.nudge.layers[-1].weight, std=0.01)  # one that moves something
-        folder = tmp_path_factory.mktemp(name)
-        export(net, template, card_of(net.config, name, template), folder)
-        return net.eval(), folder
-
-    return written
-
-
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [("g_mobile", "fp32"), ("g_mobile", "compact"), ("g_mobile_lite", "fp32")],
-)
-def test_onnx_computes_what_torch_computes(exported, tmp_path, name, precision):
-    net, folder = exported(name)
-    if precision == "compact":  # as `export` makes it of the same graph
-        folder = shutil.copytree(folder, tmp_path / "compact")
-        path = folder / "model.onnx"
-        path.write_bytes(compacted(onnx.load(path)).SerializeToString())
-    crops = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
-    prediction = load_network(folder, providers=("cpu",))(crops)
-    with torch.no_grad():
-        recovery = net(torch.from_numpy(crops).permute(0, 3, 1, 2) / 255)
-    tolerance = {"fp32": 1e-5, "compact": 2e-3}[precision]
-    for ours, theirs in (
-        (prediction.vertices_m, recovery.mesh * 0.2),
-        (prediction.heatmaps, recovery.heatmaps),
-        (prediction.landmarks_px / SIZE, recovery.landmarks),
-        (prediction.presence, recovery.presence[:, 0]),
-        (prediction.handedness, recovery.handedness[:, 0]),
-    ):
-        np.testing.assert_allclose(ours, theirs.numpy(), atol=tolerance)
