@@ -82,11 +82,14 @@ live: REQUIRE = --install
 live: setup
 	$(BIN)/cmr live $(ARGS)
 
+# By itself xdist would begin with files of many tests, which are seldom those that take long.
+PYTEST = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(TESTS)
+	$(PYTEST) -n 3 $(TESTS)
 
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=cmr_ros $(TESTS)
+	$(PYTEST) -n 2 --cov=cmr_ros $(TESTS)
 
 # Ratios, since machines differ; and not among the tests, since machines are busy.
 benchmark: $(VENV)/.peers

@@ -26,6 +26,18 @@ os.environ[fastdds_profiles_variable(os.environ)] = str(ROOT / "config/fastdds.x
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+#: What takes a minute or more.  Given out first, no process is left alone with one at the end.
+_LONG = {
+    "test_demo", "test_faults", "test_gpu_check", "test_import_checkpoint", "test_inference",
+    "test_lifecycle", "test_live", "test_long_days", "test_package", "test_training",
+    "test_viewer", "test_workers",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Bring the long files to the front; else the order stays."""
+    items.sort(key=lambda item: item.path.stem not in _LONG)
+
 
 @pytest.fixture(scope="session")
 def shipped_template():
