@@ -166,7 +166,7 @@ def save(path, config, template):
 
 def test_command(template, tmp_path, capsys):
     decoder = DecoderConfig(latent=32, widths=(16, 16, 8, 8), self_regression=False)
-    config = replace(preset("pg_mobile"), decoder=decoder, input_size=64)
+    config = replace(preset("g_mobile_lite"), decoder=decoder, input_size=64)
     save(tmp_path / "last.pt", config, template)
     template.save(tmp_path / "template.npz")
     folder = tmp_path / "out"
@@ -174,7 +174,7 @@ def test_command(template, tmp_path, capsys):
     assert main([*call, "-o", str(folder), "--joint-cue", "landmarks"]) == 0
     assert "out: fp32, outputs vertices" in capsys.readouterr().out
     card = load_network(folder).card
-    assert (card.name, card.variant, card.joint_cue) == ("out", "pg_mobile", "landmarks")
+    assert (card.name, card.variant, card.joint_cue) == ("out", "g_mobile_lite", "landmarks")
     assert card.measured["held_out_renders"] == {"pa_mpjpe_mm": 9.877}
     assert NetworkConfig.from_dict(card.network) == config
     assert (card.input_size, card.mean, card.scale_m) == (64, (0, 0, 0), 0.2)
