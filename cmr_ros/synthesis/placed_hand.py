@@ -23,6 +23,7 @@ class PlacedHand:
     template_vertices: np.ndarray  # (V, 3) of the template, metres
     joints: np.ndarray  # (21, 3) metres
     elbow_side: np.ndarray  # (3,) unit vector from the wrist along the forearm
+    held: Mesh | None = None  # what the fingers are closed around
 
 
 class HandPlacer:
