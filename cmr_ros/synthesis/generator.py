@@ -10,7 +10,7 @@ import numpy as np
 
 from cmr_ros.hand_model.model import HandModel, PosedHand, with_tips_inside
 from cmr_ros.hand_model.poses import sample_pose
-from cmr_ros.synthesis import scene
+from cmr_ros.synthesis import jewellery, scene
 from cmr_ros.synthesis.augment import inside_borders, photograph
 from cmr_ros.synthesis.backgrounds import (
     Clutter,
@@ -152,6 +152,10 @@ class Generator:
             meshes.append(scene.sleeve(hand.mesh, joints[0], hand.elbow_side, things, rng, clutter))
         elif rng.random() < settings.bracelet:
             meshes.append(scene.bracelet(joints[0], hand.elbow_side, palm_m, things, rng, clutter))
+        elif settings.wristband and rng.random() < settings.wristband:
+            meshes += jewellery.wristband(hand, settings.jewellery, rng, clutter)
+        if settings.finger_ring and rng.random() < settings.finger_ring:
+            meshes.append(jewellery.finger_ring(hand, settings.jewellery, rng))
         if rng.random() < settings.ring:
             meshes.append(scene.ring(joints, things, rng))
         if hand.held is not None:

@@ -208,6 +208,28 @@ class ThingSettings:
 
 
 @dataclass(frozen=True)
+class JewellerySettings:
+    """What is fitted around wrists and fingers (`jewellery`); lengths in metres."""
+
+    wrist_at_m: Pair = (0.015, 0.04)  # from the wrist's joint towards the elbow
+    watch: float = 0.6  # wristbands that are watches
+    metal: float = 0.45  # wristbands of metal
+    flat: float = 0.6  # bracelets and rings that are flat; the rest are round
+    gap_m: float = 0.001  # between skin and wristband
+    strap_width_m: Pair = (0.014, 0.024)
+    strap_m: Pair = (0.0015, 0.0035)  # thickness
+    bracelet_width_m: Pair = (0.003, 0.02)
+    bracelet_m: Pair = (0.0015, 0.005)
+    case_radius_m: Pair = (0.012, 0.021)
+    case_half_m: Pair = (0.0035, 0.006)
+    round_case: float = 0.6
+    ring_fingers: tuple[int, ...] = (5, 9, 13, 13, 13, 17)  # base joints
+    ring_at: Pair = (0.4, 0.65)  # share of the first phalanx
+    ring_width_m: Pair = (0.002, 0.007)
+    ring_m: Pair = (0.001, 0.0025)
+
+
+@dataclass(frozen=True)
 class GraspSettings:
     """What hands close around, and how (`grasps`); lengths in metres."""
 
@@ -302,6 +324,8 @@ class PictureSettings:
     sleeve: float = 0.45
     bracelet: float = 0.08  # where there is no sleeve
     ring: float = 0.1
+    wristband: float = 0.0  # fitted to the wrist, where there is no sleeve
+    finger_ring: float = 0.0  # fitted to the finger
     grasp: float = 0.0  # fingers closed around a thing
     held: float = 0.14  # a thing before the palm, where there is no grasp
     occluder: float = 0.13
@@ -334,6 +358,7 @@ class PictureSettings:
     other_hand: SecondHandSettings = SecondHandSettings()
     things: ThingSettings = ThingSettings()
     grasps: GraspSettings = GraspSettings()
+    jewellery: JewellerySettings = JewellerySettings()
     skin: SkinSettings = SkinSettings()
 
 
@@ -341,6 +366,10 @@ class PictureSettings:
 #: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
 TRAINING = PictureSettings(
     grasp=0.14,
+    bracelet=0.0,
+    ring=0.0,
+    wristband=0.22,
+    finger_ring=0.14,
     plain=0.2,
     skin_colored=0.5,
     clutter_style=ClutterSettings(saturation_beta=(0.8, 4.0)),
