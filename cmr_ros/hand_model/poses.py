@@ -24,6 +24,8 @@ _FINGERS = np.tile(np.repeat(np.arange(5), 3), 2)
 _PAIRS = np.nonzero(np.triu(_FINGERS[:, None] != _FINGERS))
 #: Outward lean of the stretched fingers when the hand is spread comfortably, degrees.
 SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
+#: Bending the thumb's end joints about this axis, at rest, sweeps its tip across the palm.
+THUMB_HINGE = np.array([-0.67, 0.43, -0.60])
 #: Joints' limits in degrees, lowest and highest: a finger's MCP, PIP and DIP, the thumb's five
 #: angles as in `_Angles`, and the palm's cup.
 FLEXION_LIMITS_DEG = ((-22, -4, -8), (88, 108, 80))
@@ -291,9 +293,7 @@ def _turn_thumb(rotations: np.ndarray, rest: np.ndarray, thumb: np.ndarray) -> N
     """Fill in the thumb's rotations; its axes lie askew to the fingers'."""
     metacarpal = rest[2] - rest[1]
     metacarpal /= np.linalg.norm(metacarpal)
-    # Bending the thumb's end joints sweeps its tip across the palm.
-    hinge = np.array([-0.67, 0.43, -0.60])
-    hinge -= metacarpal * (metacarpal @ hinge)
+    hinge = THUMB_HINGE - metacarpal * (metacarpal @ THUMB_HINGE)
     hinge /= np.linalg.norm(hinge)
     rotations[:, 2] = (
         _turn(np.array([1.0, 0, 0]), -thumb[:, 0])

@@ -290,6 +290,7 @@ class SkinSettings:
     bump: Pair = (0.0, 0.003)
     tone_beta: Pair = (1.1, 2.2)  # melanin of made-up skins, 0 very light to 1 very dark
     pale_palm: Pair = (0.3, 0.7)  # share of the melanin that palms lack
+    varnished: float = 0.0  # hands with varnish on their nails
     blood: Pair = (0.2, 0.3)  # mean and standard deviation
 
 
@@ -374,7 +375,7 @@ TRAINING = PictureSettings(
     skin_colored=0.5,
     clutter_style=ClutterSettings(saturation_beta=(0.8, 4.0)),
     backdrop=BackdropSettings(faded=(0.3, 1.1), blurred=0.3, blur_px=(0.5, 3)),
-    skin=SkinSettings(creases=1.6),
+    skin=SkinSettings(creases=1.6, varnished=0.1),
 )
 
 
