@@ -36,7 +36,8 @@ _FAR_M, _MOVES = 0.15, 8
 #: How deep they are pressed into the thumb.
 _PRESSED_M = 0.001
 _FLEXION, _SPREAD, _CUP, _THUMB = slice(0, 12), slice(12, 16), 16, slice(17, 22)
-#: How far a hand can close, and how far fingers close beyond where their tips should meet: rows.
+#: Rows of angles: a closed hand, 0 where the open hand's angle stays, and how much further than
+#: where their tips should meet digits can close.
 _FIST_DEG = np.array([*[85, 100, 70] * 4, 0, 0, 0, 0, 0, 15, -22, -30, 50, 65], float)
 _BEYOND_DEG = np.array([*[35, 30, 20] * 4, 0, 0, 0, 0, 0, -10, -14, -10, 25, 30], float)
 
@@ -69,7 +70,13 @@ class _Start:
 def draw_grasp(model: HandModel, settings: GraspSettings, rng: np.random.Generator) -> Grasp | None:
     """Return a random person's hand that holds something, or None if no try became a grasp.
 
-    Thumb and two fingers or more touch the thing, and no part of the hand is inside it.
+    Thumb and two fingers or more touch the thing, within `TOUCHING_M`, and no part of the hand is
+    deeper inside than `DEEPEST_M`.  Joints keep the limits of `poses`.
+
+    Args:
+        model: of the hand.
+        settings: what is held, and how.
+        rng: source of randomness.
     """
     shape = model.sample_shape(rng)
     hand, wrist_deg = ClosingHand(model, shape), random_wrist(1, rng)
@@ -140,7 +147,7 @@ def _in_palm(
     free = hand.gaps_m(skin, _distance(solid, axes, center))[:, 0] > 0
     if not free.any():
         return None
-    opened = openings[np.argmax(free)]
+    opened = openings[np.argmax(free)]  # the first thumb that is clear of the thing
     closed = np.where(_FIST_DEG == 0, opened, _FIST_DEG)
     return _Start(opened, closed, axes, center)
 

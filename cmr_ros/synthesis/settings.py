@@ -240,7 +240,7 @@ class GraspSettings:
         ("phone", "palm", 0.11), ("pen", "tips", 0.07), ("ball", "tips", 0.05),
         ("box", "tips", 0.07), ("can", "tips", 0.06),
     )  # fmt: skip
-    tries: int = 4
+    tries: int = 4  # before another pose is taken
 
     can_radius_m: Pair = (0.018, 0.036)
     can_half_m: Pair = (0.04, 0.085)
