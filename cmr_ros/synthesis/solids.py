@@ -157,7 +157,14 @@ def bottle(radius_m: float, half_m: float, neck: float, shoulder: float) -> Revo
 
 
 def cup(radius_m: float, half_m: float, taper: float, wall_m: float = 0.003) -> Revolution:
-    """Return an open cup; taper: radius of the bottom, as a share of the rim's."""
+    """Return an open cup.
+
+    Args:
+        radius_m: of the rim.
+        half_m: half its height.
+        taper: radius of the bottom, as a share of the rim's.
+        wall_m: thickness of its wall.
+    """
     bottom, bevel = taper * radius_m, 0.002
     floor = wall_m - half_m
     return Revolution(
