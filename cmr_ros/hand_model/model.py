@@ -119,10 +119,8 @@ class HandModel:
         from, in the axes of the hand at rest; entry 0 turns the forearm about the wrist.
         """
         rest = self.rest(shape)
-        turns, joints = forward(rest.joints, rotations)
-        starts, moved_starts = (points[list(_STARTS)] for points in (rest.joints, joints))
-        shifts = moved_starts - np.einsum("jab,jb->ja", turns, starts)
-        blended = np.tensordot(self.skin_weights, np.concatenate([turns, shifts[..., None]], -1), 1)
+        motions, joints = bone_motions(rest.joints, rotations)
+        blended = np.tensordot(self.skin_weights, motions, 1)
         vertices = np.einsum("vab,vb->va", blended[..., :3], rest.vertices) + blended[..., 3]
         return PosedHand(vertices, joints, vertices[self.template_index])
 
@@ -145,6 +143,17 @@ def forward(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.n
         bent = (turns[..., joint, :, :] @ bone[..., None])[..., 0]
         moved[..., joint, :] = moved[..., parent, :] + bent
     return turns, moved
+
+
+def bone_motions(joints: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bones' rigid motions (..., 21, 3, 4) and the joints (..., 21, 3) of a bent hand.
+
+    joints: (21, 3) at rest.  rotations: (..., 21, 3, 3) as `HandModel.pose` takes them.
+    """
+    turns, moved = forward(joints, rotations)
+    starts, moved_starts = (points[..., list(_STARTS), :] for points in (joints, moved))
+    shifts = moved_starts - np.einsum("...jab,jb->...ja", turns, starts)
+    return np.concatenate([turns, shifts[..., None]], -1), moved
 
 
 def with_tips_inside(joints: np.ndarray) -> np.ndarray:

@@ -23,7 +23,14 @@ _TRIES = 24
 _FINGERS = np.tile(np.repeat(np.arange(5), 3), 2)
 _PAIRS = np.nonzero(np.triu(_FINGERS[:, None] != _FINGERS))
 #: Outward lean of the stretched fingers when the hand is spread comfortably, degrees.
-_SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
+SPREAD_DEG = np.array([9.0, 1.0, -7.0, -17.0])
+#: Bending the thumb's end joints about this axis, at rest, sweeps its tip across the palm.
+THUMB_HINGE = np.array([-0.67, 0.43, -0.60])
+#: Joints' limits in degrees, lowest and highest: a finger's MCP, PIP and DIP, the thumb's five
+#: angles as in `_Angles`, and the palm's cup.
+FLEXION_LIMITS_DEG = ((-22, -4, -8), (88, 108, 80))
+THUMB_LIMITS_DEG = ((-18, -22, -35, -12, -18), (45, 24, 18, 55, 75))
+CUP_LIMITS_DEG = (0, 14)
 
 
 @dataclass(eq=False)
@@ -87,14 +94,24 @@ def sample_angles(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def rotations_of(rest: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def rotations_of(
+    rest: np.ndarray, rows: np.ndarray, wrist_deg: np.ndarray | None = None
+) -> np.ndarray:
     """Return rotations (N, 21, 3, 3) for `HandModel.pose` of rows of angles (N, ANGLE_COUNT).
 
-    rest: (21, 3), the joints of the mean hand.
+    Args:
+        rest: (21, 3), the joints of the mean hand.
+        rows: in degrees, as `sample_angles` returns them.
+        wrist_deg: (N, 3) flexion, deviation and twist of the wrist; None: it is straight.
     """
     flexion, spread, cup, thumb = np.split(rows, [12, 16, 17], axis=1)
-    wrist = np.zeros((len(rows), 3))
+    wrist = np.zeros((len(rows), 3)) if wrist_deg is None else wrist_deg
     return _rotations(rest, _Angles(flexion.reshape(-1, 4, 3), spread, cup[:, 0], thumb, wrist))
+
+
+def random_wrist(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return flexion, deviation and twist (N, 3) of random wrists in degrees."""
+    return rng.normal(0, [22, 10, 8], (count, 3))
 
 
 def clear(joints: np.ndarray) -> np.ndarray:
@@ -135,7 +152,7 @@ def _free_thumb(count: int, rng: np.random.Generator) -> np.ndarray:
     spread = np.array([[10, 8, 8, 12, 15], [10, 8, 8, 12, 18], [7, 5, 6, 12, 20], [8, 6, 6, 8, 10]])
     mode = rng.choice(4, count, p=[0.35, 0.27, 0.2, 0.18])
     thumb = modes[mode] + spread[mode] * rng.normal(size=(count, 5))
-    return np.clip(thumb, [-18, -22, -35, -12, -18], [45, 24, 18, 55, 75])
+    return np.clip(thumb, *THUMB_LIMITS_DEG)
 
 
 def _finish(
@@ -150,21 +167,21 @@ def _finish(
     loose = np.clip(1 - flexion[..., 0] / 70, 0.1, 1)
     if spread is None:
         factor = np.clip(rng.normal(0.55, 0.4, (count, 1)), -0.15, 1.5)
-        spread = factor * _SPREAD_DEG + rng.normal(0, 3, (count, 4))
+        spread = factor * SPREAD_DEG + rng.normal(0, 3, (count, 4))
     bent = flexion[..., 0].mean(axis=1)
     return _Angles(
-        flexion=np.clip(flexion, [-22, -4, -8], [88, 108, 80]),
+        flexion=np.clip(flexion, *FLEXION_LIMITS_DEG),
         spread=spread * loose,
-        cup=np.clip(0.1 * bent + rng.normal(0, 3, count), 0, 14),
+        cup=np.clip(0.1 * bent + rng.normal(0, 3, count), *CUP_LIMITS_DEG),
         thumb=_free_thumb(count, rng) if thumb is None else thumb,
-        wrist=rng.normal(0, [22, 10, 8], (count, 3)),
+        wrist=random_wrist(count, rng),
     )
 
 
 def _open(count: int, rng: np.random.Generator) -> _Angles:
     shared = rng.normal(2, 10, (count, 1)) + rng.normal(0, 4, (count, 4))
     pip = np.abs(rng.normal(4, 10, (count, 1)) + rng.normal(0, 4, (count, 4)))
-    spread = np.clip(rng.normal(0.9, 0.5, (count, 1)), -0.1, 1.9) * _SPREAD_DEG
+    spread = np.clip(rng.normal(0.9, 0.5, (count, 1)), -0.1, 1.9) * SPREAD_DEG
     return _finish(_coupled(shared, pip, rng), rng, spread=spread + rng.normal(0, 2, (count, 4)))
 
 
@@ -207,7 +224,7 @@ def _grasp(count: int, rng: np.random.Generator) -> _Angles:
     mcp = 62 - 34 * width + rng.normal(0, 6, (count, 4))
     pip = 78 - 42 * width + rng.normal(0, 6, (count, 4))
     thumb = np.array([30, -4, -18, 12, 18]) + rng.normal(0, [8, 7, 7, 10, 12], (count, 5))
-    spread = (0.2 + 0.9 * width) * _SPREAD_DEG + rng.normal(0, 3, (count, 4))
+    spread = (0.2 + 0.9 * width) * SPREAD_DEG + rng.normal(0, 3, (count, 4))
     return _finish(_coupled(mcp, pip, rng), rng, thumb=thumb, spread=spread)
 
 
@@ -276,9 +293,7 @@ def _turn_thumb(rotations: np.ndarray, rest: np.ndarray, thumb: np.ndarray) -> N
     """Fill in the thumb's rotations; its axes lie askew to the fingers'."""
     metacarpal = rest[2] - rest[1]
     metacarpal /= np.linalg.norm(metacarpal)
-    # Bending the thumb's end joints sweeps its tip across the palm.
-    hinge = np.array([-0.67, 0.43, -0.60])
-    hinge -= metacarpal * (metacarpal @ hinge)
+    hinge = THUMB_HINGE - metacarpal * (metacarpal @ THUMB_HINGE)
     hinge /= np.linalg.norm(hinge)
     rotations[:, 2] = (
         _turn(np.array([1.0, 0, 0]), -thumb[:, 0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from cmr_ros.hand_model.model import HandModel, PosedHand, with_tips_inside
 from cmr_ros.hand_model.poses import sample_pose
-from cmr_ros.synthesis import scene
+from cmr_ros.synthesis import jewellery, scene
 from cmr_ros.synthesis.augment import inside_borders, photograph
 from cmr_ros.synthesis.backgrounds import (
     Clutter,
@@ -20,6 +20,7 @@ from cmr_ros.synthesis.backgrounds import (
     skin_palette,
 )
 from cmr_ros.synthesis.environment import Environment, load_environments, procedural_environment
+from cmr_ros.synthesis.grasps import draw_grasp
 from cmr_ros.synthesis.placed_hand import HandPlacer, PlacedHand
 from cmr_ros.synthesis.placement import place, project, random_depth, random_view, rotation
 from cmr_ros.synthesis.renderer import Renderer
@@ -116,11 +117,20 @@ class Generator:
 
     def _random_hand(self, rng: np.random.Generator) -> tuple[PlacedHand, np.ndarray]:
         """Return a hand in its crop camera's frame and the camera's matrix."""
-        posed = self._pose(rng)
-        view = random_view(posed.joints, self.settings, rng)
-        depth_m = random_depth(self.settings, rng)
-        turn, shift, matrix = place(posed.joints @ view.T, depth_m, self.settings, rng)
-        return self._placed(posed, turn @ view, shift, rng), matrix
+        settings = self.settings
+        grasp = None
+        if settings.grasp and rng.random() < settings.grasp:
+            grasp = draw_grasp(self._model, settings.grasps, rng)
+        posed = self._pose(rng) if grasp is None else grasp.hand
+        view = random_view(posed.joints, settings, rng)
+        depth_m = random_depth(settings, rng)
+        turn, shift, matrix = place(posed.joints @ view.T, depth_m, settings, rng)
+        hand = self._placed(posed, turn @ view, shift, rng)
+        if grasp is not None:
+            hand = scene.with_grasped(
+                hand, grasp, turn @ view, shift, settings.things, rng, self._clutter
+            )
+        return hand, matrix
 
     def _placed(
         self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, rng: np.random.Generator
@@ -142,9 +152,15 @@ class Generator:
             meshes.append(scene.sleeve(hand.mesh, joints[0], hand.elbow_side, things, rng, clutter))
         elif rng.random() < settings.bracelet:
             meshes.append(scene.bracelet(joints[0], hand.elbow_side, palm_m, things, rng, clutter))
+        elif settings.wristband and rng.random() < settings.wristband:
+            meshes += jewellery.wristband(hand, settings.jewellery, rng, clutter)
+        if settings.finger_ring and rng.random() < settings.finger_ring:
+            meshes.append(jewellery.finger_ring(hand, settings.jewellery, rng))
         if rng.random() < settings.ring:
             meshes.append(scene.ring(joints, things, rng))
-        if rng.random() < settings.held:
+        if hand.held is not None:
+            meshes.append(hand.held)
+        elif rng.random() < settings.held:
             meshes.append(scene.held_object(joints, things, rng, clutter))
         if rng.random() < settings.occluder:
             meshes.append(scene.occluder(joints, things, rng, clutter))

@@ -26,7 +26,7 @@ def superquadric(
         ],
         axis=-1,
     )
-    return unit.reshape(-1, 3) * half_size_m, *_grid(_LATITUDES, _LONGITUDES + 1)
+    return unit.reshape(-1, 3) * half_size_m, *grid(_LATITUDES, _LONGITUDES + 1)
 
 
 def torus(
@@ -44,14 +44,14 @@ def torus(
         ],
         axis=-1,
     )
-    return vertices.reshape(-1, 3), *_grid(_LONGITUDES + 1, 9)
+    return vertices.reshape(-1, 3), *grid(_LONGITUDES + 1, 9)
 
 
 def _power(base: np.ndarray, exponent: float) -> np.ndarray:
     return np.sign(base) * np.abs(base) ** exponent
 
 
-def _grid(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def grid(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Return faces (F, 3) and corner UVs (F, 3, 2) of a grid of rows x columns vertices."""
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]

@@ -23,6 +23,8 @@ class PlacedHand:
     template_vertices: np.ndarray  # (V, 3) of the template, metres
     joints: np.ndarray  # (21, 3) metres
     elbow_side: np.ndarray  # (3,) unit vector from the wrist along the forearm
+    bones: np.ndarray  # (V,) number of the joint where the bone ends that moves each vertex most
+    held: Mesh | None = None  # what the fingers are closed around
 
 
 class HandPlacer:
@@ -31,6 +33,7 @@ class HandPlacer:
     def __init__(self, model: HandModel, skins: str | Path | None, settings: SkinSettings):
         rest = model.rest()
         self._faces = model.faces
+        self._bones = model.skin_weights.argmax(axis=1)
         self._part = np.where(model.hand_faces, HAND, ARM)
         self._arm_vertices = np.unique(model.faces[~model.hand_faces])
         hand = RestHand(rest.vertices, model.faces, model.uvs, model.hand_faces, rest.joints)
@@ -58,6 +61,6 @@ class HandPlacer:
         normals = vertex_normals(vertices, mesh.faces)
         ambient = ambient_share(vertices, normals, *hand_spheres(joints)) ** self._creases
         arm = vertices[self._arm_vertices].mean(axis=0) - joints[0]
-        return PlacedHand(
-            replace(mesh, ambient=ambient), template_vertices, joints, arm / np.linalg.norm(arm)
-        )
+        elbow_side = arm / np.linalg.norm(arm)
+        mesh = replace(mesh, ambient=ambient)
+        return PlacedHand(mesh, template_vertices, joints, elbow_side, self._bones)

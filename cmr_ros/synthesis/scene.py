@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmr_ros.geometry.mesh import vertex_normals
 from cmr_ros.synthesis.backgrounds import Clutter, palette_of_things, skin_palette
+from cmr_ros.synthesis.grasps import Grasp
 from cmr_ros.synthesis.objects import superquadric, torus
+from cmr_ros.synthesis.occlusion import ambient_share, hand_spheres
+from cmr_ros.synthesis.placed_hand import PlacedHand
 from cmr_ros.synthesis.placement import rotation
 from cmr_ros.synthesis.settings import ThingSettings
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture
 
+#: How far skin looks out for a thing that shades it.
+_SHADE_M = (0.008, 0.025)
 _SOLID = Texture(np.full((4, 4, 3), 255, np.uint8))
 
 
@@ -145,6 +152,40 @@ def held_object(
     turned = vertices @ _frame(axis, rng).T
     material = random_material(settings, rng, clutter, settings.held_skin_like)
     return Mesh(turned + center, faces, uvs, material)
+
+
+def with_grasped(
+    hand: PlacedHand,
+    grasp: Grasp,
+    turn: np.ndarray,
+    shift: np.ndarray,
+    settings: ThingSettings,
+    rng: np.random.Generator,
+    clutter: Clutter,
+) -> PlacedHand:
+    """Return a hand with what it is closed around; both shade each other.
+
+    Args:
+        hand: the grasp's hand before the camera.
+        grasp: in the model's frame.
+        turn: (3, 3), camera's frame = turn @ model's frame + shift.
+        shift: (3,) metres.
+        settings: what held things look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+    """
+    vertices, faces, uvs = grasp.solid.mesh()
+    vertices = (vertices @ grasp.axes.T + grasp.center_m) @ turn.T + shift
+    material = random_material(settings, rng, clutter, settings.held_skin_like)
+    shaded = ambient_share(vertices, vertex_normals(vertices, faces), *hand_spheres(hand.joints))
+    held = Mesh(vertices, faces, uvs, material, ambient=shaded)
+    normals = vertex_normals(hand.mesh.vertices, hand.mesh.faces)
+    ambient = np.ones(len(normals))
+    for reach_m in _SHADE_M:
+        # The nearer a thing is to where the skin looks, the more of the surroundings it hides.
+        looked_at = (hand.mesh.vertices + reach_m * normals - shift) @ turn
+        ambient -= np.clip(1 - grasp.distance_m(looked_at) / reach_m, 0, 1) / (len(_SHADE_M) + 1)
+    return replace(hand, mesh=replace(hand.mesh, ambient=hand.mesh.ambient * ambient), held=held)
 
 
 def occluder(

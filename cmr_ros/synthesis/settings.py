@@ -208,6 +208,73 @@ class ThingSettings:
 
 
 @dataclass(frozen=True)
+class JewellerySettings:
+    """What is fitted around wrists and fingers (`jewellery`); lengths in metres."""
+
+    wrist_at_m: Pair = (0.015, 0.04)  # from the wrist's joint towards the elbow
+    watch: float = 0.6  # wristbands that are watches
+    metal: float = 0.45  # wristbands of metal
+    flat: float = 0.6  # bracelets and rings that are flat; the rest are round
+    gap_m: float = 0.001  # between skin and wristband
+    strap_width_m: Pair = (0.014, 0.024)
+    strap_m: Pair = (0.0015, 0.0035)  # thickness
+    bracelet_width_m: Pair = (0.003, 0.02)
+    bracelet_m: Pair = (0.0015, 0.005)
+    case_radius_m: Pair = (0.012, 0.021)
+    case_half_m: Pair = (0.0035, 0.006)
+    round_case: float = 0.6
+    ring_fingers: tuple[int, ...] = (5, 9, 13, 13, 13, 17)  # base joints
+    ring_at: Pair = (0.4, 0.65)  # share of the first phalanx
+    ring_width_m: Pair = (0.002, 0.007)
+    ring_m: Pair = (0.001, 0.0025)
+
+
+@dataclass(frozen=True)
+class GraspSettings:
+    """What hands close around, and how (`grasps`); lengths in metres."""
+
+    #: A thing (`holdables`), whether it lies in the palm or between the tips, and its share.
+    things: tuple[tuple[str, str, float], ...] = (
+        ("can", "palm", 0.11), ("bottle", "palm", 0.13), ("cup", "palm", 0.1),
+        ("handle", "palm", 0.14), ("ball", "palm", 0.07), ("box", "palm", 0.09),
+        ("phone", "palm", 0.11), ("pen", "tips", 0.07), ("ball", "tips", 0.05),
+        ("box", "tips", 0.07), ("can", "tips", 0.06),
+    )  # fmt: skip
+    tries: int = 4  # before another pose is taken
+
+    can_radius_m: Pair = (0.018, 0.036)
+    can_half_m: Pair = (0.04, 0.085)
+    bottle_radius_m: Pair = (0.026, 0.04)
+    bottle_half_m: Pair = (0.08, 0.13)
+    bottle_neck: Pair = (0.3, 0.5)  # radius, share of the body's
+    bottle_shoulder: Pair = (0.5, 0.75)  # share of the length
+    cup_radius_m: Pair = (0.03, 0.043)
+    cup_half_m: Pair = (0.04, 0.06)
+    cup_taper: Pair = (0.7, 1.0)  # radius of the bottom, share of the rim's
+    handle_radius_m: Pair = (0.008, 0.016)
+    handle_half_m: Pair = (0.05, 0.13)
+    pen_radius_m: Pair = (0.0035, 0.006)
+    pen_half_m: Pair = (0.06, 0.08)
+    ball_radius_m: Pair = (0.015, 0.04)
+    box_half_m: tuple[Pair, Pair, Pair] = ((0.006, 0.028), (0.015, 0.035), (0.03, 0.09))
+    phone_half_m: tuple[Pair, Pair, Pair] = ((0.0035, 0.006), (0.031, 0.039), (0.06, 0.08))
+
+    spread: Pair = (0.0, 1.1)  # of the fingers, by that of a comfortably spread hand
+    cup_deg: Pair = (2, 12)
+    thumbs: int = 10  # positions of the thumb to choose from
+    thumb_deg: tuple[Pair, ...] = ((25, 45), (-5, 24), (-30, 10), (-10, 0), (-15, 0))
+    slant_rad: Pair = (-0.2, 0.7)  # of the long axis, from straight across the palm to the wrist
+    along: Pair = (0.8, 1.25)  # from the wrist (0) to the knuckles (1)
+    shift_m: float = 0.012  # standard deviation along the long axis
+    tips: int = 48  # poses to choose from, by how far apart the tips are
+    tips_mcp_deg: Pair = (10, 65)
+    tips_pip_deg: Pair = (10, 60)
+    tips_thumb_deg: tuple[Pair, ...] = ((20, 42), (-16, 10), (-28, -5), (0, 35), (0, 40))
+    tips_open: float = 0.7  # how far they open first, by how far they can close
+    tips_back: Pair = (0.0, 1.5)  # 0: the long axis is straight across the fingers
+
+
+@dataclass(frozen=True)
 class SkinSettings:
     """Skin (`skin`): photographed textures where there are some, made-up ones otherwise."""
 
@@ -223,6 +290,7 @@ class SkinSettings:
     bump: Pair = (0.0, 0.003)
     tone_beta: Pair = (1.1, 2.2)  # melanin of made-up skins, 0 very light to 1 very dark
     pale_palm: Pair = (0.3, 0.7)  # share of the melanin that palms lack
+    varnished: float = 0.0  # hands with varnish on their nails
     blood: Pair = (0.2, 0.3)  # mean and standard deviation
 
 
@@ -257,7 +325,10 @@ class PictureSettings:
     sleeve: float = 0.45
     bracelet: float = 0.08  # where there is no sleeve
     ring: float = 0.1
-    held: float = 0.14
+    wristband: float = 0.0  # fitted to the wrist, where there is no sleeve
+    finger_ring: float = 0.0  # fitted to the finger
+    grasp: float = 0.0  # fingers closed around a thing
+    held: float = 0.14  # a thing before the palm, where there is no grasp
     occluder: float = 0.13
     second_hand: float = 0.12
     plain: float = 0.0  # background a plain wall
@@ -287,17 +358,24 @@ class PictureSettings:
     wall: WallSettings = WallSettings()
     other_hand: SecondHandSettings = SecondHandSettings()
     things: ThingSettings = ThingSettings()
+    grasps: GraspSettings = GraspSettings()
+    jewellery: JewellerySettings = JewellerySettings()
     skin: SkinSettings = SkinSettings()
 
 
 #: What `cmr synth render` draws: nearer to photographs, as `cmr synth compare` tells, than the
 #: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
 TRAINING = PictureSettings(
+    grasp=0.14,
+    bracelet=0.0,
+    ring=0.0,
+    wristband=0.22,
+    finger_ring=0.14,
     plain=0.2,
     skin_colored=0.5,
     clutter_style=ClutterSettings(saturation_beta=(0.8, 4.0)),
     backdrop=BackdropSettings(faded=(0.3, 1.1), blurred=0.3, blur_px=(0.5, 3)),
-    skin=SkinSettings(creases=1.6),
+    skin=SkinSettings(creases=1.6, varnished=0.1),
 )
 
 

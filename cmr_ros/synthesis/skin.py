@@ -15,6 +15,7 @@ import numpy as np
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import read_picture
 from cmr_ros.geometry.mesh import vertex_normals
+from cmr_ros.synthesis.nails import nail_faces
 from cmr_ros.synthesis.settings import SkinSettings
 from cmr_ros.synthesis.surfaces import Material, Texture
 
@@ -29,6 +30,11 @@ _BLOOD = np.array([0.02, 0.25, 0.18])
 #: How far red, green and blue light creep into shadow, shares: red goes deepest.
 _SCATTER = np.array([0.32, 0.13, 0.07])
 _MADE_UP = 48
+#: sRGB of nail varnish: reds, pinks, nude, white, black, blue, green.
+_VARNISH = np.array([
+    [165, 12, 35], [110, 10, 30], [225, 60, 110], [235, 160, 170], [205, 160, 140], [240, 238, 235],
+    [20, 18, 22], [40, 60, 140], [30, 90, 80],
+])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,8 @@ class Skin:
         self._features = _bake(hand, self.uvs)
         self._photos = [] if folder is None else self._load(Path(folder))
         self._made_up: dict[int, Texture] = {}
+        nails = nail_faces(hand.vertices, hand.faces, hand.joints)
+        self._nails = _rasterise(self.uvs, nails.astype(np.float32))
 
     def material(self, rng: np.random.Generator, tint: float) -> Material:
         """Return a random skin; `tint` is the standard deviation of its colour around a texture."""
@@ -63,6 +71,8 @@ class Skin:
             darker = np.exp(-settings.photographed_tone * rng.normal() * _MELANIN)
         else:
             texture, darker = self._made_up_texture(int(rng.integers(_MADE_UP))), 1.0
+        if settings.varnished and rng.random() < settings.varnished:
+            texture = self._varnished(texture, rng)
         return Material(
             texture,
             tint=darker
@@ -96,6 +106,14 @@ class Skin:
         grain = _noise(np.random.default_rng(0), (3, 9, 30))[:, arm, None]
         atlas[:, arm] = np.clip(inner * share + outer * (1 - share) + 5 * grain, 0, 255)
         return atlas
+
+    def _varnished(self, texture: Texture, rng: np.random.Generator) -> Texture:
+        """Return a skin with varnish, more or less opaque, on its nails."""
+        color = _VARNISH[rng.integers(len(_VARNISH))] * rng.uniform(0.8, 1.05)
+        pixels, nails = texture.pixels.copy(), self._nails > 0
+        opacity = rng.uniform(0.6, 1) * self._nails[nails][:, None]
+        pixels[nails] = np.clip(pixels[nails] * (1 - opacity) + color * opacity, 0, 255)
+        return Texture(pixels)
 
     def _made_up_texture(self, k: int) -> Texture:
         if k not in self._made_up:
