@@ -10,6 +10,8 @@ EXTRAS ?= ros,cpu,demo,infer,web
 # What measuring takes beside that; the demo need not wait for it.
 MEASURE = evaluate,figures
 
+TRAIN_EXTRAS = $(EXTRAS),$(MEASURE),train,convert
+
 # The distribution whose wheels are taken; each other than kilted has an environment of its own.
 ROS ?= kilted
 ifeq ($(ROS),kilted)
@@ -24,8 +26,8 @@ endif
 BIN := $(VENV)/bin
 # Python compiles what is imported; pip would compile all there is, a third of its time.
 INSTALL = $(BIN)/pip install --quiet --no-compile
-# A build without pip's isolation reuses what is compiled: seconds instead of a minute.
-BUILD = $(INSTALL) --no-build-isolation
+# Installs what extras require, by commas, and not the package itself, which is built but once.
+require = @$(BIN)/python cmake/requirements.py $(1) > $@.txt && $(INSTALL) -r $@.txt
 
 SOURCES := CMakeLists.txt MANIFEST.in package.xml pyproject.toml setup.py \
   $(shell find cmake cmr_ros config launch msg srv weights -type f -not -name '*.pyc')
@@ -166,11 +168,11 @@ $(VENV)/.setup: $(SOURCES) $(VENV)/.build
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.setup $(if $(filter kilted,$(ROS)),$(VENV)/.torch)
-	$(BUILD) '.[$(TEST_EXTRAS)]'
+	$(call require,$(TEST_EXTRAS))
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.setup $(VENV)/.torch
-	$(BUILD) '.[$(EXTRAS),$(MEASURE),train,convert]'
+	$(call require,$(TRAIN_EXTRAS))
 	@touch $@
 
 $(VENV)/.torch: | $(BIN)/python
@@ -178,8 +180,7 @@ $(VENV)/.torch: | $(BIN)/python
 	@touch $@
 
 $(VENV)/.peers: cmr_ros/evaluation/peers.py | $(VENV)/.setup
-	$(BIN)/python cmake/requirements.py $(MEASURE) > $@.txt
-	$(INSTALL) -r $@.txt
+	$(call require,$(MEASURE))
 	$(BIN)/python -m venv $(VENV)/peers
 	$(BIN)/python -c 'from cmr_ros.evaluation.peers import MEDIAPIPE; print(MEDIAPIPE)' > $@.txt
 	$(VENV)/peers/bin/pip install --quiet -r $@.txt
@@ -192,10 +193,9 @@ $(VENV)/.audit: | $(BIN)/python
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.setup
-	$(BUILD) '.[docs]'
+	$(call require,docs)
 	@touch $@
 
 $(VENV)/.rerun: $(VENV)/.setup
-	$(BIN)/python cmake/requirements.py rerun > $@.txt
-	$(INSTALL) -r $@.txt
+	$(call require,rerun)
 	@touch $@
