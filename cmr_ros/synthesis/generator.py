@@ -110,6 +110,8 @@ class Generator:
         shown = visible(with_tips_inside(hand.joints), matrix, layers, inside)
         if shown.sum() < settings.least_visible or mask.mean() < settings.least_mask:
             return None
+        # A tip's joint lies on the skin, so it may be outside where the flesh is inside.
+        shown &= _in_picture(joints_px, settings.size_px)
         return Sample(
             picture, hand.template_vertices.astype(np.float32), hand.joints.astype(np.float32),
             matrix, mask, shown,
@@ -319,7 +321,12 @@ def visible(
     size = inside.shape[0]
     joints_px = project(joints, matrix)
     column, row = np.clip(np.rint(joints_px), 0, size - 1).astype(int).T
-    within = ((joints_px > -0.5) & (joints_px < size - 0.5)).all(axis=1) & inside[row, column]
+    within = _in_picture(joints_px, size) & inside[row, column]
     own = layers.parts[row, column, HAND] + layers.parts[row, column, ARM] > 0.5
     near = joints[:, 2] - layers.depth_m[row, column] < _FLESH_M
     return within & own & near
+
+
+def _in_picture(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Return which pixels (N, 2) lie in a square picture of that side."""
+    return np.asarray(((pixels > -0.5) & (pixels < size - 0.5)).all(axis=1))

@@ -24,8 +24,8 @@ from cmr_ros.hand_model.poses import (
 )
 from cmr_ros.synthesis.holdables import HOLDABLES
 from cmr_ros.synthesis.placement import rotation
-from cmr_ros.synthesis.settings import GraspSettings
 from cmr_ros.synthesis.solids import Solid
+from cmr_ros.synthesis.thing_settings import GraspSettings
 
 #: A digit touches what is so near; no part of the hand is deeper inside the thing.
 TOUCHING_M, DEEPEST_M = 0.0015, 0.002

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cmr_ros.synthesis.settings import GraspSettings
 from cmr_ros.synthesis.solids import Block, Solid, ball, bottle, can, cup
+from cmr_ros.synthesis.thing_settings import GraspSettings
 
 _BOX_EDGE_M, _PHONE_EDGE, _PEN_BEVEL_M = 0.002, 0.9, 0.001
 

@@ -10,9 +10,9 @@ import numpy as np
 from cmr_ros.synthesis.backgrounds import Clutter, palette_of_things
 from cmr_ros.synthesis.objects import grid
 from cmr_ros.synthesis.placed_hand import PlacedHand
-from cmr_ros.synthesis.settings import JewellerySettings
 from cmr_ros.synthesis.solids import Block, Solid, can
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture
+from cmr_ros.synthesis.thing_settings import JewellerySettings
 
 _PLAIN = Texture(np.full((4, 4, 3), 255, np.uint8))
 #: Linear colours: gold, silver, rose gold, steel, copper, black steel.

@@ -13,8 +13,8 @@ from cmr_ros.synthesis.objects import superquadric, torus
 from cmr_ros.synthesis.occlusion import ambient_share, hand_spheres
 from cmr_ros.synthesis.placed_hand import PlacedHand
 from cmr_ros.synthesis.placement import rotation
-from cmr_ros.synthesis.settings import ThingSettings
 from cmr_ros.synthesis.surfaces import ARM, HAND, Material, Mesh, Texture
+from cmr_ros.synthesis.thing_settings import ThingSettings
 
 #: How far skin looks out for a thing that shades it.
 _SHADE_M = (0.008, 0.025)

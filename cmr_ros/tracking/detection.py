@@ -119,7 +119,6 @@ def letterbox(
     high = np.minimum(np.ceil(corner + window.side), [width, height]).astype(int)
     at = np.clip(np.rint((low - corner) * scale).astype(int), 0, size_px - 1)
     size = np.clip(np.rint((high - low) * scale).astype(int), 1, size_px - at)
-    # Averaging all source pixels keeps far hands readable where a plain bilinear sample aliases.
     small = resize(picture[low[1] : high[1], low[0] : high[0]], *size.tolist())
     square = np.zeros((size_px, size_px, 3), np.uint8)
     square[at[1] : at[1] + size[1], at[0] : at[0] + size[0]] = small

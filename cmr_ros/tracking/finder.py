@@ -180,12 +180,12 @@ class HandFinder:
         )
         # Beside a hand that is followed there are others of its size, if any, which are proposed;
         # and looks are rare, so each takes two turns.
-        has_asked = everywhere and not known and self._looks % _WHOLE_EVERY == 0
+        shows_whole = everywhere and not known and self._looks % _WHOLE_EVERY == 0
         # The first look of all does both: it may be the only one.
-        rests = not everywhere or (has_asked and self._looks > 0)
+        rests = not everywhere or (shows_whole and self._looks > 0)
         parts = self._next_parts(0 if rests else 2 if known else 1)
         proposals = [found for part in parts for found in self._proposer(picture, part)]
-        found = self._palms(picture, *next(self._windows)) if has_asked else []
+        found = self._palms(picture, *next(self._windows)) if shows_whole else []
         self._looks += 1
         clear: list[Detection] = []
         still_open: list[tuple[Detection, Detection]] = []
@@ -201,7 +201,7 @@ class HandFinder:
                 clear.append(place)
         found = without_doubles([*found, *clear])
         self._handed_on += [_Tried(one.region) for one in clear if one in found]
-        if still_open and not has_asked:
+        if still_open and not shows_whole:
             proposal, place = max(still_open, key=lambda pair: pair[1].score)
             self._tried.append(_Tried(proposal.region))
             found = without_doubles([*found, *self._look_closely(picture, place)])

@@ -19,7 +19,8 @@ from cmr_ros.synthesis.grasps import DEEPEST_M, TOUCHING_M, draw_grasp
 from cmr_ros.synthesis.held_out import FULL_FRAME
 from cmr_ros.synthesis.holdables import HOLDABLES
 from cmr_ros.synthesis.pairs import PAIR_PICTURES
-from cmr_ros.synthesis.settings import TRAINING, GraspSettings, PictureSettings
+from cmr_ros.synthesis.settings import TRAINING, PictureSettings
+from cmr_ros.synthesis.thing_settings import GraspSettings
 
 KINDS = [(name, place) for name, place, _ in GraspSettings().things]
 COUNT = 6

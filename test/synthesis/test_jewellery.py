@@ -7,8 +7,9 @@ from cmr_ros.hand_model.poses import sample_pose
 from cmr_ros.synthesis.backgrounds import Clutter
 from cmr_ros.synthesis.jewellery import finger_ring, wristband
 from cmr_ros.synthesis.placed_hand import HandPlacer
-from cmr_ros.synthesis.settings import JewellerySettings, PictureSettings, SkinSettings
+from cmr_ros.synthesis.settings import PictureSettings, SkinSettings
 from cmr_ros.synthesis.surfaces import ARM, HAND
+from cmr_ros.synthesis.thing_settings import JewellerySettings
 
 FLAT = JewellerySettings(watch=0.0, flat=1.0)
 
