@@ -1,8 +1,8 @@
 """Trains a mobile trunk's released heads with it, so that they still fit when it changes.
 
-Landmarks and 3D joints learn from the truth, and so does presence where it is known.  Where it is
-not, presence stays what it was, as handedness always does: of the images before they are changed
-at random, and of some of them mirrored.
+Landmarks and 3D joints learn from the truth.  Presence and handedness do so where it is known, of
+renders and of some of them mirrored; elsewhere they stay what they were of the images before these
+were changed at random.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
+from cmr_ros.training.batches import Batch
 
+#: Training never gets nearer to certainty.
+_CERTAINTY = 0.99
 #: Brings landmarks, shares of the crop, and joints, shares of a hand, near one.
 _UNIT = 0.1
 
@@ -38,53 +41,70 @@ class ReleasedHeads(nn.Module):
         return found.presence, found.handedness
 
 
+def known_answers(before: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return presence and handedness (N, 1) to train for: the truth, else what was said before.
+
+    Args:
+        before: presence and handedness (N, 1) that `ReleasedHeads` predicts.
+        batch: the samples; its renders show right hands.
+    """
+    presence, handedness = before
+    of_photographs = batch.are_photographs[:, None]
+    presence, handedness = (
+        torch.where(of_photographs, said, _CERTAINTY) for said in (presence, handedness)
+    )
+    if batch.presence is not None:
+        known = batch.presence[:, None].to(presence.dtype)
+        presence = torch.where(known.isnan(), presence, known)
+    return presence, handedness
+
+
 def head_loss(
     recovery: Recovery,
     joints_px: Tensor,
     targets: Targets,
     size_px: int,
-    before: tuple[Tensor, Tensor],
-    presence: Tensor | None = None,
+    answers: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Return how far the heads are from the truth and from their earlier answers, a sum of means.
+    """Return how far the heads are from the truth and from `known_answers`, a sum of means.
 
     Args:
         recovery: the prediction.
         joints_px: (N, J, 2) true joints in crop pixels.
         targets: the truth.
         size_px: side of the crop.
-        before: presence and handedness (N, 1) that `ReleasedHeads` predicts.
-        presence: (N,) the truth, NaN where it is not known.
+        answers: presence and handedness (N, 1).
     """
-    if presence is not None:
-        known = torch.where(presence.isnan(), before[0][:, 0], presence.to(before[0].dtype))
-        before = known[:, None], before[1]
     landmarks = (recovery.landmarks - joints_px / size_px).abs().mean(dim=2)
     joints = (_centered(recovery.released) - _centered(targets.joints)).abs().mean(dim=2)
     own = recovery.presence, recovery.handedness
     with torch.autocast(landmarks.device.type, enabled=False):
-        kept = sum(
-            F.binary_cross_entropy(now.float().clamp(1e-6, 1 - 1e-6), then)
-            for now, then in zip(own, before, strict=True)
-        )
-    return ((landmarks + joints) / _UNIT * targets.weights).mean() + kept
+        said = sum(_entropy(now, then) for now, then in zip(own, answers, strict=True))
+    return ((landmarks + joints) / _UNIT * targets.weights).mean() + said
 
 
-def mirrored_loss(network: nn.Module, before: ReleasedHeads, images: Tensor) -> Tensor:
-    """Return how far handedness of mirrored images is from what it was.
+def mirrored_loss(
+    network: nn.Module, before: ReleasedHeads, images: Tensor, are_photographs: Tensor
+) -> Tensor:
+    """Return how far handedness of mirrored images is from what it should be.
 
     Training shows right hands alone: else the head would learn to say "right" of everything.
 
     Args:
         network: the mobile network.
-        before: what its trunk and heads were.
+        before: what its trunk and heads were; what they say of mirrored photographs holds.
         images: (N, 3, S, S) as the trunk takes them.
+        are_photographs: (N,) bool; all others are renders, left hands when they are mirrored.
     """
     mirrored = images.flip(3)
     pooled, then = network.trunk(mirrored).pooled, before(mirrored)[1]
+    then = torch.where(are_photographs[:, None], then, 1 - _CERTAINTY)
     with torch.autocast(images.device.type, enabled=False):
-        now = network.landmark_heads(pooled.float()).handedness
-        return F.binary_cross_entropy(now.clamp(1e-6, 1 - 1e-6), then)
+        return _entropy(network.landmark_heads(pooled.float()).handedness, then)
+
+
+def _entropy(now: Tensor, then: Tensor) -> Tensor:
+    return F.binary_cross_entropy(now.float().clamp(1e-6, 1 - 1e-6), then.float())
 
 
 def _centered(points: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
-from cmr_ros.training.heads import ReleasedHeads, head_loss, mirrored_loss
+from cmr_ros.training.heads import ReleasedHeads, head_loss, known_answers, mirrored_loss
 
 #: Of so many images one is shown mirrored, too.
 _MIRRORED = 4
@@ -69,10 +69,12 @@ class Objective(nn.Module):
         terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
         if self.before is not None:
             images = network_images(batch, self.network.config)
-            before = self.before(images)
+            answers = known_answers(self.before(images), batch)
             size_px = self.network.config.input_size
-            heads = head_loss(recovery, shown.joints_px, targets, size_px, before, batch.presence)
-            mirrored = mirrored_loss(self.network, self.before, images[::_MIRRORED])
+            heads = head_loss(recovery, shown.joints_px, targets, size_px, answers)
+            mirrored = mirrored_loss(
+                self.network, self.before, images[::_MIRRORED], batch.are_photographs[::_MIRRORED]
+            )
             terms["heads"] = self.weights.heads * (heads + mirrored)
         return terms
 

@@ -31,7 +31,7 @@ from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_s
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, shuffled
 from cmr_ros.training.features import cached
-from cmr_ros.training.heads import head_loss, mirrored_loss
+from cmr_ros.training.heads import head_loss, known_answers, mirrored_loss
 from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
@@ -163,11 +163,15 @@ def test_a_head_that_says_right_of_mirrored_hands_loses(plan_file):
     network, before = training.network.eval(), training.objective.before
     images = torch.rand(2, 3, SIZE, SIZE)
     said = before(images.flip(3))[1]
+    photographs = torch.ones(2, dtype=torch.bool)
     with torch.no_grad():
-        kept = mirrored_loss(network, before, images)
+        kept = mirrored_loss(network, before, images, photographs)
         torch.testing.assert_close(kept, torch.nn.functional.binary_cross_entropy(said, said))
         network.landmark_heads.handedness.bias += 5
-        assert mirrored_loss(network, before, images) > kept + 0.5
+        assert mirrored_loss(network, before, images, photographs) > kept + 0.5
+        # Of renders it is known, whatever was said before.
+        network.landmark_heads.handedness.bias -= 30
+        assert mirrored_loss(network, before, images, ~photographs) < 0.2
 
 
 def test_first_stages_may_stay_and_photographs_alone_be_changed(plan_file):
@@ -186,7 +190,7 @@ def test_first_stages_may_stay_and_photographs_alone_be_changed(plan_file):
     assert training.objective._changed(batch) is batch
 
 
-def test_heads_learn_the_joints_and_keep_to_what_they_said_else(data):
+def test_heads_learn_the_joints_and_the_answers(data):
     sample = RenderedSamples(Shards(data / "train"))[[0, 1]]
     right = Recovery(
         meshes=(), heatmaps=torch.zeros(0), silhouette=torch.zeros(0),
@@ -194,22 +198,31 @@ def test_heads_learn_the_joints_and_keep_to_what_they_said_else(data):
         presence=torch.tensor([[1.0], [0.0]]), handedness=torch.tensor([[0.0], [1.0]]),
     )  # fmt: skip
     targets = Targets((), torch.zeros(0), torch.zeros(0), sample.joints, sample.weights)
-    said = right.presence, right.handedness
+    answers = right.presence, right.handedness
 
-    def loss(known=None, **changes):
+    def loss(**changes):
         recovery = dataclasses.replace(right, **changes)
-        return head_loss(recovery, sample.joints_px, targets, SIZE, said, known).item()
+        return head_loss(recovery, sample.joints_px, targets, SIZE, answers).item()
 
     assert loss() == pytest.approx(0, abs=1e-4)
     assert loss(landmarks=right.landmarks + 0.1) == pytest.approx(1, abs=1e-3)
     assert loss(released=1.1 * right.released) > 0.02
     assert loss(presence=1 - right.presence) > 5 and loss(handedness=1 - right.handedness) > 5
-    unknown = torch.tensor([math.nan, math.nan])
-    assert loss(unknown) == loss()
-    # What is known of presence counts more than what was said.
-    assert loss(torch.tensor([math.nan, 1.0])) > 5
-    known = torch.tensor([math.nan, 1.0])
-    assert loss(known, presence=torch.ones(2, 1)) == pytest.approx(0, abs=1e-4)
+
+
+def test_heads_are_told_what_is_known_and_else_what_they_said(data):
+    batch = RenderedSamples(Shards(data / "train"))[[0, 1, 2]]
+    said = torch.tensor([[0.3], [0.3], [0.3]]), torch.tensor([[0.2], [0.2], [0.2]])
+    weights = torch.tensor([1, 0.5, 0.5])[:, None] * batch.weights
+    presence = torch.tensor([math.nan, math.nan, 0.01])
+    for samples in (
+        dataclasses.replace(batch, weights=weights, presence=presence),
+        dataclasses.replace(batch, weights=weights, presence=None),
+    ):
+        known, handedness = known_answers(said, samples)
+        assert known[:2, 0].tolist() == pytest.approx([0.99, 0.3])
+        assert known[2].item() == pytest.approx(0.3 if samples.presence is None else 0.01)
+        assert handedness[:, 0].tolist() == pytest.approx([0.99, 0.2, 0.2])
 
 
 def test_kept_features_equal_computed_ones(data, tmp_path):

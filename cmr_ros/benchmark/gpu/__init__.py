@@ -13,6 +13,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu_out"), metavar="DIR")
     parser.add_argument("--seconds", type=float, default=540, help="in all (default: 540)")
     parser.add_argument(
+        "--parts", type=lambda text: text.split(","), metavar="NAME,NAME,...",
+        help="these alone, such as right,fast (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
         "--rehearse", action="store_true", help="every part on the CPU, with tiny sizes"
     )
     parser.add_argument("--skins", type=Path, metavar="DIR", help="skin textures to render with")
@@ -23,5 +27,5 @@ def run(args) -> int:
     """Check everything; the exit status is 1 if a part failed."""
     from cmr_ros.benchmark.gpu.check import Check
 
-    check = Check(args.output, args.seconds, args.rehearse, args.skins, args.hdri)
+    check = Check(args.output, args.seconds, args.rehearse, args.skins, args.hdri, args.parts)
     return 0 if check.run() else 1

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,16 +66,25 @@ class Check:
         rehearse: bool = False,
         skins: Path | None = None,
         hdri: Path | None = None,
+        parts: Sequence[str] | None = None,
     ):
         """Prepare a check.
 
         Args:
-            output: the folder; raises InputError if it holds a check already.
+            output: the folder.
             seconds: what all parts may take together.
             rehearse: run everything on the CPU with tiny sizes.
             skins: folder of skin textures to render with.
             hdri: folder of .exr panoramas to render with.
+            parts: names of those to run; None: all.
+
+        Raises:
+            InputError: The folder holds a check already, or a part is none.
         """
+        names = [part.name for part in PARTS]
+        if unknown := sorted(set(parts or ()) - set(names)):
+            raise InputError(f"--parts: {unknown[0]!r} is none of {', '.join(names)}")
+        self.parts = [part for part in PARTS if parts is None or part.name in parts]
         if (output / "gpu.json").exists():
             raise InputError(f"{output} holds a check already; give another folder with -o")
         output.mkdir(parents=True, exist_ok=True)
@@ -94,7 +104,7 @@ class Check:
         # So that all that was started is ended, too, when somebody ends this process.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         with TemporaryDirectory() as scratch, open(self.output / "gpu.log", "wb") as log:
-            for part in PARTS:
+            for part in self.parts:
                 self._run_part(part, Path(scratch), log)
         self._keep_small()
         parts = self.report["parts"].values()

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from cmr_ros.benchmark.gpu.networks import SHIPPED, TINY, model, random_crops
+from cmr_ros.benchmark.gpu.networks import LITE, SHIPPED, TINY, model, random_crops
 from cmr_ros.benchmark.gpu.timing import times_ms
 from cmr_ros.benchmark.gpu.worker import Setting, Task
 from cmr_ros.model import weights
@@ -17,8 +17,13 @@ from cmr_ros.model.onnxruntime_engine import PROVIDERS
 from cmr_ros.model.sessions import open_session
 
 #: The last one is the first to miss: it differs from "sg_resnet18" by one stage's maps.
-_NETWORKS = (SHIPPED, "sg_resnet18", "sg_resnet50", "pg_resnet18")
+_NETWORKS = (SHIPPED, LITE, "sg_resnet18", "sg_resnet50", "pg_resnet18")
 _BATCHES = (1, 4, 16)
+#: Detectors, with the side of the square images that the finder shows them.
+_DETECTORS = {
+    "palm detector": (weights.PALM_DETECTION, 192),
+    "hand detector": (weights.HAND_DETECTION, 320),
+}
 _RUNS = 200
 #: A row that is slow makes fewer runs: the others are worth more.
 _MOST_S = 2.5
@@ -46,13 +51,14 @@ def _ways(setting: Setting, name: str, batches: tuple[int, ...]) -> list[Task]:
 
 
 def _detectors(setting: Setting, batches: tuple[int, ...]) -> list[Task]:
-    """Return the palm detector's tasks; only onnxruntime runs it."""
+    """Return the detectors' tasks; only onnxruntime runs them."""
     available = onnxruntime.get_available_providers()
     return [
         (
-            f"palm detector, {batch} images, onnxruntime on {name}",
-            partial(_detector, setting, batch, PROVIDERS[name]),
+            f"{detector}, {batch} images, onnxruntime on {name}",
+            partial(_detector, setting, detector, batch, PROVIDERS[name]),
         )
+        for detector in _DETECTORS
         for name in ("cuda", "cpu")
         for batch in (batches if name == "cuda" else batches[:1])
         if PROVIDERS[name] in available
@@ -96,15 +102,18 @@ def _engine(setting: Setting, name: str, half: bool, graphs: bool):
     return _kept[key]
 
 
-def _detector(setting: Setting, batch: int, provider: str) -> dict:
-    session = open_session(weights.find(weights.PALM_DETECTION), 4, [provider])
-    images = np.random.default_rng(0).random((batch, 192, 192, 3), np.float32)
+def _detector(setting: Setting, name: str, batch: int, provider: str) -> dict:
+    file, side = _DETECTORS[name]
+    session = open_session(weights.find(file), 4, [provider])
+    images = random_crops(batch, side).astype(
+        np.uint8 if "uint8" in session.get_inputs()[0].type else np.float32
+    )
     runs = 1 if setting.rehearse else _RUNS
     spent = times_ms(
         torch.device("cpu"), lambda: session.run(None, {"image": images}), runs, _MOST_S
     )
     return {
-        "network": "palm detector",
+        "network": name,
         "batch": batch,
         "precision": "float32",
         "serving": session.get_providers()[0],

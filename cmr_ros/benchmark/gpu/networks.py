@@ -26,7 +26,8 @@ from cmr_ros.network.export import card_of
 from cmr_ros.network.runtime import RuntimeNetwork
 from cmr_ros.pipeline import HandPipeline
 
-SHIPPED = "hand_mobile"
+#: The networks in `weights/`, the default one first.
+SHIPPED, LITE = weights.HAND_NETWORKS.values()
 #: For rehearsals: half precision is slow on a CPU.
 TINY = "g_mobile@64"
 
@@ -57,13 +58,13 @@ class Model:
 
 @cache
 def model(name: str) -> Model:
-    """Return the shipped network, or a preset with random weights that keep signals in range.
+    """Return a shipped network, or a preset with random weights that keep signals in range.
 
     PRESET@SIZE: of another input size.
     """
-    folder = weights.find(weights.HAND_NETWORK)
+    folder = weights.find(LITE if name == LITE else SHIPPED)
     template = HandTemplate.load(folder / "template.npz")
-    if name == SHIPPED:
+    if name in (SHIPPED, LITE):
         card = ModelCard.load(folder / "model.json")
         return Model(stored_network(folder / "model.onnx", card, template), card, template)
     torch.manual_seed(0)
