@@ -9,8 +9,11 @@ import numpy as np
 
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
+from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.model import weights
+from cmr_ros.model.cues import read_cues
+from cmr_ros.model.inference import load_network
 from cmr_ros.synthesis.rendering_jobs import Studio
 from cmr_ros.synthesis.sample import Sample, without_truth
 from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer, SceneOfKind
@@ -20,6 +23,9 @@ from cmr_ros.tracking.hand_detector import HandDetector
 
 #: Share of scenes without hands; of looks at a scene, the most.
 _HAND_FREE, _MOST_LOOKS = 0.6, 9
+#: Share of the crops that are placed by the joints found in a first one, as the pipeline's are
+#: when it decides whether a hand is new.
+_AGAIN = 0.5
 #: A crop shows a hand if so many of its joints lie inside, and they extend over so much of its
 #: side; it shows none if hardly any does.  What is in between teaches nothing.
 _INSIDE, _EXTENT, _HARDLY = 0.7, (0.27, 1.0), 0.15
@@ -59,6 +65,9 @@ class ProposalGenerator:
             PalmDetector(weights.find(weights.PALM_DETECTION)),
             HandDetector(weights.find(weights.HAND_DETECTION)),
         )
+        self._network = load_network(
+            weights.find(weights.HAND_NETWORK), providers=("cpu",), threads=1
+        )
         posed = model.rest()
         self._hand = posed.template_vertices + _AHEAD_M, posed.joints + _AHEAD_M
 
@@ -72,13 +81,22 @@ class ProposalGenerator:
             camera = Camera.from_fov(width, height, _HFOV_DEG)
             regions = self._proposed(scene.picture)
             for number in rng.permutation(len(regions)):
-                crop = CropCamera.looking_at(
-                    camera, regions[number], self._size_px, mirrored=bool(rng.integers(2))
-                )
+                region, mirrored = regions[number], bool(rng.integers(2))
+                if rng.random() < _AGAIN:
+                    region = self._again(scene.picture, camera, region, mirrored)
+                crop = CropCamera.looking_at(camera, region, self._size_px, mirrored)
                 presence = _presence(crop, scene)
                 if presence is not None:
                     picture = crop.cut(scene.picture)
                     return without_truth(picture, crop.matrix, *self._hand, presence)
+
+    def _again(self, picture: np.ndarray, camera: Camera, region: Region, mirrored: bool) -> Region:
+        """Return where a second look follows a first one at a region."""
+        network = self._network
+        crop = CropCamera.looking_at(camera, region, network.input_size)
+        prediction = network(crop.cut(picture)[None])
+        (cues,) = read_cues(prediction, network.input_size, network.card.joint_cue)
+        return region_from_joints(crop.to_picture(cues.joints_px), mirrored)
 
     def _proposed(self, picture: np.ndarray) -> list[Region]:
         finder = self._finder

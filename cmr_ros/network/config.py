@@ -63,6 +63,9 @@ class NetworkConfig:
     #: hidden units of the MLP with which the 3D joints of the released heads move the mesh that
     #: the decoder starts from; 0: none
     nudge: int = 0
+    #: channels of a mobile network's own head that says whether a crop shows a hand, and which
+    #: one; 0: the released ones say so
+    crop_head: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
@@ -72,10 +75,13 @@ class NetworkConfig:
             f"widths[{level}]": width for level, width in enumerate(self.decoder.widths)
         }
         may_be_0 = {name: getattr(self.decoder, name) for name in ("start", "neighbours")}
-        sizes |= {name: size + 1 for name, size in (may_be_0 | {"nudge": self.nudge}).items()}
+        may_be_0 |= {"nudge": self.nudge, "crop_head": self.crop_head}
+        sizes |= {name: size + 1 for name, size in may_be_0.items()}
         for name, size in sizes.items():
             if not 0 < size <= _LARGEST:
                 raise InputError(f"{name} is {size}; no network has more than {_LARGEST}")
+        if self.crop_head % 8:
+            raise InputError(f"crop_head is {self.crop_head}; expected a multiple of 8")
         if not 0 < self.input_size <= 1024:
             raise InputError(f"input_size {self.input_size} is not within 32 and 1024")
         if self.input_size % 32:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cmr_ros.geometry.skeleton import TIPS
 from cmr_ros.network.config import MobileConfig, NetworkConfig
+from cmr_ros.network.crop_head import CropHead
 from cmr_ros.network.decoder import SpiralDecoder
 from cmr_ros.network.map_encoder import MapEncoder, conv
 from cmr_ros.network.nudge import Nudge
@@ -53,6 +54,10 @@ class MobileMeshRecovery(nn.Module):
         # Trained with their trunk alone (`training.heads`).
         heads = LandmarkHeads(widths.trunk).requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
+        self.crop_head = None
+        if config.landmark_heads and config.crop_head:
+            channels = TrunkChannels.of(widths.trunk).x16
+            self.crop_head = CropHead(channels, config.crop_head).requires_grad_(False)
         self.register_buffer("to_tips", _to_tips(), persistent=False)
         self.top_down = TopDown(widths)
         self.stages = nn.ModuleList()
@@ -95,7 +100,7 @@ class MobileMeshRecovery(nn.Module):
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
             prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
-            **self._released_outputs(features.pooled),
+            **self._released_outputs(features),
         )
 
     def released_joints(self, pooled: Tensor) -> Tensor:
@@ -106,17 +111,20 @@ class MobileMeshRecovery(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):
             return self.to_tips @ self.landmark_heads(pooled.float()).world / self.config.scale_m
 
-    def _released_outputs(self, pooled: Tensor) -> dict[str, Tensor]:
-        """Return the outputs of the trunk's released heads by their names in `Recovery`."""
+    def _released_outputs(self, features: TrunkFeatures) -> dict[str, Tensor]:
+        """Return the outputs of the heads on the trunk by their names in `Recovery`."""
         if self.landmark_heads is None:
             return {}
         # Half precision would round landmarks by a tenth of a pixel.
-        with torch.autocast(pooled.device.type, enabled=False):
-            found = self.landmark_heads(pooled.float())
+        with torch.autocast(features.pooled.device.type, enabled=False):
+            found = self.landmark_heads(features.pooled.float())
             # The heads count pixels from the crop's edge, this package from its first centre.
             landmarks = (found.landmarks[..., :2] - 0.5) / self.config.input_size
             landmarks = self.to_tips @ landmarks
-        return {"landmarks": landmarks, "presence": found.presence, "handedness": found.handedness}
+        presence, handedness = found.presence, found.handedness
+        if self.crop_head is not None:
+            presence, handedness = self.crop_head(features.x16)
+        return {"landmarks": landmarks, "presence": presence, "handedness": handedness}
 
 
 def _to_tips() -> Tensor:

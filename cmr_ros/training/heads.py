@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
+from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.training.batches import Batch
 
 #: Training never gets nearer to certainty.
@@ -26,19 +27,32 @@ _UNIT = 0.1
 class ReleasedHeads(nn.Module):
     """The trunk and heads that training starts from; they are not trained."""
 
-    def __init__(self, trunk: nn.Module, heads: nn.Module):
+    def __init__(self, network: nn.Module):
         super().__init__()
-        self.trunk, self.heads = (
-            copy.deepcopy(one).requires_grad_(False) for one in (trunk, heads)
+        self.trunk, self.heads, self.crop_head = (
+            copy.deepcopy(one).requires_grad_(False) if one is not None else None
+            for one in (network.trunk, network.landmark_heads, network.crop_head)
         )
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return presence and handedness (N, 1) of images (N, 3, S, S) as the trunk takes them."""
-        pooled = self.trunk(images).pooled
-        with torch.autocast(images.device.type, enabled=False):
-            found = self.heads(pooled.float())
-        return found.presence, found.handedness
+        with torch.no_grad():
+            return self.of_features(self.trunk(images))
+
+    def of_features(self, features: TrunkFeatures) -> tuple[Tensor, Tensor]:
+        """Return presence and handedness (N, 1) of what the trunk makes of images."""
+        return _said(self.heads, self.crop_head, features)
+
+
+def _said(
+    heads: nn.Module, crop_head: nn.Module | None, features: TrunkFeatures
+) -> tuple[Tensor, Tensor]:
+    """Return presence and handedness (N, 1) by the crop head, if there is one."""
+    with torch.autocast(features.pooled.device.type, enabled=False):
+        if crop_head is not None:
+            return crop_head(features.x16.float())
+        found = heads(features.pooled.float())
+    return found.presence, found.handedness
 
 
 def known_answers(before: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
@@ -97,10 +111,10 @@ def mirrored_loss(
         are_photographs: (N,) bool; all others are renders, left hands when they are mirrored.
     """
     mirrored = images.flip(3)
-    pooled, then = network.trunk(mirrored).pooled, before(mirrored)[1]
-    then = torch.where(are_photographs[:, None], then, 1 - _CERTAINTY)
+    now = _said(network.landmark_heads, network.crop_head, network.trunk(mirrored))[1]
+    then = torch.where(are_photographs[:, None], before(mirrored)[1], 1 - _CERTAINTY)
     with torch.autocast(images.device.type, enabled=False):
-        return _entropy(network.landmark_heads(pooled.float()).handedness, then)
+        return _entropy(now, then)
 
 
 def _entropy(now: Tensor, then: Tensor) -> Tensor:

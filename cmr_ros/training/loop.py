@@ -227,6 +227,11 @@ def _new_network(
         network.trunk.requires_grad_(False)
     elif plan.losses.heads:
         network.landmark_heads.requires_grad_(True)
+        if network.crop_head is not None:
+            network.crop_head.requires_grad_(True)
+            # It answers in their place.
+            for head in (network.landmark_heads.presence, network.landmark_heads.handedness):
+                head.requires_grad_(False)
     if plan.frozen_stages:
         for part in (network.trunk.stem, *network.trunk.stages[: plan.frozen_stages]):
             part.requires_grad_(False)
@@ -238,7 +243,7 @@ def _groups(network: nn.Module, trunk_rate: float) -> list[dict]:
     groups: dict[float, list[nn.Parameter]] = {1.0: [], trunk_rate: []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            slow = name.startswith(("trunk.", "landmark_heads."))
+            slow = name.startswith(("trunk.", "landmark_heads.", "crop_head."))
             groups[trunk_rate if slow else 1.0].append(parameter)
     return [{"params": some, "share": share} for share, some in groups.items() if some]
 
@@ -246,7 +251,8 @@ def _groups(network: nn.Module, trunk_rate: float) -> list[dict]:
 def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int:
     """Take over those averaged weights of another run that fit, and return how many do.
 
-    source: a checkpoint or a model folder.  Raises InputError if nothing in it fits.
+    source: a checkpoint or a model folder.  Raises InputError if nothing in it fits, or if it has
+    a crop head and the network has none.
     """
     unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
     if unknown:
@@ -255,6 +261,9 @@ def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int
         weights = exported_weights(source)
     else:
         weights = load_checkpoint(source, ("average",))["average"]
+    head = weights.get("crop_head.layers.0.weight")
+    if head is not None and getattr(network, "crop_head", None) is None:
+        raise InputError(f"{source} has a crop head; set network: {{crop_head: {len(head)}}}")
     own = network.state_dict()
     taken = {
         name: values

@@ -48,7 +48,7 @@ class Objective(nn.Module):
         self.head_error, self.augment = head_error, augment
         self.before = None
         if weights.heads:
-            self.before = ReleasedHeads(network.trunk, network.landmark_heads)
+            self.before = ReleasedHeads(network)
         # A matrix between levels is a few numbers a row, whichever way it goes.
         self.down = nn.ModuleList(
             UpSampling(matrix, len(coarse))

@@ -442,8 +442,12 @@ def test_training_goes_on_from_the_shipped_weights():
         NetworkConfig.from_dict(card.network), HandTemplate.load(folder / "template.npz")
     )
     weights = exported_weights(folder)
-    assert weights.keys() == network.state_dict().keys()
-    network.load_state_dict(weights)
+    # The crop head answers in place of two of MediaPipe's, which are not kept.
+    missing = network.state_dict().keys() - weights.keys()
+    assert {name.rpartition(".")[0] for name in missing} == {
+        "landmark_heads.presence", "landmark_heads.handedness"
+    }  # fmt: skip
+    network.load_state_dict(weights, strict=False)
     crops = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
     expected = load_network(folder, providers=("cpu",))(crops)
     with torch.no_grad():

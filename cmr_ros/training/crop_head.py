@@ -1,0 +1,180 @@
+"""Gives a mobile network a crop head, trained on crops by itself; all else stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from cmr_ros.errors import InputError
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.template import HandTemplate
+from cmr_ros.network.build import build
+from cmr_ros.network.config import NetworkConfig
+from cmr_ros.network.crop_head import CropHead
+from cmr_ros.network.engine import stored_network
+from cmr_ros.network.export import export
+from cmr_ros.synthesis.shards import Shards
+from cmr_ros.training.augment import augmented
+from cmr_ros.training.batches import RenderedSamples, in_order
+from cmr_ros.training.heads import ReleasedHeads, known_answers
+from cmr_ros.training.objective import network_images
+
+#: One of so many samples, drawn at random, is not trained on, but measured.
+_HELD_OUT = 8
+#: Crops that the trunk sees at once, and those of a training step.
+_SHOWN, _BATCH = 32, 64
+_LEARNING_RATE, _WEIGHT_DECAY = 2e-3, 0.05
+#: Of the held-out crops without a hand this share may be taken for hands.
+_FALSE = 0.005
+
+
+@dataclass(frozen=True)
+class CropHeadPlan:
+    """How to train a crop head.
+
+    What a sample's answer is, `heads.known_answers` says: what is known of it, and what the model
+    has said so far of photographs of which nothing is known.
+    """
+
+    model: Path  # model folder
+    samples: tuple[Path, ...]  # folders of shards (`cmr synth proposals`, `cmr label`, ...)
+    output: Path  # model folder to write
+    channels: int = 128  # of the head
+    epochs: int = 12
+    seed: int = 0
+
+
+def train(plan: CropHeadPlan) -> str:
+    """Train as planned, write the model folder, and return what was measured, in words.
+
+    Raises InputError for a model without a trunk of this package's kind, or samples that are none.
+    """
+    card = ModelCard.load(plan.model / "model.json")
+    template = HandTemplate.load(plan.model / "template.npz")
+    before = stored_network(plan.model / "model.onnx", card, template).network
+    if before.config.encoder != "mobile" or not before.config.landmark_heads:
+        raise InputError(f"{plan.model}: no mobile network with a presence; give another model")
+    torch.manual_seed(plan.seed)
+    network = _with_head(before, plan.channels, template)
+    earlier = ReleasedHeads(before).eval().to(memory_format=torch.channels_last)
+    crops = _look(earlier, plan, before.config)
+    held_out = torch.randperm(len(crops.answers)) % _HELD_OUT == 0
+    fit(network.crop_head, crops[~held_out], plan.epochs)
+    export(
+        network, template, replace(card, network=network.config.to_dict()), plan.output,
+        card.precision,
+    )  # fmt: skip
+    return describe(network.crop_head, crops[held_out])
+
+
+@dataclass(frozen=True, eq=False)
+class SeenCrops:
+    """What the trunk makes of N crops, and what is to be said of them."""
+
+    #: (2, N, C, h, w) in half precision: of the image as it is, and changed at random.
+    maps: Tensor
+    mirrored: Tensor  # (N,) bool, whether the changed image is
+    answers: Tensor  # (N, 2) presence and handedness of the image as it is
+    are_hands: Tensor  # (N,) bool, whether handedness means something
+    said: Tensor  # (2, N, 2) what the model has said so far, of both images
+
+    def __getitem__(self, chosen: Tensor) -> SeenCrops:
+        return SeenCrops(
+            self.maps[:, chosen], self.mirrored[chosen], self.answers[chosen],
+            self.are_hands[chosen], self.said[:, chosen],
+        )  # fmt: skip
+
+
+def describe(head: CropHead, crops: SeenCrops) -> str:
+    """Return in words how right a head is, and the model before it was.
+
+    Presence is that of images as they are, the side that of changed ones: half are mirrored.
+    """
+    is_hand, sided = crops.answers[:, 0] > 0.5, crops.are_hands
+    is_right = (crops.answers[sided, 1] > 0.5) ^ crops.mirrored[sided]
+    lines = [
+        f"{len(is_hand)} crops held out; with {100 * _FALSE:g} % of what is no hand taken for one:"
+    ]
+    now = torch.stack([_probabilities(head, maps) for maps in crops.maps])
+    for name, (plain, changed) in (("so far", crops.said), ("now", now)):
+        right = ((changed[sided, 1] > 0.5) == is_right).float().mean()
+        lines.append(
+            f"  {name}: {_recall(plain[:, 0], is_hand):.3f} of {is_hand.sum()} hands; "
+            f"the right side of {right:.3f} of {sided.sum()}"
+        )
+    return "\n".join(lines)
+
+
+def _with_head(network: nn.Module, channels: int, template: HandTemplate) -> nn.Module:
+    """Return the network with a new crop head."""
+    new = build(replace(network.config, crop_head=channels), template)
+    stored = {n: v for n, v in network.state_dict().items() if not n.startswith("crop_head.")}
+    new.load_state_dict(new.state_dict() | stored)
+    return new
+
+
+@torch.no_grad()
+def _look(before: ReleasedHeads, plan: CropHeadPlan, config: NetworkConfig) -> SeenCrops:
+    maps, mirrored, answers, are_hands, said = [], [], [], [], []
+    samples = RenderedSamples(Shards(*plan.samples))
+    for indices in tqdm(in_order(len(samples), _SHOWN), desc="look", unit="batch"):
+        batch = samples[indices]
+        features = before.trunk(network_images(batch, config))
+        earlier = before.of_features(features)
+        changed = network_images(augmented(batch), config)
+        mirrored.append(torch.rand(len(batch)) < 0.5)
+        changed = torch.where(mirrored[-1][:, None, None, None], changed.flip(3), changed)
+        both = features, before.trunk(changed)
+        maps.append(torch.stack([one.x16 for one in both]).half())
+        answers.append(torch.cat(known_answers(earlier, batch), dim=1))
+        are_hands.append((batch.weights > 0).any(dim=1))
+        said.append(torch.stack([torch.cat(before.of_features(one), dim=1) for one in both]))
+    return SeenCrops(
+        torch.cat(maps, dim=1), *map(torch.cat, (mirrored, answers, are_hands)),
+        torch.cat(said, dim=1),
+    )  # fmt: skip
+
+
+def fit(head: CropHead, crops: SeenCrops, epochs: int) -> None:
+    """Train a head on crops as they are and changed, one of both drawn each time."""
+    head.requires_grad_(True).train()
+    count = len(crops.answers)
+    steps = epochs * (count // _BATCH)
+    if not steps:
+        raise InputError(f"{count} samples do not fill a batch of {_BATCH}; give more")
+    optimizer = torch.optim.AdamW(head.parameters(), weight_decay=_WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
+    order = torch.cat([torch.randperm(count)[: count // _BATCH * _BATCH] for _ in range(epochs)])
+    for rows in tqdm(order.view(-1, _BATCH), desc="fit", unit="step"):
+        changed = torch.randint(2, (_BATCH,))
+        presence, right = crops.answers[rows].unbind(dim=1)
+        right = torch.where((changed > 0) & crops.mirrored[rows], 1 - right, right)
+        told = head.logits(crops.maps[changed, rows].float())
+        sided = crops.are_hands[rows].float()
+        loss = F.binary_cross_entropy_with_logits(told[:, 0], presence)
+        loss = loss + F.binary_cross_entropy_with_logits(told[:, 1], right, sided)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    head.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def _probabilities(head: CropHead, maps: Tensor) -> Tensor:
+    return torch.cat([torch.cat(head(part.float()), dim=1) for part in maps.split(_SHOWN)])
+
+
+def _recall(found: Tensor, is_hand: Tensor) -> float:
+    """Return the share of hands above what all but `_FALSE` of the others stay below."""
+    if is_hand.all() or not is_hand.any():
+        return float("nan")
+    others = np.sort(found[~is_hand].numpy())
+    threshold = others[-1 - int(_FALSE * len(others))]
+    return float((found[is_hand] > threshold).float().mean())
