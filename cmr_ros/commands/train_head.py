@@ -1,4 +1,4 @@
-"""`cmr train-head`: teach a model what is a hand, and leave the rest of it as it is."""
+"""`cmr train-head`: teach a model what is a hand, and which one, and leave the rest as it is."""
 
 from __future__ import annotations
 

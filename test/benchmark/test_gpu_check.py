@@ -63,6 +63,14 @@ def tasks(setting):
 """
 
 
+def test_some_parts_alone(tmp_path):
+    assert check.Check(tmp_path / "out", 200, parts=["fast", "right"]).parts == [
+        part for part in check.PARTS if part.name in ("right", "fast")
+    ]
+    with pytest.raises(InputError, match="--parts: 'quick' is none of machine, right"):
+        check.Check(tmp_path / "other", 200, parts=["quick"])
+
+
 def test_a_task_that_dies_hangs_or_fails_costs_no_other(tmp_path, monkeypatch):
     (tmp_path / "unlucky.py").write_text(_PARTS)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
