@@ -15,7 +15,7 @@ from cmr_ros.model import weights
 from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import load_network
 from cmr_ros.synthesis.rendering_jobs import Studio
-from cmr_ros.synthesis.sample import Sample, without_truth
+from cmr_ros.synthesis.sample import CERTAINTY, Sample, without_truth
 from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer, SceneOfKind
 from cmr_ros.tracking.detection import PalmDetector
 from cmr_ros.tracking.finder import HandFinder
@@ -29,8 +29,6 @@ _AGAIN = 0.5
 #: A crop shows a hand if so many of its joints lie inside, and they extend over so much of its
 #: side; it shows none if hardly any does.  What is in between teaches nothing.
 _INSIDE, _EXTENT, _HARDLY = 0.7, (0.27, 1.0), 0.15
-#: Training never gets nearer to certainty.
-_CERTAINTY = 0.99
 _HFOV_DEG = 60.0
 #: The hand that stands for the unknown truth lies there.
 _AHEAD_M = np.array([0.0, 0.0, 0.5])
@@ -125,6 +123,6 @@ def _presence(crop: CropCamera, scene: SceneOfKind) -> float | None:
         extents.append(np.ptp(pixels, axis=0).max() / crop.size_px)
     best = int(np.argmax(shares))
     if shares[best] <= _HARDLY:
-        return 1 - _CERTAINTY
+        return 1 - CERTAINTY
     is_hand = shares[best] >= _INSIDE and _EXTENT[0] < extents[best] < _EXTENT[1]
-    return _CERTAINTY if is_hand else None
+    return CERTAINTY if is_hand else None

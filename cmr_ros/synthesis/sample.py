@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: Probability that is trained for where a hand, or its side, is known: nothing is quite certain.
+CERTAINTY = 0.99
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:

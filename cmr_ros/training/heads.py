@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
+from cmr_ros.synthesis.sample import CERTAINTY
 from cmr_ros.training.batches import Batch
 
-#: Training never gets nearer to certainty.
-_CERTAINTY = 0.99
 #: Brings landmarks, shares of the crop, and joints, shares of a hand, near one.
 _UNIT = 0.1
 
@@ -65,7 +64,7 @@ def known_answers(before: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, 
     presence, handedness = before
     of_photographs = batch.are_photographs[:, None]
     presence, handedness = (
-        torch.where(of_photographs, said, _CERTAINTY) for said in (presence, handedness)
+        torch.where(of_photographs, said, CERTAINTY) for said in (presence, handedness)
     )
     if batch.presence is not None:
         known = batch.presence[:, None].to(presence.dtype)
@@ -112,7 +111,7 @@ def mirrored_loss(
     """
     mirrored = images.flip(3)
     now = _said(network.landmark_heads, network.crop_head, network.trunk(mirrored))[1]
-    then = torch.where(are_photographs[:, None], before(mirrored)[1], 1 - _CERTAINTY)
+    then = torch.where(are_photographs[:, None], before(mirrored)[1], 1 - CERTAINTY)
     with torch.autocast(images.device.type, enabled=False):
         return _entropy(now, then)
 

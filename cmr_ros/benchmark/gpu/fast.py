@@ -19,10 +19,10 @@ from cmr_ros.model.sessions import open_session
 #: The last one is the first to miss: it differs from "sg_resnet18" by one stage's maps.
 _NETWORKS = (SHIPPED, LITE, "sg_resnet18", "sg_resnet50", "pg_resnet18")
 _BATCHES = (1, 4, 16)
-#: Detectors, with the side of the square images that the finder shows them.
+#: Detectors, with the side and kind of the square images that the finder shows them.
 _DETECTORS = {
-    "palm detector": (weights.PALM_DETECTION, 192),
-    "hand detector": (weights.HAND_DETECTION, 320),
+    "palm detector": (weights.PALM_DETECTION, 192, np.float32),
+    "hand detector": (weights.HAND_DETECTION, 320, np.uint8),
 }
 _RUNS = 200
 #: A row that is slow makes fewer runs: the others are worth more.
@@ -103,11 +103,9 @@ def _engine(setting: Setting, name: str, half: bool, graphs: bool):
 
 
 def _detector(setting: Setting, name: str, batch: int, provider: str) -> dict:
-    file, side = _DETECTORS[name]
+    file, side, kind = _DETECTORS[name]
     session = open_session(weights.find(file), 4, [provider])
-    images = random_crops(batch, side).astype(
-        np.uint8 if "uint8" in session.get_inputs()[0].type else np.float32
-    )
+    images = random_crops(batch, side).astype(kind)
     runs = 1 if setting.rehearse else _RUNS
     spent = times_ms(
         torch.device("cpu"), lambda: session.run(None, {"image": images}), runs, _MOST_S
