@@ -24,7 +24,7 @@ COMMANDS = {
     "table": "print the paper's tables beside this project's measurements",
     "train": "train a network according to a plan",
     "train-detector": "train the detector that proposes where hands are",
-    "train-head": "teach a model what is a hand, and which one",
+    "train-head": "teach a model what is a hand, which one and where",
 }
 
 

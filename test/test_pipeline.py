@@ -9,6 +9,7 @@ import pytest
 from cmr_ros import HandPipeline
 from cmr_ros.errors import InputError
 from cmr_ros.geometry.camera import Camera
+from cmr_ros.geometry.crop import Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.registration import hand_length_m
 from cmr_ros.settings import PipelineSettings
@@ -368,6 +369,25 @@ def test_pictures_that_do_not_fit_are_refused(pipeline, picture, message):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (900, 2, 3)])
 def test_odd_pictures_do_no_harm(pipeline, shape):
     assert pipeline(np.zeros(shape, np.uint8), Camera.from_fov(shape[1], shape[0], 60)) == []
+
+
+@pytest.mark.parametrize(
+    ("off", "times", "turn_rad"),
+    [((0.3, 0), 1.0, 0.0), ((0, 0), 1.9, 0.5), ((0, 0.1), 0.7, 0.0), ((0, 0), 1.2, 1.2)],
+    ids=["beside", "an arm", "half of it", "askew"],
+)
+def test_a_hand_is_found_where_it_was_badly_proposed(
+    pipeline, scene, monkeypatch, off, times, turn_rad
+):
+    camera, picture, _ = scene
+    hand = one(pipeline, picture, camera)
+    pipeline.reset()
+    center = hand.region.center_px + hand.region.size_px * np.array(off)
+    bad = Region(tuple(center), times * hand.region.size_px, hand.region.rotation_rad + turn_rad)
+    monkeypatch.setattr(pipeline, "_detect", lambda views: ([bad], 0))
+    (again,) = pipeline(picture, camera)
+    assert again.handedness is hand.handedness
+    assert apart_mm(again.joints_m, hand.joints_m) < 15
 
 
 def test_a_given_region_is_looked_at_without_memory(pipeline, scene):

@@ -1,4 +1,4 @@
-"""`cmr train-head`: teach a model what is a hand, and which one, and leave the rest as it is."""
+"""`cmr train-head`: teach a model what is a hand, which one and where, and leave the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     parser.add_argument("--model", type=Path, help="exact (default), lite, or a model folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
-    parser.add_argument("--channels", type=int, default=128, help="of the head (default: 128)")
+    parser.add_argument("--channels", type=int, default=128, help="of each head (default: 128)")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
 

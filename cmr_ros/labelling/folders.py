@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from cmr_ros.hand import Hand
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.labelling.fit import FittedHand, HandFitter
 from cmr_ros.labelling.looks import Consensus, look_several_times
-from cmr_ros.labelling.pictures import Label, elsewhere, sample_of
+from cmr_ros.labelling.pictures import Label, anywhere, sample_of
+from cmr_ros.labelling.places import ImageHand, PlaceSampler
 from cmr_ros.model import weights
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.synthesis.sample import Sample
@@ -41,8 +42,8 @@ _MOST_SPREAD_PX, _MOST_RMS_PX, _MOST_OUTLINE_PX, _MOST_STRANGENESS = 6.0, 5.0, 4
 #: How many times the finder is asked: by then it has seen the image with a border, too, which hands
 #: that fill it need.
 _SEARCHES = 3
-#: Where crops without a hand have one, which counts for nothing.
-_AHEAD_M = np.array([0.0, 0.0, 0.5])
+#: Share of the crops from elsewhere that the finder proposes, if it proposes any.
+_PROPOSED = 0.5
 #: A joint this far off, by its spread and by its distance from the fit together, counts half.
 _HALF_PX = 4.0
 
@@ -55,7 +56,7 @@ class LabellingPlan:
     output: Path  # folder of shards
     model: Path | None = None  # name or folder of the network that looks; None: "exact"
     copies: int = 4  # samples of each hand; the first one shows it as it is
-    elsewhere: int = 0  # crops of each picture beside its hands, to train what is no hand
+    elsewhere: int = 0  # crops of each picture wherever that is, to train what is no hand
     per_folder: int | None = None  # at most so many pictures of each folder, evenly spaced
     hfov_deg: float = 60.0  # horizontal field of view that photographs are taken to have
     max_hands: int = 2
@@ -186,6 +187,7 @@ class Labeller:
                 "out, or name one that `cmr export` wrote"
             )
         self._fitter = HandFitter(model)
+        self._places = PlaceSampler(model, self._pipeline.network.input_size)
 
     def __call__(self, path: Path, picture: np.ndarray) -> tuple[list[Sample], list[str]]:
         """Return the samples of a picture and why hands in it were refused.
@@ -202,24 +204,38 @@ class Labeller:
             hands = hands or pipeline(picture, camera)
         rng = np.random.default_rng([plan.seed, zlib.crc32(path.as_posix().encode())])
         samples, refused = [], [] if hands else [NO_HAND]
+        labelled: list[ImageHand] = []
         for hand in hands:
             label, problem = self._label(hand, picture, camera)
             if label is None:
                 refused.append(problem)
                 continue
+            labelled.append(ImageHand(hand.joints_px, hand.handedness is Handedness.LEFT))
             faces = pipeline.template.faces[0]
             samples += [
                 sample_of(label, picture, faces, rng, clean=not copy) for copy in range(plan.copies)
             ]
-        samples += [self._elsewhere(picture, camera, rng) for _ in range(plan.elsewhere)]
+        if plan.elsewhere:
+            samples += self._elsewhere(picture, camera, labelled, rng)
         return samples, refused
 
-    def _elsewhere(self, picture: np.ndarray, camera: Camera, rng: np.random.Generator) -> Sample:
-        template = self._pipeline.template
-        vertices_m = template.vertices[0] + _AHEAD_M
-        joints_m = template.joints(vertices_m)
-        size_px = self._pipeline.network.input_size
-        return elsewhere(picture, camera, size_px, vertices_m, joints_m, rng)
+    def _elsewhere(
+        self,
+        picture: np.ndarray,
+        camera: Camera,
+        hands: list[ImageHand],
+        rng: np.random.Generator,
+    ) -> list[Sample]:
+        """Return crops from anywhere, of whose presence nothing is known: there may be others."""
+        proposed = self._places.proposed(picture)
+        samples = []
+        for _ in range(self._plan.elsewhere):
+            region = anywhere(*picture.shape[1::-1], rng)
+            if proposed and rng.random() < _PROPOSED:
+                region = proposed[rng.integers(len(proposed))]
+            sample = self._places(picture, camera, region, hands, rng)
+            samples.append(replace(sample, presence=None))
+        return samples
 
     def _label(self, hand: Hand, picture: np.ndarray, camera: Camera) -> tuple[Label | None, str]:
         """Return the label of a hand, or None and what disagreed."""

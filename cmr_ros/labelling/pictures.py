@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.labelling.fit import FittedHand
 from cmr_ros.labelling.looks import Consensus, between, carry
 from cmr_ros.synthesis.augment import photograph
-from cmr_ros.synthesis.sample import Sample, without_truth
+from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PhotographSettings, PictureSettings
 
 #: The silhouette is believed this far from the fitted mesh: what is farther is forearm.
@@ -25,7 +24,7 @@ _BESIDE_PX = 7
 #: hand is dyed as a glove would be, and how often the picture is grey.
 _COVERED, _COVER = 0.25, (0.08, 0.28)
 _GLOVE, _GREY = 0.1, 0.1
-#: Natural logarithm of the side of crops elsewhere, by the photograph's shorter side.
+#: Natural logarithm of the side of crops from anywhere, by the photograph's shorter side.
 _ELSEWHERE_LOG = (-1.9, -0.2)
 #: Stronger than what renders get: down to 24 pixels a crop, darker, blurred more often.
 HARD = PictureSettings(
@@ -96,34 +95,13 @@ def sample_of(
     )
 
 
-def elsewhere(
-    picture: np.ndarray,
-    camera: Camera,
-    size_px: int,
-    vertices_m: np.ndarray,
-    joints_m: np.ndarray,
-    rng: np.random.Generator,
-) -> Sample:
-    """Return a crop from anywhere in a photograph, as a sample whose truth counts for nothing.
-
-    Training on it keeps the probability of a hand what it is.
-
-    Args:
-        picture: RGB (height, width, 3) uint8, the photograph.
-        camera: the photograph's.
-        size_px: side of the crop.
-        vertices_m: (V, 3) of some hand; it is not in the crop.
-        joints_m: (21, 3) of that hand.
-        rng: source of randomness.
-    """
-    height, width = picture.shape[:2]
-    region = Region(
+def anywhere(width: int, height: int, rng: np.random.Generator) -> Region:
+    """Return a region anywhere in a photograph of so many pixels."""
+    return Region(
         center_px=(rng.uniform(0, width), rng.uniform(0, height)),
         size_px=min(width, height) * float(np.exp(rng.uniform(*_ELSEWHERE_LOG))),
         rotation_rad=float(rng.normal(0, 0.7)),
     )
-    crop = CropCamera.looking_at(camera, region, size_px)
-    return without_truth(crop.cut(picture), crop.matrix, vertices_m, joints_m)
 
 
 def _jittered(label: Label, rng: np.random.Generator) -> CropCamera:

@@ -1,4 +1,4 @@
-"""Training samples of what the finder proposes in made-up scenes: whether that is a hand."""
+"""Training samples of what the finder proposes in made-up scenes: is that a hand, and where?"""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.hand_model.model import HandModel
+from cmr_ros.labelling.places import ImageHand, PlaceSampler
 from cmr_ros.model import weights
 from cmr_ros.model.cues import read_cues
 from cmr_ros.model.inference import load_network
 from cmr_ros.synthesis.rendering_jobs import Studio
-from cmr_ros.synthesis.sample import CERTAINTY, Sample, without_truth
-from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer, SceneOfKind
-from cmr_ros.tracking.detection import PalmDetector
-from cmr_ros.tracking.finder import HandFinder
-from cmr_ros.tracking.hand_detector import HandDetector
+from cmr_ros.synthesis.sample import Sample
+from cmr_ros.synthesis.scene_kinds import HAND_FREE, KINDS, KindComposer
 
-#: Share of scenes without hands; of looks at a scene, the most.
-_HAND_FREE, _MOST_LOOKS = 0.6, 9
-#: Share of the crops that are placed by the joints found in a first one, as the pipeline's are
-#: when it decides whether a hand is new.
-_AGAIN = 0.5
-#: A crop shows a hand if so many of its joints lie inside, and they extend over so much of its
-#: side; it shows none if hardly any does.  What is in between teaches nothing.
-_INSIDE, _EXTENT, _HARDLY = 0.7, (0.27, 1.0), 0.15
+#: Share of scenes without hands.
+_HAND_FREE = 0.5
+#: Share of the proposed crops that are placed by the joints found in a first one, as the pipeline's
+#: are when it decides whether a hand is new; of scenes with hands, the share whose crop is not
+#: proposed, but placed around a hand at random.
+_AGAIN, _AROUND = 0.5, 0.5
+#: Standard deviations of those crops' middles by the smaller side of crop and hand, and of their
+#: direction in radians; their sides by the hand's.
+_OFF, _TURN_RAD, _SIDES = 0.25, 1.2, (0.35, 2.5)
 _HFOV_DEG = 60.0
-#: The hand that stands for the unknown truth lies there.
-_AHEAD_M = np.array([0.0, 0.0, 0.5])
 
 
 class ProposalGenerator:
@@ -57,36 +54,34 @@ class ProposalGenerator:
         Raises:
             InputError: Rendering is impossible, or a folder cannot be used.
         """
-        self._seed, self._size_px = seed, size_px
+        self._seed = seed
         self._composer = KindComposer(model, seed, skins, panoramas)
-        self._finder = HandFinder(
-            PalmDetector(weights.find(weights.PALM_DETECTION)),
-            HandDetector(weights.find(weights.HAND_DETECTION)),
-        )
         self._network = load_network(
             weights.find(weights.HAND_NETWORK), providers=("cpu",), threads=1
         )
-        posed = model.rest()
-        self._hand = posed.template_vertices + _AHEAD_M, posed.joints + _AHEAD_M
+        self._places = PlaceSampler(model, size_px)
 
     def sample(self, index: int) -> Sample:
-        """Return crop `index`, whose presence is known."""
+        """Return crop `index`, of which it is known whether it shows a hand, or where."""
         rng = np.random.default_rng([self._seed, index])
         while True:
             kind = HAND_FREE if rng.random() < _HAND_FREE else KINDS[rng.integers(len(KINDS))]
             scene = self._composer.scene(kind, int(rng.integers(1 << 31)))
             height, width = scene.picture.shape[:2]
             camera = Camera.from_fov(width, height, _HFOV_DEG)
-            regions = self._proposed(scene.picture)
+            if scene.hands and rng.random() < _AROUND:
+                joints_px = scene.hands[rng.integers(len(scene.hands))]
+                regions = [_misplaced(region_from_joints(joints_px), rng)]
+            else:
+                regions = self._places.proposed(scene.picture)
+                if regions and rng.random() < _AGAIN:
+                    first = regions[rng.integers(len(regions))]
+                    regions = [self._again(scene.picture, camera, first, bool(rng.integers(2)))]
+            hands = [ImageHand(*hand) for hand in zip(scene.hands, scene.left, strict=True)]
             for number in rng.permutation(len(regions)):
-                region, mirrored = regions[number], bool(rng.integers(2))
-                if rng.random() < _AGAIN:
-                    region = self._again(scene.picture, camera, region, mirrored)
-                crop = CropCamera.looking_at(camera, region, self._size_px, mirrored)
-                presence = _presence(crop, scene)
-                if presence is not None:
-                    picture = crop.cut(scene.picture)
-                    return without_truth(picture, crop.matrix, *self._hand, presence)
+                sample = self._places(scene.picture, camera, regions[number], hands, rng)
+                if sample.presence is not None or sample.visible.any():
+                    return sample
 
     def _again(self, picture: np.ndarray, camera: Camera, region: Region, mirrored: bool) -> Region:
         """Return where a second look follows a first one at a region."""
@@ -95,13 +90,6 @@ class ProposalGenerator:
         prediction = network(crop.cut(picture)[None])
         (cues,) = read_cues(prediction, network.input_size, network.card.joint_cue)
         return region_from_joints(crop.to_picture(cues.joints_px), mirrored)
-
-    def _proposed(self, picture: np.ndarray) -> list[Region]:
-        finder = self._finder
-        finder.reset()
-        with finder.still(picture) as count:
-            looks = [finder(picture, []) for _ in range(min(count, _MOST_LOOKS))]
-        return [detection.region for found in looks for detection in found]
 
 
 @dataclass(frozen=True)
@@ -114,15 +102,9 @@ class ProposalStudio(Studio):
         return ProposalGenerator(self.hand(), self.seed, self.skins, self.panoramas, size_px)
 
 
-def _presence(crop: CropCamera, scene: SceneOfKind) -> float | None:
-    """Return whether a crop shows a hand of a scene, as a probability; None if it is debatable."""
-    shares, extents = [0.0], [0.0]
-    for joints_px in scene.hands:
-        pixels = crop.from_picture(joints_px)
-        shares.append(((pixels > 0) & (pixels < crop.size_px)).all(axis=1).mean())
-        extents.append(np.ptp(pixels, axis=0).max() / crop.size_px)
-    best = int(np.argmax(shares))
-    if shares[best] <= _HARDLY:
-        return 1 - CERTAINTY
-    is_hand = shares[best] >= _INSIDE and _EXTENT[0] < extents[best] < _EXTENT[1]
-    return CERTAINTY if is_hand else None
+def _misplaced(region: Region, rng: np.random.Generator) -> Region:
+    """Return a region somewhere around a hand's."""
+    size_px = region.size_px * float(np.exp(rng.uniform(*np.log(_SIDES))))
+    x, y = region.center_px + rng.normal(0, _OFF * min(size_px, region.size_px), 2)
+    turn = float(rng.normal(0, _TURN_RAD))
+    return Region((float(x), float(y)), size_px, region.rotation_rad + turn)

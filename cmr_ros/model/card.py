@@ -17,7 +17,7 @@ from cmr_ros.registration import Noise
 _LARGEST_FILE = 1 << 20
 #: The outputs every network has, and those it may have besides.
 REQUIRED_OUTPUTS = ("vertices", "heatmaps", "silhouette")
-OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness")
+OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness", "region")
 #: What registration can compute with: standard deviations, but for two entries.
 _SD_RANGE = (1e-6, 10.0)
 _NOISE_RANGES = {"length_log_mean": (-3.0, 3.0), "scale_log_sd": (0.0, 10.0)}

@@ -33,6 +33,9 @@ class Prediction:
     landmarks_px: np.ndarray | None = None  # (N, J, 2) crop pixels, centres at integers
     presence: np.ndarray | None = None  # (N,) probability of a hand
     handedness: np.ndarray | None = None  # (N,) probability of a right hand
+    #: (N, 6) probability that the crop shows some of a hand; the centre (2) of its region in crop
+    #: pixels, its side in crop pixels, and the direction (2) of its up
+    regions: np.ndarray | None = None
     heatmap_sigma_px: float = PUBLISHED_SIGMA_PX  # of the peaks the heatmaps were trained on
 
 
@@ -111,7 +114,7 @@ class HandNetwork:
                 f"this network takes (N, {size}, {size}, 3) of uint8"
             )
         outputs = self._answer(self.normalised(crops))
-        landmarks, presence, handedness = map(outputs.get, OPTIONAL_OUTPUTS)
+        landmarks, presence, handedness, regions = map(outputs.get, OPTIONAL_OUTPUTS)
         return Prediction(
             vertices_m=outputs["vertices"] * np.float32(self.card.scale_m),
             heatmaps=outputs["heatmaps"],
@@ -119,6 +122,7 @@ class HandNetwork:
             landmarks_px=None if landmarks is None else landmarks * np.float32(size),
             presence=None if presence is None else presence[:, 0],
             handedness=None if handedness is None else handedness[:, 0],
+            regions=None if regions is None else _in_pixels(regions, size),
             heatmap_sigma_px=self.card.heatmap_sigma_px,
         )
 
@@ -142,6 +146,7 @@ class HandNetwork:
             "landmarks": (count, joint_count, 2),
             "presence": (count, 1),
             "handedness": (count, 1),
+            "region": (count, 6),
         }
         for name, shape in expected.items():
             if name not in outputs:
@@ -158,6 +163,13 @@ class HandNetwork:
                     "are damaged"
                 )
         return outputs
+
+
+def _in_pixels(regions: np.ndarray, size: int) -> np.ndarray:
+    """Return regions (N, 6) with what are shares of a crop in its pixels, centres at integers."""
+    regions = regions * np.array([1, size, size, size, 1, 1], np.float32)
+    regions[:, 1:3] -= 0.5
+    return regions
 
 
 def _are_plausible(values: np.ndarray) -> bool:

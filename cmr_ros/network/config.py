@@ -66,6 +66,9 @@ class NetworkConfig:
     #: channels of a mobile network's own head that says whether a crop shows a hand, and which
     #: one; 0: the released ones say so
     crop_head: int = 0
+    #: channels of a mobile network's own head that says where in a badly placed crop the hand is;
+    #: 0: none
+    region_head: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (("variant", get_args(Variant)), ("encoder", get_args(Encoder))):
@@ -76,12 +79,14 @@ class NetworkConfig:
         }
         may_be_0 = {name: getattr(self.decoder, name) for name in ("start", "neighbours")}
         may_be_0 |= {"nudge": self.nudge, "crop_head": self.crop_head}
+        may_be_0 |= {"region_head": self.region_head}
         sizes |= {name: size + 1 for name, size in may_be_0.items()}
         for name, size in sizes.items():
             if not 0 < size <= _LARGEST:
                 raise InputError(f"{name} is {size}; no network has more than {_LARGEST}")
-        if self.crop_head % 8:
-            raise InputError(f"crop_head is {self.crop_head}; expected a multiple of 8")
+        for name in ("crop_head", "region_head"):
+            if getattr(self, name) % 8:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a multiple of 8")
         if not 0 < self.input_size <= 1024:
             raise InputError(f"input_size {self.input_size} is not within 32 and 1024")
         if self.input_size % 32:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cmr_ros.geometry.skeleton import TIPS
 from cmr_ros.network.config import MobileConfig, NetworkConfig
-from cmr_ros.network.crop_head import CropHead
+from cmr_ros.network.crop_head import CropHead, RegionHead
 from cmr_ros.network.decoder import SpiralDecoder
 from cmr_ros.network.map_encoder import MapEncoder, conv
 from cmr_ros.network.nudge import Nudge
@@ -54,10 +54,12 @@ class MobileMeshRecovery(nn.Module):
         # Trained with their trunk alone (`training.heads`).
         heads = LandmarkHeads(widths.trunk).requires_grad_(False)
         self.landmark_heads = heads if config.landmark_heads else None
-        self.crop_head = None
-        if config.landmark_heads and config.crop_head:
-            channels = TrunkChannels.of(widths.trunk).x16
-            self.crop_head = CropHead(channels, config.crop_head).requires_grad_(False)
+        self.crop_head, self.region_head = (
+            kind(TrunkChannels.of(widths.trunk).x16, channels).requires_grad_(False)
+            if config.landmark_heads and channels
+            else None
+            for kind, channels in ((CropHead, config.crop_head), (RegionHead, config.region_head))
+        )
         self.register_buffer("to_tips", _to_tips(), persistent=False)
         self.top_down = TopDown(widths)
         self.stages = nn.ModuleList()
@@ -124,7 +126,10 @@ class MobileMeshRecovery(nn.Module):
         presence, handedness = found.presence, found.handedness
         if self.crop_head is not None:
             presence, handedness = self.crop_head(features.x16)
-        return {"landmarks": landmarks, "presence": presence, "handedness": handedness}
+        region = None if self.region_head is None else self.region_head(features.x16)
+        return {
+            "landmarks": landmarks, "presence": presence, "handedness": handedness, "region": region
+        }  # fmt: skip
 
 
 def _to_tips() -> Tensor:

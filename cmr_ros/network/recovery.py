@@ -11,7 +11,7 @@ import torch
 class Recovery:
     """A prediction for N crops; maps are probabilities and span the whole crop.
 
-    Landmarks, presence and handedness are there where the encoder knows them.
+    Landmarks, presence, handedness and region are there where the encoder knows them.
     """
 
     #: (N, V_i, 3) fine to coarse, root-relative, in units of the scale
@@ -29,6 +29,7 @@ class Recovery:
     presence: torch.Tensor | None = None  # (N, 1) probability of a hand
     #: (N, 1) probability of a right hand in the crop as shown
     handedness: torch.Tensor | None = None
+    region: torch.Tensor | None = None  # (N, 6) where in the crop the hand is, see `RegionHead`
 
     @property
     def mesh(self) -> torch.Tensor:

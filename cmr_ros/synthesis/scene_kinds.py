@@ -50,6 +50,7 @@ class SceneOfKind:
     kind: str
     picture: np.ndarray  # (height, width, 3) uint8 RGB
     hands: tuple[np.ndarray, ...]  # pixels of the joints (21, 2), or of the box's corners (2, 2)
+    left: tuple[bool, ...] = ()  # whether each is a left one, where that is known
 
 
 class KindComposer:
@@ -94,17 +95,18 @@ def _composed(
     size = np.array(kind.size)
     margin = np.minimum(0.5 * extent, 0.45 * size)
     palm = rng.uniform(margin, size - margin)
-    hands = []
+    hands, left = [], []
     for number, cutout in enumerate(cutouts):
         turn = rng.normal(0, 0.35 if kind.from_below else 0.8)
         pose = Pose2D(extent, palm, turn, bool((number + rng.integers(2)) % 2))
         extend_arm(picture, cutout, pose, rng)
         hands.append(paste(picture, cutout, pose, rng.uniform(0.8, 1.15)))
+        left.append(pose.left)
         palm = palm + 0.5 * extent * _unit(rng)
     if kind.grey:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    return SceneOfKind(name, picture, tuple(hands))
+    return SceneOfKind(name, picture, tuple(hands), tuple(left))
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,7 @@ images and truth that stay exactly right.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,6 @@ from torch import Tensor
 
 from cmr_ros.training.batches import Batch
 
-#: Standard deviations: roll, shift by the crop's side, logarithm of the focal length.
-_ROLL_RAD, _SHIFT, _ZOOM_LOG = 0.2, 0.03, 0.07
 #: Shares of the samples of a batch: covered, of low resolution, blurred, grey, with noise; and
 #: those whose colours stay.
 _COVERED, _COARSE, _BLURRED, _GREY, _NOISY, _PLAIN = 0.2, 0.25, 0.2, 0.1, 0.5, 0.3
@@ -26,19 +24,32 @@ _EXPOSURE_LOG, _COLOR_LOG, _CONTRAST_LOG, _NOISE = 0.25, 0.06, 0.15, 0.02
 _BLUR_PX, _MOTION_PX = (0.5, 2.5), 12
 
 
-def augmented(batch: Batch) -> Batch:
+@dataclass(frozen=True)
+class Placing:
+    """Standard deviations of how crops are placed."""
+
+    roll_rad: float = 0.2
+    shift: float = 0.03  # by the crop's side
+    zoom_log: float = 0.07  # of the focal length
+
+
+#: As badly as some detections are.
+BADLY = Placing(roll_rad=0.9, shift=0.15, zoom_log=0.35)
+
+
+def augmented(batch: Batch, placing: Placing = Placing()) -> Batch:
     """Return a batch of images as other cameras, in other places and light, would show them.
 
     What is covered leaves the mask; all else of the truth moves with the camera.
     """
     # Half precision would move the truth by a pixel.
     with torch.autocast(batch.images.device.type, enabled=False):
-        return _augmented(batch)
+        return _augmented(batch, placing)
 
 
-def _augmented(batch: Batch) -> Batch:
+def _augmented(batch: Batch, placing: Placing) -> Batch:
     images, mask = batch.images.permute(0, 3, 1, 2).float() / 255, batch.mask[:, None].float()
-    turn, matrices = _cameras(batch)
+    turn, matrices = _cameras(batch, placing)
     moves = matrices @ turn @ torch.linalg.inv(batch.matrices)
     size = images.shape[-1]
     images = _warped(images, moves, size)
@@ -56,18 +67,18 @@ def _augmented(batch: Batch) -> Batch:
     )
 
 
-def _cameras(batch: Batch) -> tuple[Tensor, Tensor]:
+def _cameras(batch: Batch, placing: Placing) -> tuple[Tensor, Tensor]:
     """Return rotations (N, 3, 3) from the crops' cameras to others, and these cameras' matrices."""
     count, size = len(batch), batch.images.shape[1]
     across, down, roll, zoom = torch.randn(4, count, device=batch.images.device)
     focal = batch.matrices[:, 0, 0]
     turn = torch.zeros(count, 3, 3, device=focal.device)
-    turn[:, 0, 1], turn[:, 1, 0] = -_ROLL_RAD * roll, _ROLL_RAD * roll
+    turn[:, 0, 1], turn[:, 1, 0] = -placing.roll_rad * roll, placing.roll_rad * roll
     for axis, shift in ((0, across), (1, down)):
-        angle = _SHIFT * size * shift / focal
+        angle = placing.shift * size * shift / focal
         turn[:, axis, 2], turn[:, 2, axis] = angle, -angle
     matrices = batch.matrices.clone()
-    matrices[:, :2, :2] *= torch.exp(_ZOOM_LOG * zoom)[:, None, None]
+    matrices[:, :2, :2] *= torch.exp(placing.zoom_log * zoom)[:, None, None]
     return torch.linalg.matrix_exp(turn), matrices
 
 
@@ -117,7 +128,8 @@ def _photographed(images: Tensor) -> Tensor:
     changed = 0.5 + torch.exp(_CONTRAST_LOG * normal(1)) * (images * gain - 0.5)
     changed = torch.where(_some(_GREY, images), changed.mean(dim=1, keepdim=True), changed)
     # The amount of blur is one for a batch, so that all can be filtered at once.
-    changed = torch.where(_some(_BLURRED, images), _blurred(changed), changed)
+    blurred = _some(_BLURRED, images).flatten()
+    changed[blurred] = _blurred(changed[blurred])
     small = int(size * (_SMALLEST / size) ** torch.rand(()).item())
     strength = _NOISE * torch.empty(count, 1, 1, 1, device=images.device).exponential_()
     strength = strength * _some(_NOISY, images)

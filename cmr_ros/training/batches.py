@@ -27,6 +27,7 @@ class Batch:
     images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
     presence: Tensor | None = None  # (N,) in [0, 1], of a hand; NaN where it is not known
+    shows: Tensor | None = None  # (N,) bool, whether `joints_px` are of a hand that the crop shows
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -86,6 +87,7 @@ class RenderedSamples(Dataset):
             mask=torch.from_numpy(np.stack([_halved(s.mask) for s in samples])),
             weights=torch.from_numpy(np.stack([s.weights for s in samples])),
             images=torch.from_numpy(np.stack([s.picture for s in samples])),
+            shows=torch.tensor([bool(s.visible.any()) for s in samples]),
             presence=torch.tensor([np.nan if s.presence is None else s.presence for s in samples]),
         )
 

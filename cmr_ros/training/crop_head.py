@@ -1,4 +1,4 @@
-"""Gives a mobile network a crop head, trained on crops by itself; all else stays as it is."""
+"""Gives a mobile network heads of our own, trained on crops by themselves; all else stays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from cmr_ros.network.crop_head import CropHead
 from cmr_ros.network.engine import stored_network
 from cmr_ros.network.export import export
 from cmr_ros.synthesis.shards import Shards
-from cmr_ros.training.augment import augmented
+from cmr_ros.training import region_head
+from cmr_ros.training.augment import BADLY, augmented
 from cmr_ros.training.batches import RenderedSamples, in_order
 from cmr_ros.training.heads import ReleasedHeads, known_answers
 from cmr_ros.training.objective import network_images
@@ -45,7 +46,7 @@ class CropHeadPlan:
     model: Path  # model folder
     samples: tuple[Path, ...]  # folders of shards (`cmr synth proposals`, `cmr label`, ...)
     output: Path  # model folder to write
-    channels: int = 128  # of the head
+    channels: int = 128  # of each head
     epochs: int = 12
     seed: int = 0
 
@@ -61,33 +62,38 @@ def train(plan: CropHeadPlan) -> str:
     if before.config.encoder != "mobile" or not before.config.landmark_heads:
         raise InputError(f"{plan.model}: no mobile network with a presence; give another model")
     torch.manual_seed(plan.seed)
-    network = _with_head(before, plan.channels, template)
+    network = _with_heads(before, plan.channels, template)
     earlier = ReleasedHeads(before).eval().to(memory_format=torch.channels_last)
     crops = _look(earlier, plan, before.config)
     held_out = torch.randperm(len(crops.answers)) % _HELD_OUT == 0
-    fit(network.crop_head, crops[~held_out], plan.epochs)
+    taught, crops = crops[~held_out], crops[held_out]
+    fit(network.crop_head, taught, plan.epochs)
+    region_head.fit(network.region_head, taught.maps, taught.regions, plan.epochs)
     export(
         network, template, replace(card, network=network.config.to_dict()), plan.output,
         card.precision,
     )  # fmt: skip
-    return describe(network.crop_head, crops[held_out])
+    told = region_head.describe(network.region_head, crops.maps, crops.regions)
+    return f"{describe(network.crop_head, crops)}\n{told}"
 
 
 @dataclass(frozen=True, eq=False)
 class SeenCrops:
     """What the trunk makes of N crops, and what is to be said of them."""
 
-    #: (2, N, C, h, w) in half precision: of the image as it is, and changed at random.
+    #: (3, N, C, h, w) in half precision: of the image as it is, changed at random, and changed as
+    #: well as badly placed.
     maps: Tensor
-    mirrored: Tensor  # (N,) bool, whether the changed image is
+    mirrored: Tensor  # (N,) bool, whether the changed images are
+    regions: Tensor  # (3, N, 6) of the hand in these images, see `region_head.truth`
     answers: Tensor  # (N, 2) presence and handedness of the image as it is
     are_hands: Tensor  # (N,) bool, whether handedness means something
-    said: Tensor  # (2, N, 2) what the model has said so far, of both images
+    said: Tensor  # (2, N, 2) what the model has said so far of the first two images
 
     def __getitem__(self, chosen: Tensor) -> SeenCrops:
         return SeenCrops(
-            self.maps[:, chosen], self.mirrored[chosen], self.answers[chosen],
-            self.are_hands[chosen], self.said[:, chosen],
+            self.maps[:, chosen], self.mirrored[chosen], self.regions[:, chosen],
+            self.answers[chosen], self.are_hands[chosen], self.said[:, chosen],
         )  # fmt: skip
 
 
@@ -101,7 +107,7 @@ def describe(head: CropHead, crops: SeenCrops) -> str:
     lines = [
         f"{len(is_hand)} crops held out; with {100 * _FALSE:g} % of what is no hand taken for one:"
     ]
-    now = torch.stack([_probabilities(head, maps) for maps in crops.maps])
+    now = torch.stack([_probabilities(head, maps) for maps in crops.maps[:2]])
     for name, (plain, changed) in (("so far", crops.said), ("now", now)):
         right = ((changed[sided, 1] > 0.5) == is_right).float().mean()
         lines.append(
@@ -111,33 +117,39 @@ def describe(head: CropHead, crops: SeenCrops) -> str:
     return "\n".join(lines)
 
 
-def _with_head(network: nn.Module, channels: int, template: HandTemplate) -> nn.Module:
-    """Return the network with a new crop head."""
-    new = build(replace(network.config, crop_head=channels), template)
-    stored = {n: v for n, v in network.state_dict().items() if not n.startswith("crop_head.")}
+def _with_heads(network: nn.Module, channels: int, template: HandTemplate) -> nn.Module:
+    """Return the network with new heads."""
+    new = build(replace(network.config, crop_head=channels, region_head=channels), template)
+    heads = ("crop_head.", "region_head.")
+    stored = {n: v for n, v in network.state_dict().items() if not n.startswith(heads)}
     new.load_state_dict(new.state_dict() | stored)
     return new
 
 
 @torch.no_grad()
 def _look(before: ReleasedHeads, plan: CropHeadPlan, config: NetworkConfig) -> SeenCrops:
-    maps, mirrored, answers, are_hands, said = [], [], [], [], []
+    maps, mirrored, regions, answers, are_hands, said = [], [], [], [], [], []
     samples = RenderedSamples(Shards(*plan.samples))
     for indices in tqdm(in_order(len(samples), _SHOWN), desc="look", unit="batch"):
         batch = samples[indices]
-        features = before.trunk(network_images(batch, config))
-        earlier = before.of_features(features)
-        changed = network_images(augmented(batch), config)
-        mirrored.append(torch.rand(len(batch)) < 0.5)
-        changed = torch.where(mirrored[-1][:, None, None, None], changed.flip(3), changed)
-        both = features, before.trunk(changed)
-        maps.append(torch.stack([one.x16 for one in both]).half())
-        answers.append(torch.cat(known_answers(earlier, batch), dim=1))
-        are_hands.append((batch.weights > 0).any(dim=1))
-        said.append(torch.stack([torch.cat(before.of_features(one), dim=1) for one in both]))
+        views = batch, augmented(batch), augmented(batch, BADLY)
+        flipped = torch.rand(len(batch)) < 0.5
+        images = [network_images(view, config) for view in views]
+        for number in (1, 2):
+            turned = images[number].flip(3)
+            images[number] = torch.where(flipped[:, None, None, None], turned, images[number])
+        seen = [before.trunk(image) for image in images]
+        known = known_answers(before.of_features(seen[0]), batch)
+        maps.append(torch.stack([one.x16 for one in seen]).half())
+        mirrored.append(flipped)
+        true = [region_head.truth(view, flipped & (n > 0)) for n, view in enumerate(views)]
+        regions.append(torch.stack(true))
+        answers.append(torch.cat(known, dim=1))
+        are_hands.append((batch.weights > 0).any(dim=1) | (batch.presence > 0.5))
+        said.append(torch.stack([torch.cat(before.of_features(one), dim=1) for one in seen[:2]]))
     return SeenCrops(
-        torch.cat(maps, dim=1), *map(torch.cat, (mirrored, answers, are_hands)),
-        torch.cat(said, dim=1),
+        torch.cat(maps, dim=1), torch.cat(mirrored), torch.cat(regions, dim=1),
+        torch.cat(answers), torch.cat(are_hands), torch.cat(said, dim=1),
     )  # fmt: skip
 
 

@@ -57,18 +57,18 @@ def _said(
 def known_answers(before: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
     """Return presence and handedness (N, 1) to train for: the truth, else what was said before.
 
+    Renders show right hands, and so do crops whose presence is known to be that of a hand.
+
     Args:
         before: presence and handedness (N, 1) that `ReleasedHeads` predicts.
-        batch: the samples; its renders show right hands.
+        batch: the samples.
     """
-    presence, handedness = before
     of_photographs = batch.are_photographs[:, None]
-    presence, handedness = (
-        torch.where(of_photographs, said, CERTAINTY) for said in (presence, handedness)
-    )
+    presence, handedness = (torch.where(of_photographs, said, CERTAINTY) for said in before)
     if batch.presence is not None:
         known = batch.presence[:, None].to(presence.dtype)
         presence = torch.where(known.isnan(), presence, known)
+        handedness = torch.where(known > 0.5, CERTAINTY, handedness)
     return presence, handedness
 
 

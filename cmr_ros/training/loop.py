@@ -252,7 +252,7 @@ def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int
     """Take over those averaged weights of another run that fit, and return how many do.
 
     source: a checkpoint or a model folder.  Raises InputError if nothing in it fits, or if it has
-    a crop head and the network has none.
+    a crop head that the network has not.
     """
     unknown = sorted(set(fresh) - {name for name, _ in network.named_children()})
     if unknown:
@@ -261,10 +261,13 @@ def _start_from(network: nn.Module, source: Path, fresh: tuple[str, ...]) -> int
         weights = exported_weights(source)
     else:
         weights = load_checkpoint(source, ("average",))["average"]
-    head = weights.get("crop_head.layers.0.weight")
-    if head is not None and getattr(network, "crop_head", None) is None:
-        raise InputError(f"{source} has a crop head; set network: {{crop_head: {len(head)}}}")
     own = network.state_dict()
+    head = "crop_head.layers.0.weight"
+    stored = weights[head] if head in weights and "crop_head" not in fresh else None
+    if stored is not None and (head not in own or len(own[head]) != len(stored)):
+        raise InputError(
+            f"{source} has a crop head of {len(stored)}; set network: {{crop_head: {len(stored)}}}"
+        )
     taken = {
         name: values
         for name, values in weights.items()

@@ -98,6 +98,11 @@ class TrainingPlan:
                 "losses: heads are trained with their trunk alone, in a network with a nudge; "
                 "set heads: 0"
             )
+        if self.network_config.region_head and not self.frozen:
+            raise InputError(
+                "region_head: it would not fit a trunk that is trained; set network: "
+                "{region_head: 0} and let `cmr train-head` make one afterwards"
+            )
         if self.cache and (self.augment != "nothing" or not self.frozen):
             raise InputError("cache: features are kept only while trunk and images stay the same")
 

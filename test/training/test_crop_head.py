@@ -13,7 +13,7 @@ from cmr_ros.model.inference import load_network
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import save_checkpoint
 from cmr_ros.network.config import NetworkConfig, preset
-from cmr_ros.network.crop_head import CropHead
+from cmr_ros.network.crop_head import CropHead, RegionHead
 from cmr_ros.network.fixed import fix
 from cmr_ros.synthesis.sample import without_truth
 from cmr_ros.synthesis.shards import encode_picture, shard_path, write_shard
@@ -69,12 +69,13 @@ def test_the_side_of_mirrored_images_is_the_other_one():
     torch.manual_seed(0)
     count = 256
     turned = torch.rand(count) < 0.5
-    maps = torch.randn(2, count, 8, 4, 4) / 4
+    maps = torch.randn(3, count, 8, 4, 4) / 4
     maps[0, :, 0, :, :2] += 2  # right hands, as they are
     maps[1, ~turned, 0, :, :2] += 2
     maps[1, turned, 0, :, 2:] += 2
     answers, known = torch.full((count, 2), 0.99), torch.ones(count, dtype=torch.bool)
-    crops = SeenCrops(maps, turned, answers, known, torch.full((2, count, 2), 0.9))
+    said, regions = torch.full((2, count, 2), 0.9), torch.zeros(3, count, 6)
+    crops = SeenCrops(maps, turned, regions, answers, known, said)
     head = CropHead(8, 16)
     fit(head, crops, epochs=20)
     told = describe(head, crops)
@@ -83,8 +84,9 @@ def test_the_side_of_mirrored_images_is_the_other_one():
     assert "the right side of 1.000 of 256" in told.splitlines()[2]
 
 
-def test_a_head_stays_as_it_is_unless_it_is_trained():
-    head = CropHead(8, 16).requires_grad_(False).train()
+@pytest.mark.parametrize("kind", [CropHead, RegionHead])
+def test_a_head_stays_as_it_is_unless_it_is_trained(kind):
+    head = kind(8, 16).requires_grad_(False).train()
     maps = torch.rand(4, 8, 14, 14)
     first = head(maps)[0]
     torch.testing.assert_close(head(maps)[0], first)
@@ -92,15 +94,17 @@ def test_a_head_stays_as_it_is_unless_it_is_trained():
 
 
 def test_fixed_for_run_time_a_head_answers_as_before():
-    config = dataclasses.replace(preset("g_mobile_lite"), input_size=64, crop_head=16)
+    heads = {"crop_head": 16, "region_head": 8}
+    config = dataclasses.replace(preset("g_mobile_lite"), input_size=64, **heads)
     network = build(config, sphere_template()).eval()
-    network.crop_head.requires_grad_(True).train()
-    network.crop_head(torch.rand(8, 64, 4, 4))
-    network.crop_head.requires_grad_(False).eval()
+    for head in (network.crop_head, network.region_head):
+        head.requires_grad_(True).train()
+        head(torch.rand(8, 64, 4, 4))
+        head.requires_grad_(False).eval()
     image = torch.rand(2, 3, 64, 64)
     expected = network(image)
     fix(network)
-    for name in ("presence", "handedness"):
+    for name in ("presence", "handedness", "region"):
         torch.testing.assert_close(getattr(network(image), name), getattr(expected, name))
 
 
@@ -112,9 +116,10 @@ def test_what_cannot_be_is_refused(tmp_path, capsys):
 
 
 def test_a_plan_names_the_head_of_what_it_starts_from(tmp_path):
-    plain = build(dataclasses.replace(preset("g_mobile_lite"), input_size=64), sphere_template())
     start = tmp_path / "last.pt"
     state = {"average": {"crop_head.layers.0.weight": torch.zeros(16, 64, 1, 1)}}
     save_checkpoint(start, state)
-    with pytest.raises(InputError, match="crop_head: 16"):
-        _start_from(plain, start, ())
+    for width in (0, 8):
+        config = dataclasses.replace(preset("g_mobile_lite"), input_size=64, crop_head=width)
+        with pytest.raises(InputError, match="crop_head: 16"):
+            _start_from(build(config, sphere_template()), start, ())

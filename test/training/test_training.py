@@ -211,18 +211,21 @@ def test_heads_learn_the_joints_and_the_answers(data):
 
 
 def test_heads_are_told_what_is_known_and_else_what_they_said(data):
-    batch = RenderedSamples(Shards(data / "train"))[[0, 1, 2]]
-    said = torch.tensor([[0.3], [0.3], [0.3]]), torch.tensor([[0.2], [0.2], [0.2]])
-    weights = torch.tensor([1, 0.5, 0.5])[:, None] * batch.weights
-    presence = torch.tensor([math.nan, math.nan, 0.01])
+    batch = RenderedSamples(Shards(data / "train"))[[0, 1, 2, 3]]
+    said = torch.full((4, 1), 0.3), torch.full((4, 1), 0.2)
+    weights = torch.tensor([1, 0.5, 0.5, 0])[:, None] * batch.weights
+    presence = torch.tensor([math.nan, math.nan, 0.01, 0.99])
     for samples in (
         dataclasses.replace(batch, weights=weights, presence=presence),
         dataclasses.replace(batch, weights=weights, presence=None),
     ):
         known, handedness = known_answers(said, samples)
         assert known[:2, 0].tolist() == pytest.approx([0.99, 0.3])
-        assert known[2].item() == pytest.approx(0.3 if samples.presence is None else 0.01)
-        assert handedness[:, 0].tolist() == pytest.approx([0.99, 0.2, 0.2])
+        assert handedness[:3, 0].tolist() == pytest.approx([0.99, 0.2, 0.2])
+        told = [*known[2:, 0].tolist(), handedness[3].item()]
+        # What is known to be a hand is shown as a right one.
+        expected = [0.3, 0.3, 0.2] if samples.presence is None else [0.01, 0.99, 0.99]
+        assert told == pytest.approx(expected)
 
 
 def test_kept_features_equal_computed_ones(data, tmp_path):
@@ -363,6 +366,15 @@ def test_a_run_starts_from_another_ones_weights(plan_file, tmp_path):
                 "network": {"input_size": SIZE, "nudge": 0},
             },
             "with a nudge",
+        ),
+        (
+            {
+                "frozen": False,
+                "cache": None,
+                "losses": {"heads": 1.0},
+                "network": {"input_size": SIZE, "region_head": 8},
+            },
+            "train-head",
         ),
         ({"head_error": 1.5}, "head_error 1.5"),
         ({"losses": {"mash": 1}}, "unknown entry 'mash'"),
