@@ -23,14 +23,14 @@ from cmr_ros.synthesis.shards import Shards
 from cmr_ros.training import region_head
 from cmr_ros.training.augment import BADLY, augmented
 from cmr_ros.training.batches import RenderedSamples, in_order
+from cmr_ros.training.descent import descend
 from cmr_ros.training.heads import ReleasedHeads, known_answers
 from cmr_ros.training.objective import network_images
 
 #: One of so many samples, drawn at random, is not trained on, but measured.
 _HELD_OUT = 8
-#: Crops that the trunk sees at once, and those of a training step.
-_SHOWN, _BATCH = 32, 64
-_LEARNING_RATE, _WEIGHT_DECAY = 2e-3, 0.05
+#: Crops that the trunk sees at once.
+_SHOWN = 32
 #: Of the held-out crops without a hand this share may be taken for hands.
 _FALSE = 0.005
 
@@ -155,27 +155,17 @@ def _look(before: ReleasedHeads, plan: CropHeadPlan, config: NetworkConfig) -> S
 
 def fit(head: CropHead, crops: SeenCrops, epochs: int) -> None:
     """Train a head on crops as they are and changed, one of both drawn each time."""
-    head.requires_grad_(True).train()
-    count = len(crops.answers)
-    steps = epochs * (count // _BATCH)
-    if not steps:
-        raise InputError(f"{count} samples do not fill a batch of {_BATCH}; give more")
-    optimizer = torch.optim.AdamW(head.parameters(), weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
-    order = torch.cat([torch.randperm(count)[: count // _BATCH * _BATCH] for _ in range(epochs)])
-    for rows in tqdm(order.view(-1, _BATCH), desc="fit", unit="step"):
-        changed = torch.randint(2, (_BATCH,))
+
+    def loss_of(rows: Tensor) -> Tensor:
+        changed = torch.randint(2, (len(rows),))
         presence, right = crops.answers[rows].unbind(dim=1)
         right = torch.where((changed > 0) & crops.mirrored[rows], 1 - right, right)
         told = head.logits(crops.maps[changed, rows].float())
         sided = crops.are_hands[rows].float()
         loss = F.binary_cross_entropy_with_logits(told[:, 0], presence)
-        loss = loss + F.binary_cross_entropy_with_logits(told[:, 1], right, sided)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    head.requires_grad_(False).eval()
+        return loss + F.binary_cross_entropy_with_logits(told[:, 1], right, sided)
+
+    descend(head, len(crops.answers), epochs, loss_of, "fit")
 
 
 @torch.no_grad()

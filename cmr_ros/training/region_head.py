@@ -8,13 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
-from cmr_ros.errors import InputError
 from cmr_ros.geometry.regions import region_from_joints
 from cmr_ros.network.crop_head import RegionHead
 from cmr_ros.synthesis.sample import CERTAINTY
 from cmr_ros.training.batches import Batch
+from cmr_ros.training.descent import descend
 
 #: What is taught of a hand: so many of its joints lie in the crop, its region is at most so many
 #: times as large or as small as the crop, and its middle within so much of the larger one's side.
@@ -24,8 +23,7 @@ _LEAST_INSIDE, _TIMES, _AWAY = 0.3, 3.2, 0.75
 _WEIGHTS, _NEAR = (4.0, 2.0, 1.0), (0.05, 0.1, 0.2)
 #: Middles of hands smaller than this, by the crop's side, count as those of hands so large.
 _SMALLEST = 0.3
-_BATCH = 64
-_LEARNING_RATE, _WEIGHT_DECAY = 2e-3, 0.05
+_SHOWN = 64  # crops that are judged at once
 #: A region is good enough to look at again: its middle is off by so much of its side, its side by
 #: such a factor, its direction by so many degrees at most.
 _GOOD = (0.2, 1.4, 45.0)
@@ -72,22 +70,13 @@ def fit(head: RegionHead, maps: Tensor, regions: Tensor, epochs: int) -> None:
         regions: (K, N, 6) of these, see `truth`.
         epochs: times to see all crops.
     """
-    head.requires_grad_(True).train()
     views, count = regions.shape[:2]
-    steps = epochs * (count // _BATCH)
-    if not steps:
-        raise InputError(f"{count} samples do not fill a batch of {_BATCH}; give more")
-    optimizer = torch.optim.AdamW(head.parameters(), weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
-    order = torch.cat([torch.randperm(count)[: count // _BATCH * _BATCH] for _ in range(epochs)])
-    for rows in tqdm(order.view(-1, _BATCH), desc="fit regions", unit="step"):
-        view = torch.randint(views, (_BATCH,))
-        loss = _loss(head.guess(maps[view, rows].float()), regions[view, rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    head.requires_grad_(False).eval()
+
+    def loss_of(rows: Tensor) -> Tensor:
+        view = torch.randint(views, (len(rows),))
+        return _loss(head.guess(maps[view, rows].float()), regions[view, rows])
+
+    descend(head, count, epochs, loss_of, "fit regions")
 
 
 def _loss(guess: Tensor, true: Tensor) -> Tensor:
@@ -123,7 +112,7 @@ def describe(head: RegionHead, maps: Tensor, regions: Tensor) -> str:
     true = regions[-1, is_hand]
     if not len(true):
         return "no crops held out that show a hand"
-    told = torch.cat([head.guess(part.float()) for part in maps[-1, is_hand].split(_BATCH)])
+    told = torch.cat([head.guess(part.float()) for part in maps[-1, is_hand].split(_SHOWN)])
     crop = torch.tensor([0, 0.5, 0.5, 0, 0, -1]).expand_as(true)
     good = [_are_good(one, true).float().mean() for one in (crop, told)]
     return (

@@ -526,6 +526,6 @@ def test_a_loader_pins_every_array_of_a_batch(data, monkeypatch):
     assert len(torch.utils.data._utils.pin_memory.pin_memory(batch)) == 2
     arrays = [
         batch.vertices, batch.joints, batch.joints_px, batch.mask, batch.weights, batch.matrices,
-        batch.images, batch.presence,
+        batch.images, batch.presence, batch.shows,
     ]  # fmt: skip
     assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in arrays}
