@@ -24,12 +24,12 @@ from cmr_ros.tracking.tracks import Side, Track
 #: The network knows right hands only, so it is surer of its joints when a left one is mirrored:
 #: logarithm of the odds per unit of difference in mean confidence, fitted to 1000 held-out renders.
 _CONFIDENCE_ODDS = 26.0
-#: New hands less probable than this are not looked at again.  Their first crop is coarse: many are
-#: clear in the second one.
-_LEAST_NEW = 0.2
-#: Those that are more probable than this are looked at again where their joints are, others where
-#: the network takes the hand to be of which it sees some, if that is so probable.
-_CLEAR, _LEAST_NEARBY = 0.9, 0.35
+#: New hands less probable than this are not looked at again, unless the crop shows some of a hand
+#: with that probability.  Their first crop is coarse: many are clear in the second one.
+_LEAST_NEW, _LEAST_NEARBY = 0.2, 0.35
+#: Those that are at least so probable are looked at again where their joints are, others where the
+#: network takes the hand to be of which it sees some.
+_CLEAR = 0.9
 #: Where a crop is so many times as large or as small as the region of what it shows, a new hand is
 #: looked at once more; if it still is so many times, it is none, but an arm or a finger.
 _FITS, _ASTRAY = 1.2, 1.5

@@ -37,7 +37,7 @@ _FALSE = 0.005
 
 @dataclass(frozen=True)
 class CropHeadPlan:
-    """How to train a crop head.
+    """How to train a crop head and a region head.
 
     What a sample's answer is, `heads.known_answers` says: what is known of it, and what the model
     has said so far of photographs of which nothing is known.
@@ -128,6 +128,7 @@ def _with_heads(network: nn.Module, channels: int, template: HandTemplate) -> nn
 
 @torch.no_grad()
 def _look(before: ReleasedHeads, plan: CropHeadPlan, config: NetworkConfig) -> SeenCrops:
+    """Return what the trunk makes of all samples; images that are changed may be mirrored, too."""
     maps, mirrored, regions, answers, are_hands, said = [], [], [], [], [], []
     samples = RenderedSamples(Shards(*plan.samples))
     for indices in tqdm(in_order(len(samples), _SHOWN), desc="look", unit="batch"):
