@@ -34,6 +34,8 @@ _BLOCKS = (
     ((5, 1), (5, 1), (5, 1)),
     ((5, 2), (5, 1), (5, 1), (5, 1)),
 )
+#: So many of these stages lead to the maps at a 16th.
+X16_STAGES = 3
 #: How many times wider blocks are inside: the first one, and all others.
 _FIRST_EXPANSION, _EXPANSION = 4, 6
 

@@ -72,28 +72,31 @@ def known_answers(before: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, 
     return presence, handedness
 
 
-def head_loss(
-    recovery: Recovery,
-    joints_px: Tensor,
-    targets: Targets,
-    size_px: int,
-    answers: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Return how far the heads are from the truth and from `known_answers`, a sum of means.
+def are_answers_trained(network: nn.Module) -> bool:
+    """Return whether what tells presence and handedness is trained in a mobile network."""
+    head = network.crop_head or network.landmark_heads.presence
+    return any(parameter.requires_grad for parameter in head.parameters())
+
+
+def joint_loss(recovery: Recovery, joints_px: Tensor, targets: Targets, size_px: int) -> Tensor:
+    """Return how far landmarks and 3D joints of the released heads are from the truth.
 
     Args:
         recovery: the prediction.
         joints_px: (N, J, 2) true joints in crop pixels.
         targets: the truth.
         size_px: side of the crop.
-        answers: presence and handedness (N, 1).
     """
     landmarks = (recovery.landmarks - joints_px / size_px).abs().mean(dim=2)
     joints = (_centered(recovery.released) - _centered(targets.joints)).abs().mean(dim=2)
+    return ((landmarks + joints) / _UNIT * targets.weights).mean()
+
+
+def answer_loss(recovery: Recovery, answers: tuple[Tensor, Tensor]) -> Tensor:
+    """Return how far presence and handedness (N, 1) are from `known_answers`, a sum of means."""
     own = recovery.presence, recovery.handedness
-    with torch.autocast(landmarks.device.type, enabled=False):
-        said = sum(_entropy(now, then) for now, then in zip(own, answers, strict=True))
-    return ((landmarks + joints) / _UNIT * targets.weights).mean() + said
+    with torch.autocast(own[0].device.type, enabled=False):
+        return sum(_entropy(now, then) for now, then in zip(own, answers, strict=True))
 
 
 def mirrored_loss(

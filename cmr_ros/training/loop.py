@@ -228,7 +228,7 @@ def _new_network(
     elif plan.losses.heads:
         network.landmark_heads.requires_grad_(True)
         if network.crop_head is not None:
-            network.crop_head.requires_grad_(True)
+            network.crop_head.requires_grad_(not plan.keeps_crop_heads)
             # It answers in their place.
             for head in (network.landmark_heads.presence, network.landmark_heads.handedness):
                 head.requires_grad_(False)

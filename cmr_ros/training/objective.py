@@ -17,7 +17,14 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
-from cmr_ros.training.heads import ReleasedHeads, head_loss, known_answers, mirrored_loss
+from cmr_ros.training.heads import (
+    ReleasedHeads,
+    answer_loss,
+    are_answers_trained,
+    joint_loss,
+    known_answers,
+    mirrored_loss,
+)
 
 #: Of so many images one is shown mirrored, too.
 _MIRRORED = 4
@@ -47,7 +54,7 @@ class Objective(nn.Module):
         self.network, self.weights = network, weights
         self.head_error, self.augment = head_error, augment
         self.before = None
-        if weights.heads:
+        if weights.heads and are_answers_trained(network):
             self.before = ReleasedHeads(network)
         # A matrix between levels is a few numbers a row, whichever way it goes.
         self.down = nn.ModuleList(
@@ -67,16 +74,20 @@ class Objective(nn.Module):
         # The losses on faces are means: a random quarter of them has the same expectation.
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
         terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
-        if self.before is not None:
-            images = network_images(batch, self.network.config)
-            answers = known_answers(self.before(images), batch)
+        if self.weights.heads:
             size_px = self.network.config.input_size
-            heads = head_loss(recovery, shown.joints_px, targets, size_px, answers)
-            mirrored = mirrored_loss(
-                self.network, self.before, images[::_MIRRORED], batch.are_photographs[::_MIRRORED]
-            )
-            terms["heads"] = self.weights.heads * (heads + mirrored)
+            heads = joint_loss(recovery, shown.joints_px, targets, size_px)
+            if self.before is not None:
+                heads = heads + self._answer_loss(self.before, recovery, batch)
+            terms["heads"] = self.weights.heads * heads
         return terms
+
+    def _answer_loss(self, before: ReleasedHeads, recovery: Recovery, batch: Batch) -> Tensor:
+        images = network_images(batch, self.network.config)
+        mirrored, are_photographs = images[::_MIRRORED], batch.are_photographs[::_MIRRORED]
+        return answer_loss(recovery, known_answers(before(images), batch)) + mirrored_loss(
+            self.network, before, mirrored, are_photographs
+        )
 
     def _changed(self, batch: Batch) -> Batch:
         if self.augment == "nothing":

@@ -13,6 +13,7 @@ from cmr_ros.files.untrusted import read_yaml, reading
 from cmr_ros.model.heatmap import PUBLISHED_SIGMA_PX
 from cmr_ros.network.config import NetworkConfig, preset
 from cmr_ros.network.losses import LossWeights
+from cmr_ros.network.trunk import X16_STAGES
 
 T = TypeVar("T")
 _PRECISIONS = ("fp32", "bf16", "fp16")
@@ -98,13 +99,18 @@ class TrainingPlan:
                 "losses: heads are trained with their trunk alone, in a network with a nudge; "
                 "set heads: 0"
             )
-        if self.network_config.region_head and not self.frozen:
+        if self.network_config.region_head and not self.keeps_crop_heads:
             raise InputError(
                 "region_head: it would not fit a trunk that is trained; set network: "
-                "{region_head: 0} and let `cmr train-head` make one afterwards"
+                "{region_head: 0} and let `cmr train-head` make one afterwards, or frozen_stages: 3"
             )
         if self.cache and (self.augment != "nothing" or not self.frozen):
             raise InputError("cache: features are kept only while trunk and images stay the same")
+
+    @property
+    def keeps_crop_heads(self) -> bool:
+        """Whether crop and region head stay: the maps that they see, at a 16th, do not change."""
+        return self.frozen or self.frozen_stages >= X16_STAGES
 
     @property
     def network_config(self) -> NetworkConfig:

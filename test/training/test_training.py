@@ -31,7 +31,7 @@ from cmr_ros.synthesis.shards import Shards, encode_picture, shard_path, write_s
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import RenderedSamples, shuffled
 from cmr_ros.training.features import cached
-from cmr_ros.training.heads import head_loss, known_answers, mirrored_loss
+from cmr_ros.training.heads import answer_loss, joint_loss, known_answers, mirrored_loss
 from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
@@ -190,6 +190,21 @@ def test_first_stages_may_stay_and_photographs_alone_be_changed(plan_file):
     assert training.objective._changed(batch) is batch
 
 
+def test_heads_of_the_crop_stay_where_the_maps_that_they_see_stay(plan_file):
+    network = {"input_size": SIZE, "crop_head": 16, "region_head": 8}
+    changes = {"frozen": False, "cache": None, "losses": {"heads": 0.5}, "network": network}
+    training = Training(load_plan(plan_file, frozen_stages=3, epochs=1, **changes), ALONE)
+    before = copy.deepcopy(training.network)
+    training.train_epoch()
+    images = torch.rand(2, 3, SIZE, SIZE)
+    with torch.no_grad():
+        then, now = before.eval()(images), training.network.eval()(images)
+    for kept in ("presence", "handedness", "region"):
+        assert torch.equal(getattr(then, kept), getattr(now, kept))
+    for trained in ("landmarks", "released", "heatmaps"):
+        assert not torch.equal(getattr(then, trained), getattr(now, trained))
+
+
 def test_heads_learn_the_joints_and_the_answers(data):
     sample = RenderedSamples(Shards(data / "train"))[[0, 1]]
     right = Recovery(
@@ -200,14 +215,17 @@ def test_heads_learn_the_joints_and_the_answers(data):
     targets = Targets((), torch.zeros(0), torch.zeros(0), sample.joints, sample.weights)
     answers = right.presence, right.handedness
 
-    def loss(**changes):
+    def joints(**changes):
         recovery = dataclasses.replace(right, **changes)
-        return head_loss(recovery, sample.joints_px, targets, SIZE, answers).item()
+        return joint_loss(recovery, sample.joints_px, targets, SIZE).item()
 
-    assert loss() == pytest.approx(0, abs=1e-4)
-    assert loss(landmarks=right.landmarks + 0.1) == pytest.approx(1, abs=1e-3)
-    assert loss(released=1.1 * right.released) > 0.02
-    assert loss(presence=1 - right.presence) > 5 and loss(handedness=1 - right.handedness) > 5
+    def said(**changes):
+        return answer_loss(dataclasses.replace(right, **changes), answers).item()
+
+    assert joints() == pytest.approx(0, abs=1e-4) and said() == pytest.approx(0, abs=1e-4)
+    assert joints(landmarks=right.landmarks + 0.1) == pytest.approx(1, abs=1e-3)
+    assert joints(released=1.1 * right.released) > 0.02
+    assert said(presence=1 - right.presence) > 5 and said(handedness=1 - right.handedness) > 5
 
 
 def test_heads_are_told_what_is_known_and_else_what_they_said(data):
