@@ -32,6 +32,7 @@ from cmr_ros.synthesis.settings import (
     WallSettings,
 )
 from cmr_ros.synthesis.surfaces import ARM, HAND, OTHER, Layers, Light, Mesh
+from cmr_ros.synthesis.touching import Touch, draw_touch
 
 _MADE_UP_ROOMS = 64
 #: How far behind the surface before it a joint may lie and still be seen, metres: the flesh over
@@ -120,10 +121,13 @@ class Generator:
     def _random_hand(self, rng: np.random.Generator) -> tuple[PlacedHand, np.ndarray]:
         """Return a hand in its crop camera's frame and the camera's matrix."""
         settings = self.settings
-        grasp = None
+        grasp = touch = None
         if settings.grasp and rng.random() < settings.grasp:
             grasp = draw_grasp(self._model, settings.grasps, rng)
-        posed = self._pose(rng) if grasp is None else grasp.hand
+        elif settings.touch and rng.random() < settings.touch:
+            touch = draw_touch(self._model, settings.touches, settings.grasps, rng)
+        contact = grasp or touch
+        posed = self._pose(rng) if contact is None else contact.hand
         view = random_view(posed.joints, settings, rng)
         depth_m = random_depth(settings, rng)
         turn, shift, matrix = place(posed.joints @ view.T, depth_m, settings, rng)
@@ -132,7 +136,36 @@ class Generator:
             hand = scene.with_grasped(
                 hand, grasp, turn @ view, shift, settings.things, rng, self._clutter
             )
+        if touch is not None:
+            hand = self._with_touching(hand, touch, turn @ view, shift, rng)
         return hand, matrix
+
+    def _with_touching(
+        self,
+        hand: PlacedHand,
+        touch: Touch,
+        turn: np.ndarray,
+        shift: np.ndarray,
+        rng: np.random.Generator,
+    ) -> PlacedHand:
+        """Return a hand at `turn @ model's frame + shift` with the other one that touches it.
+
+        It stays alone if the other one's forearm would come at the camera.
+        """
+        axes, center = turn @ touch.axes, turn @ touch.center_m + shift
+        other = self._placed(touch.other, axes, center, rng)
+        nearest_m = other.mesh.vertices[:, 2].min()
+        if (
+            other.elbow_side[2] < self.settings.arm_away_min
+            or nearest_m < self.settings.other_hand.nearest_m
+        ):
+            return hand
+        first, second = (
+            replace(one.mesh, ambient=one.mesh.ambient * scene.shade_of(two.joints, one.mesh))
+            for one, two in ((hand, other), (other, hand))
+        )
+        second = self._beside(second, hand, np.linalg.det(axes) < 0)
+        return replace(hand, mesh=first, held=second)
 
     def _placed(
         self, posed: PosedHand, turn: np.ndarray, shift: np.ndarray, rng: np.random.Generator
@@ -186,13 +219,15 @@ class Generator:
             distance = np.linalg.norm(joints[:, None] - hand.joints, axis=-1).min()
             if distance > settings.gap_m and joints[:, 2].min() > settings.nearest_m:
                 mesh = self._placed(posed, mirror @ turn, shift, rng).mesh
-                # A left hand beside a right one mostly belongs to the same person.
-                return [
-                    replace(
-                        mesh, material=hand.mesh.material if left else mesh.material, part=OTHER
-                    )
-                ]
+                return [self._beside(mesh, hand, left)]
         return []
+
+    @staticmethod
+    def _beside(mesh: Mesh, hand: PlacedHand, left: bool) -> Mesh:
+        """Return another hand as it is beside the first."""
+        # A left hand beside a right one mostly belongs to the same person.
+        material = hand.mesh.material if left else mesh.material
+        return replace(mesh, material=material, part=OTHER)
 
     def _environment(self, rng: np.random.Generator) -> Environment:
         if self._panoramas and rng.random() > self.settings.made_up_light:

@@ -24,7 +24,7 @@ from cmr_ros.hand_model.poses import (
 )
 from cmr_ros.synthesis.holdables import HOLDABLES
 from cmr_ros.synthesis.placement import rotation
-from cmr_ros.synthesis.solids import Solid
+from cmr_ros.synthesis.solids import Solid, Thing
 from cmr_ros.synthesis.thing_settings import GraspSettings
 
 #: A digit touches what is so near; no part of the hand is deeper inside the thing.
@@ -54,11 +54,11 @@ class Grasp:
 
     def distance_m(self, points: np.ndarray) -> np.ndarray:
         """Return the distances (...) of points (..., 3) in the model's frame from the thing."""
-        return _distance(self.solid, self.axes, self.center_m)(points)
+        return distance_from(self.solid, self.axes, self.center_m)(points)
 
 
 @dataclass(frozen=True, eq=False)
-class _Start:
+class Start:
     """An open hand with a thing in it, and how it closes: rows of angles."""
 
     opened: np.ndarray
@@ -84,22 +84,42 @@ def draw_grasp(model: HandModel, settings: GraspSettings, rng: np.random.Generat
     for _ in range(settings.tries):
         kind = rng.choice(len(names), p=shares)
         solid = HOLDABLES[names[kind]](settings, rng)
-        hold = _in_palm if places[kind] == "palm" else _between_tips
+        hold = in_palm if places[kind] == "palm" else _between_tips
         start = hold(hand, solid, settings, rng)
-        if start is None:
-            continue
-        distance_m = _distance(solid, start.axes, start.center_m)
-        row, touching = hand.close(start.opened, start.closed, distance_m)
-        if not _is_grasp(touching):
-            continue
-        row = _idle_along(row, touching[1:])
-        rotations = rotations_of(model.mean_joints, row[None], wrist_deg)
-        if not clear(with_tips_inside(forward(model.mean_joints, rotations)[1]))[0]:
-            continue
-        posed = model.pose(shape, rotations[0])
-        if distance_m(posed.vertices).min() > -DEEPEST_M:
-            return Grasp(posed, row, solid, start.axes, start.center_m)
+        closed = start and close_around(model, shape, hand, wrist_deg, start, solid)
+        if closed is not None:
+            return Grasp(*closed, solid, start.axes, start.center_m)
     return None
+
+
+def close_around(
+    model: HandModel,
+    shape: np.ndarray,
+    hand: ClosingHand,
+    wrist_deg: np.ndarray,
+    start: Start,
+    thing: Thing,
+) -> tuple[PosedHand, np.ndarray] | None:
+    """Return the hand closed around a thing, and its angles, or None if that makes no grasp.
+
+    Args:
+        model: of the hand.
+        shape: (1 + M,) of the hand.
+        hand: of that shape.
+        wrist_deg: (1, 2) angles of the wrist.
+        start: of the hand and the thing.
+        thing: to close around.
+    """
+    distance_m = distance_from(thing, start.axes, start.center_m)
+    row, touching = hand.close(start.opened, start.closed, distance_m)
+    if not _is_grasp(touching):
+        return None
+    row = _idle_along(row, touching[1:])
+    rotations = rotations_of(model.mean_joints, row[None], wrist_deg)
+    if not clear(with_tips_inside(forward(model.mean_joints, rotations)[1]))[0]:
+        return None
+    posed = model.pose(shape, rotations[0])
+    return (posed, row) if distance_m(posed.vertices).min() > -DEEPEST_M else None
 
 
 def _is_grasp(touching: np.ndarray) -> bool:
@@ -107,9 +127,10 @@ def _is_grasp(touching: np.ndarray) -> bool:
     return bool(touching[0] and touching[1:].sum() >= 2)
 
 
-def _distance(solid: Solid, axes: np.ndarray, center_m: np.ndarray) -> Distance:
+def distance_from(thing: Thing, axes: np.ndarray, center_m: np.ndarray) -> Distance:
+    """Return the distances of points in the model's frame, which is axes @ thing's + center_m."""
     axes, center_m = axes.astype(np.float32), center_m.astype(np.float32)
-    return lambda points: solid.distance_m((points - center_m) @ axes)
+    return lambda points: thing.distance_m((points - center_m) @ axes)
 
 
 def _idle_along(row: np.ndarray, touching: np.ndarray) -> np.ndarray:
@@ -126,9 +147,9 @@ def _palm_frame(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return across / np.linalg.norm(across), palm / np.linalg.norm(palm)
 
 
-def _in_palm(
-    hand: ClosingHand, solid: Solid, settings: GraspSettings, rng: np.random.Generator
-) -> _Start | None:
+def in_palm(
+    hand: ClosingHand, thing: Thing, settings: GraspSettings, rng: np.random.Generator
+) -> Start | None:
     """Return a hand with a thing that lies across its palm and touches it."""
     opened = np.zeros(ANGLE_COUNT)
     opened[_FLEXION] = np.tile([-5, 4, 2], 4) + rng.normal(0, 3, 12)
@@ -143,18 +164,18 @@ def _in_palm(
     place = rng.uniform(*settings.along)
     center = place * joints[[5, 9, 13, 17]].mean(axis=0) + (1 - place) * joints[0]
     center = center + axis * settings.shift_m * rng.normal()
-    center = _moved_up(hand, skin[:1], solid, axes, center, -palm, slice(1, None))
-    free = hand.gaps_m(skin, _distance(solid, axes, center))[:, 0] > 0
+    center = _moved_up(hand, skin[:1], thing, axes, center, -palm, slice(1, None))
+    free = hand.gaps_m(skin, distance_from(thing, axes, center))[:, 0] > 0
     if not free.any():
         return None
     opened = openings[np.argmax(free)]  # the first thumb that is clear of the thing
     closed = np.where(_FIST_DEG == 0, opened, _FIST_DEG)
-    return _Start(opened, closed, axes, center)
+    return Start(opened, closed, axes, center)
 
 
 def _between_tips(
     hand: ClosingHand, solid: Solid, settings: GraspSettings, rng: np.random.Generator
-) -> _Start | None:
+) -> Start | None:
     """Return a hand with a thing between the tips of thumb, index and middle finger."""
     count = settings.tips
     rows = np.zeros((count, ANGLE_COUNT))
@@ -189,25 +210,25 @@ def _between_tips(
     opened, closed = _limited(opened), _limited(closed)
     skin, _ = hand.bend(opened[None])
     center = _moved_up(hand, skin, solid, axes, center, -narrow, slice(0, 1)) - _PRESSED_M * narrow
-    gaps = hand.gaps_m(skin, _distance(solid, axes, center))
-    return _Start(opened, closed, axes, center) if gaps.min() > -DEEPEST_M else None
+    gaps = hand.gaps_m(skin, distance_from(solid, axes, center))
+    return Start(opened, closed, axes, center) if gaps.min() > -DEEPEST_M else None
 
 
 def _moved_up(
     hand: ClosingHand,
     skin: np.ndarray,
-    solid: Solid,
+    thing: Thing,
     axes: np.ndarray,
     center_m: np.ndarray,
     direction: np.ndarray,
     digits: slice,
 ) -> np.ndarray:
-    """Return the centre (3,) of a solid that came from far off until it touched the digits.
+    """Return the centre (3,) of a thing that came from far off until it touched the digits.
 
     Args:
         hand: whose digits.
         skin: (1, P, 3) of it.
-        solid: what moves.
+        thing: what moves.
         axes: (3, 3) of it.
         center_m: (3,) on its way.
         direction: (3,) unit vector of its way.
@@ -216,7 +237,7 @@ def _moved_up(
     center_m = center_m - _FAR_M * direction
     for _ in range(_MOVES):
         # It can go at least as far as the nearest point is away.
-        gaps = hand.gaps_m(skin, _distance(solid, axes, center_m))[0]
+        gaps = hand.gaps_m(skin, distance_from(thing, axes, center_m))[0]
         center_m = center_m + direction * gaps[digits].min()
     return center_m
 

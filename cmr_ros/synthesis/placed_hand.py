@@ -24,7 +24,7 @@ class PlacedHand:
     joints: np.ndarray  # (21, 3) metres
     elbow_side: np.ndarray  # (3,) unit vector from the wrist along the forearm
     bones: np.ndarray  # (V,) number of the joint where the bone ends that moves each vertex most
-    held: Mesh | None = None  # what the fingers are closed around
+    held: Mesh | None = None  # what it is closed around, or another hand that it touches
 
 
 class HandPlacer:

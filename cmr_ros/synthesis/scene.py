@@ -177,8 +177,8 @@ def with_grasped(
     vertices, faces, uvs = grasp.solid.mesh()
     vertices = (vertices @ grasp.axes.T + grasp.center_m) @ turn.T + shift
     material = random_material(settings, rng, clutter, settings.held_skin_like)
-    shaded = ambient_share(vertices, vertex_normals(vertices, faces), *hand_spheres(hand.joints))
-    held = Mesh(vertices, faces, uvs, material, ambient=shaded)
+    held = Mesh(vertices, faces, uvs, material)
+    held = replace(held, ambient=shade_of(hand.joints, held))
     normals = vertex_normals(hand.mesh.vertices, hand.mesh.faces)
     ambient = np.ones(len(normals))
     for reach_m in _SHADE_M:
@@ -186,6 +186,12 @@ def with_grasped(
         looked_at = (hand.mesh.vertices + reach_m * normals - shift) @ turn
         ambient -= np.clip(1 - grasp.distance_m(looked_at) / reach_m, 0, 1) / (len(_SHADE_M) + 1)
     return replace(hand, mesh=replace(hand.mesh, ambient=hand.mesh.ambient * ambient), held=held)
+
+
+def shade_of(joints: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """Return the share (V,) of a mesh's surroundings that a hand with joints (21, 3) leaves it."""
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    return ambient_share(mesh.vertices, normals, *hand_spheres(joints))
 
 
 def occluder(

@@ -20,6 +20,7 @@ from cmr_ros.synthesis.thing_settings import (
     JewellerySettings,
     Pair,
     ThingSettings,
+    TouchSettings,
 )
 
 
@@ -223,6 +224,7 @@ class PictureSettings:
     wristband: float = 0.0  # fitted to the wrist, where there is no sleeve
     finger_ring: float = 0.0  # fitted to the finger
     grasp: float = 0.0  # fingers closed around a thing
+    touch: float = 0.0  # another hand that touches, where there is no grasp
     held: float = 0.14  # a thing before the palm, where there is no grasp
     occluder: float = 0.13
     second_hand: float = 0.12
@@ -254,6 +256,7 @@ class PictureSettings:
     other_hand: SecondHandSettings = SecondHandSettings()
     things: ThingSettings = ThingSettings()
     grasps: GraspSettings = GraspSettings()
+    touches: TouchSettings = TouchSettings()
     jewellery: JewellerySettings = JewellerySettings()
     skin: SkinSettings = SkinSettings()
 
@@ -262,6 +265,7 @@ class PictureSettings:
 #: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
 TRAINING = PictureSettings(
     grasp=0.14,
+    touch=0.08,
     bracelet=0.0,
     ring=0.0,
     wristband=0.22,

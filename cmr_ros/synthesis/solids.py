@@ -15,15 +15,19 @@ _COLUMNS = 32
 _EDGE = 4
 
 
-class Solid(Protocol):
-    """A solid around the origin whose long axis is z."""
+class Thing(Protocol):
+    """What a hand can close around; its long axis is z."""
+
+    def distance_m(self, points: np.ndarray) -> np.ndarray:
+        """Return the distances (...) of points (..., 3) from the surface, negative inside."""
+
+
+class Solid(Thing, Protocol):
+    """A solid around the origin."""
 
     @property
     def reach_m(self) -> float:
         """How far it reaches along x."""
-
-    def distance_m(self, points: np.ndarray) -> np.ndarray:
-        """Return the distances (...) of points (..., 3) from the surface, negative inside."""
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return vertices (V, 3), faces (F, 3) and corner UVs (F, 3, 2); metres."""

@@ -119,3 +119,15 @@ class GraspSettings:
     tips_thumb_deg: tuple[Pair, ...] = ((20, 42), (-16, 10), (-28, -5), (0, 35), (0, 40))
     tips_open: float = 0.7  # how far they open first, by how far they can close
     tips_back: Pair = (0.0, 1.5)  # 0: the long axis is straight across the fingers
+
+
+@dataclass(frozen=True)
+class TouchSettings:
+    """Two hands that touch (`touching`)."""
+
+    left: float = 0.85  # the other one is a left hand, of the same person
+    clasp: float = 0.5  # one is closed around the other; else they are laid against each other
+    alike: float = 0.4  # of those, hands that mirror each other
+    askew_rad: float = 0.25  # standard deviation by which these are turned
+    aside_m: float = 0.025  # standard deviation from where the palms would meet
+    tries: int = 6  # before there is no other hand
