@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,8 +21,8 @@ CUTOUT = PictureSettings(
     arm_away_min=-0.92, second_hand=0.0, held=0.45, occluder=0.15, sleeve=0.5, bracelet=0.12,
     turn_deg=40.0, steep=0.3, far=0.3, far_depth_m=3.0,
 )  # fmt: skip
-#: Share of gloved hands, of gloves in skin colours, and of the picture that a hand must fill.
-_GLOVED, _SKIN_LIKE, _LEAST_SEEN = 0.1, 0.1, 0.012
+#: Share of gloved hands, and of the picture that a hand must fill.
+_GLOVED, _LEAST_SEEN = 0.1, 0.012
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +76,7 @@ class CutoutGenerator(Generator):
         if hand.elbow_side[2] < settings.arm_away_min:
             return None
         if rng.random() < _GLOVED:
-            glove = scene.random_material(settings.things, rng, self._clutter, _SKIN_LIKE)
-            hand = replace(hand, mesh=replace(hand.mesh, material=glove))
+            hand = scene.gloved(hand, settings.things, rng, self._clutter)
         environment = self._environment(rng)
         light = random_light(environment, random_gaze(settings.light, rng), settings.light, rng)
         layers = self._renderer.render(self._meshes(hand, rng), matrix, light)

@@ -132,6 +132,8 @@ class Generator:
         depth_m = random_depth(settings, rng)
         turn, shift, matrix = place(posed.joints @ view.T, depth_m, settings, rng)
         hand = self._placed(posed, turn @ view, shift, rng)
+        if settings.gloved and rng.random() < settings.gloved:
+            hand = scene.gloved(hand, settings.things, rng, self._clutter)
         if grasp is not None:
             hand = scene.with_grasped(
                 hand, grasp, turn @ view, shift, settings.things, rng, self._clutter

@@ -46,6 +46,21 @@ def random_material(
     )
 
 
+def gloved(
+    hand: PlacedHand, settings: ThingSettings, rng: np.random.Generator, clutter: Clutter
+) -> PlacedHand:
+    """Return a hand that wears a glove up to its forearm's end.
+
+    Args:
+        hand: bare.
+        settings: what gloves look like.
+        rng: source of randomness.
+        clutter: has the prints and the colours.
+    """
+    material = random_material(settings, rng, clutter, settings.glove_skin_like)
+    return replace(hand, mesh=replace(hand.mesh, material=material))
+
+
 def sleeve(
     arm: Mesh,
     wrist: np.ndarray,

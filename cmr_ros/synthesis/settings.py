@@ -223,6 +223,7 @@ class PictureSettings:
     ring: float = 0.1
     wristband: float = 0.0  # fitted to the wrist, where there is no sleeve
     finger_ring: float = 0.0  # fitted to the finger
+    gloved: float = 0.0
     grasp: float = 0.0  # fingers closed around a thing
     touch: float = 0.0  # another hand that touches, where there is no grasp
     held: float = 0.14  # a thing before the palm, where there is no grasp
@@ -264,6 +265,7 @@ class PictureSettings:
 #: What `cmr synth render` draws: nearer to photographs, as `cmr synth compare` tells, than the
 #: defaults, which whatever measures weights keeps to, so that its figures stay comparable.
 TRAINING = PictureSettings(
+    gloved=0.05,
     grasp=0.14,
     touch=0.08,
     bracelet=0.0,

@@ -39,6 +39,8 @@ class ThingSettings:
     ring_width: Pair = (1, 2.5)
     ring_at: Pair = (0.4, 0.7)  # share of the first phalanx
 
+    glove_skin_like: float = 0.1
+
     held_radius_m: Pair = (0.006, 0.035)
     held_breadth: Pair = (0.6, 1.4)  # times the radius
     held_length_log: Pair = (0, 1.6)

@@ -144,4 +144,11 @@ def test_what_is_held_hides_the_hand_and_is_none_of_it(needs_egl, hand_model):
 
 @pytest.mark.parametrize("settings", [PictureSettings(), FULL_FRAME, PAIR_PICTURES, CUTOUT])
 def test_what_measures_weights_shows_none_of_this(settings):
-    assert settings.grasp == settings.touch == settings.wristband == settings.finger_ring == 0
+    assert (
+        settings.gloved
+        == settings.grasp
+        == settings.touch
+        == settings.wristband
+        == settings.finger_ring
+        == 0
+    )
