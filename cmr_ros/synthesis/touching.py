@@ -122,8 +122,10 @@ def draw_touch(
     mirror = _MIRROR if left else np.eye(3)
     for _ in range(settings.tries):
         other = model.pose(other_shape, sample_pose(model, rng))
-        meet = _clasp if rng.random() < settings.clasp else _lay
-        touch = meet(model, shape, other, mirror, settings, grasps, rng)
+        if rng.random() < settings.clasp:
+            touch = _clasp(model, shape, other, mirror, grasps, rng)
+        else:
+            touch = _lay(model, shape, other, mirror, settings, rng)
         if touch is not None:
             return touch.swapped() if rng.random() < 0.5 else touch
     return None
@@ -134,7 +136,6 @@ def _clasp(
     shape: np.ndarray,
     other: PosedHand,
     mirror: np.ndarray,
-    settings: TouchSettings,
     grasps: GraspSettings,
     rng: np.random.Generator,
 ) -> Touch | None:
@@ -147,8 +148,10 @@ def _clasp(
     part = _Part(capsules, toward, center)
     hand = ClosingHand(model, shape)
     start = in_palm(hand, part, grasps, rng)
-    closed = start and close_around(model, shape, hand, random_wrist(1, rng), start, part)
-    if not start or not closed:
+    if start is None:
+        return None
+    closed = close_around(model, shape, hand, random_wrist(1, rng), start, part)
+    if closed is None:
         return None
     axes = start.axes @ toward.T
     return Touch(closed[0], other, axes, start.center_m - axes @ center)
@@ -178,7 +181,6 @@ def _lay(
     other: PosedHand,
     mirror: np.ndarray,
     settings: TouchSettings,
-    grasps: GraspSettings,
     rng: np.random.Generator,
 ) -> Touch | None:
     """Return a hand and another one that came from some direction until it touched."""
@@ -200,9 +202,11 @@ def _lay(
     points = hand.vertices.astype(np.float32)
     for _ in range(_MOVES):
         gap = float(distance_from(capsules, axes, center)(points).min())
+        if abs(gap) < _THERE_M:
+            touch = Touch(hand, other, axes, center)
+            return touch if _hands_meet(touch) else None
         center = center - gap * away
-    touch = Touch(hand, other, axes, center)
-    return touch if abs(gap) < _THERE_M and _hands_meet(touch) else None
+    return None
 
 
 def _hands_meet(touch: Touch) -> bool:
