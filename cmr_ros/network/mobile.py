@@ -102,7 +102,7 @@ class MobileMeshRecovery(nn.Module):
             silhouette=silhouette,
             prior_heatmaps=tuple(m for m in maps[:-1] if m.shape[1] == joint_count),
             prior_silhouettes=tuple(m for m in maps[:-1] if m.shape[1] == 1),
-            **self._released_outputs(features),
+            **self.released_outputs(features),
         )
 
     def released_joints(self, pooled: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class MobileMeshRecovery(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):
             return self.to_tips @ self.landmark_heads(pooled.float()).world / self.config.scale_m
 
-    def _released_outputs(self, features: TrunkFeatures) -> dict[str, Tensor]:
+    def released_outputs(self, features: TrunkFeatures) -> dict[str, Tensor]:
         """Return the outputs of the heads on the trunk by their names in `Recovery`."""
         if self.landmark_heads is None:
             return {}

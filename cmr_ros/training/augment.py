@@ -64,6 +64,8 @@ def _augmented(batch: Batch, placing: Placing) -> Batch:
         joints=batch.joints @ turn.mT,
         joints_px=_moved(batch.joints_px, moves),
         matrices=matrices,
+        taught_px=None if batch.taught_px is None else _moved(batch.taught_px, moves),
+        taught=None if batch.taught is None else batch.taught @ turn.mT,
     )
 
 

@@ -26,6 +26,9 @@ class Batch:
     matrices: Tensor | None = None  # (N, 3, 3) of the crop cameras
     images: Tensor | None = None  # (N, S, S, 3) uint8 RGB
     features: TrunkFeatures | None = None
+    #: (N, J, 2) crop pixels and (N, J, 3), centre and size apart: what the heads' teacher says
+    taught_px: Tensor | None = None
+    taught: Tensor | None = None
     presence: Tensor | None = None  # (N,) in [0, 1], of a hand; NaN where it is not known
     shows: Tensor | None = None  # (N,) bool, whether `joints_px` are of a hand that the crop shows
 

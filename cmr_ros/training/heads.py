@@ -1,21 +1,25 @@
 """Trains a mobile trunk's released heads with it, so that they still fit when it changes.
 
-Landmarks and 3D joints learn from the truth.  Presence and handedness do so where it is known, of
-renders and of some of them mirrored; elsewhere they stay what they were of the images before these
-were changed at random.
+Landmarks and 3D joints learn from the truth, of photographs with a `Teacher` from what the released
+network says: labels are half the network's own opinion, and two opinions that learn from their mean
+are soon one.  Presence and handedness learn from what is known, of renders and of some of them
+mirrored; elsewhere they stay what they were of the images before these were changed at random.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmr_ros.errors import InputError
 from cmr_ros.network.losses import Targets
 from cmr_ros.network.recovery import Recovery
-from cmr_ros.network.trunk import TrunkFeatures
+from cmr_ros.network.trunk import TrunkFeatures, load_mediapipe
 from cmr_ros.synthesis.sample import CERTAINTY
 from cmr_ros.training.batches import Batch
 
@@ -41,6 +45,47 @@ class ReleasedHeads(nn.Module):
     def of_features(self, features: TrunkFeatures) -> tuple[Tensor, Tensor]:
         """Return presence and handedness (N, 1) of what the trunk makes of images."""
         return _said(self.heads, self.crop_head, features)
+
+
+class Teacher(nn.Module):
+    """The released network, whose heads learnt from real hands; it is not trained."""
+
+    def __init__(self, network: nn.Module, path: Path):
+        """Take the place of a network with the trunk and heads of landmark_full.onnx or _lite.onnx.
+
+        Raises InputError if the file holds others than the network's.
+        """
+        super().__init__()
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        load_released(self.network, path)
+
+    def taught(self, batch: Batch, images: Tensor) -> Batch:
+        """Return the batch with what the heads are to say of its images (N, 3, S, S)."""
+        config = self.network.config
+        with torch.no_grad():
+            features = self.network.trunk(images)
+            found = self.network.released_outputs(features)["landmarks"] * config.input_size
+            joints = self.network.released_joints(features.pooled)
+        of_photographs = batch.are_photographs[:, None, None]
+        return replace(
+            batch,
+            taught_px=torch.where(of_photographs, found, batch.joints_px),
+            taught=torch.where(of_photographs, joints, batch.joints / config.scale_m),
+        )
+
+
+def load_released(network: nn.Module, path: Path) -> None:
+    """Give a mobile network the trunk and heads of a file of `cmr import-mediapipe`.
+
+    Raises InputError if the file holds others than the network's.
+    """
+    trunk, heads = load_mediapipe(path)
+    try:
+        network.trunk.load_state_dict(trunk)
+        if network.landmark_heads is not None:
+            network.landmark_heads.load_state_dict(heads)
+    except RuntimeError:
+        raise InputError(f"{path}: a trunk of other widths than the network's") from None
 
 
 def _said(
@@ -78,18 +123,20 @@ def are_answers_trained(network: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in head.parameters())
 
 
-def joint_loss(recovery: Recovery, joints_px: Tensor, targets: Targets, size_px: int) -> Tensor:
-    """Return how far landmarks and 3D joints of the released heads are from the truth.
+def joint_loss(recovery: Recovery, batch: Batch, targets: Targets, size_px: int) -> Tensor:
+    """Return how far landmarks and 3D joints of the released heads are from what is taught.
 
     Args:
         recovery: the prediction.
-        joints_px: (N, J, 2) true joints in crop pixels.
+        batch: the samples, with what a `Teacher` says or without.
         targets: the truth.
         size_px: side of the crop.
     """
+    joints_px = batch.joints_px if batch.taught_px is None else batch.taught_px
+    joints = targets.joints if batch.taught is None else batch.taught
     landmarks = (recovery.landmarks - joints_px / size_px).abs().mean(dim=2)
-    joints = (_centered(recovery.released) - _centered(targets.joints)).abs().mean(dim=2)
-    return ((landmarks + joints) / _UNIT * targets.weights).mean()
+    apart = (_centered(recovery.released) - _centered(joints)).abs().mean(dim=2)
+    return ((landmarks + apart) / _UNIT * targets.weights).mean()
 
 
 def answer_loss(recovery: Recovery, answers: tuple[Tensor, Tensor]) -> Tensor:

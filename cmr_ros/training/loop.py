@@ -23,11 +23,11 @@ from cmr_ros.model.template import HandTemplate
 from cmr_ros.network.build import build
 from cmr_ros.network.checkpoint import load_checkpoint, save_checkpoint
 from cmr_ros.network.config import NetworkConfig
-from cmr_ros.network.trunk import load_mediapipe
 from cmr_ros.synthesis.shards import Shards
 from cmr_ros.training.average import Average
 from cmr_ros.training.batches import Batch, RenderedSamples, loader, shuffled
 from cmr_ros.training.features import cached
+from cmr_ros.training.heads import Teacher, load_released
 from cmr_ros.training.objective import Objective
 from cmr_ros.training.plan import TrainingPlan
 from cmr_ros.training.processes import Processes
@@ -64,8 +64,9 @@ class Training:
         )  # fmt: skip
         on_gpu = processes.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=on_gpu and plan.precision == "fp16")
+        teacher = Teacher(self.network, plan.teacher) if plan.teacher else None
         objective = Objective(
-            self.network, self.template, plan.losses, plan.head_error, plan.augment
+            self.network, self.template, plan.losses, plan.head_error, plan.augment, teacher
         )
         self.objective: nn.Module = objective.to(processes.device)
         if processes.count > 1:
@@ -214,15 +215,7 @@ def _new_network(
         if report:
             tqdm.write(f"{taken} of {count} arrays start from {plan.init}", file=sys.stderr)
     if plan.trunk:
-        trunk, heads = load_mediapipe(plan.trunk)
-        try:
-            network.trunk.load_state_dict(trunk)
-            if network.landmark_heads is not None:
-                network.landmark_heads.load_state_dict(heads)
-        except RuntimeError:
-            raise InputError(
-                f"{plan.trunk}: a trunk of other widths than {plan.preset}'s"
-            ) from None
+        load_released(network, plan.trunk)
     if plan.frozen:
         network.trunk.requires_grad_(False)
     elif plan.losses.heads:

@@ -19,6 +19,7 @@ from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
 from cmr_ros.training.heads import (
     ReleasedHeads,
+    Teacher,
     answer_loss,
     are_answers_trained,
     joint_loss,
@@ -40,6 +41,7 @@ class Objective(nn.Module):
         weights: LossWeights,
         head_error: float = 1.0,
         augment: str = "nothing",
+        teacher: Teacher | None = None,
     ):
         """Take a network to train.
 
@@ -49,8 +51,10 @@ class Objective(nn.Module):
             weights: of the loss terms.
             head_error: least share of the released head's error that a nudge is trained with.
             augment: which images to change at random: nothing, photographs or all.
+            teacher: of the released heads on photographs.
         """
         super().__init__()
+        self.teacher = teacher
         self.network, self.weights = network, weights
         self.head_error, self.augment = head_error, augment
         self.before = None
@@ -68,6 +72,8 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss terms; their sum is minimised."""
+        if self.teacher is not None:
+            batch = self.teacher.taught(batch, network_images(batch, self.network.config))
         shown = self._changed(batch)
         recovery = recover(self.network, shown, self.released_joints)
         targets = self.targets(shown, recovery)
@@ -76,7 +82,7 @@ class Objective(nn.Module):
         terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
         if self.weights.heads:
             size_px = self.network.config.input_size
-            heads = joint_loss(recovery, shown.joints_px, targets, size_px)
+            heads = joint_loss(recovery, shown, targets, size_px)
             if self.before is not None:
                 heads = heads + self._answer_loss(self.before, recovery, batch)
             terms["heads"] = self.weights.heads * heads

@@ -42,6 +42,8 @@ class TrainingPlan:
     trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
     frozen: bool = False  # keep that trunk as it is
     frozen_stages: int = 0  # or its first stages alone, by their number, and what comes before them
+    #: the same file, or another: what its heads say of photographs the network's are to say as well
+    teacher: Path | None = None
     trunk_rate: float = 1.0  # share of the learning rate that trunk and released heads get
     #: folder for the frozen trunk's features, computed once; None: they are computed each time
     cache: Path | None = None
@@ -99,6 +101,8 @@ class TrainingPlan:
                 "losses: heads are trained with their trunk alone, in a network with a nudge; "
                 "set heads: 0"
             )
+        if self.teacher and not self.losses.heads:
+            raise InputError("teacher: it teaches the released heads; set losses: {heads: 0.5}")
         if self.network_config.region_head and not self.keeps_crop_heads:
             raise InputError(
                 "region_head: it would not fit a trunk that is trained; set network: "

@@ -205,6 +205,35 @@ def test_heads_of_the_crop_stay_where_the_maps_that_they_see_stay(plan_file):
         assert not torch.equal(getattr(then, trained), getattr(now, trained))
 
 
+def test_of_photographs_heads_learn_what_a_teacher_says(plan_file, monkeypatch):
+    torch.manual_seed(8)
+    config = dataclasses.replace(preset("g_mobile"), input_size=SIZE)
+    released = build(config, sphere_template())
+    states = released.trunk.state_dict(), released.landmark_heads.state_dict()
+    monkeypatch.setattr("cmr_ros.training.heads.load_mediapipe", lambda path: states)
+    changes = {"frozen": False, "cache": None, "losses": {"heads": 0.5}, "augment": "all"}
+    training = Training(load_plan(plan_file, teacher="full.onnx", **changes), ALONE)
+    batch = training.samples[[0, 1, 2]]
+    batch = dataclasses.replace(batch, weights=torch.tensor([1, 0.5, 1])[:, None] * batch.weights)
+    images = batch.images.permute(0, 3, 1, 2) / 255
+    taught = training.objective.teacher.taught(batch, images)
+    with torch.no_grad():
+        said = released.eval()(images)
+    torch.testing.assert_close(taught.taught_px[1], SIZE * said.landmarks[1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(taught.taught[1], said.released[1], rtol=1e-3, atol=1e-4)
+    assert torch.equal(taught.taught_px[::2], batch.joints_px[::2])
+    # It moves with the image, as the truth does.
+    changed = training.objective._changed(taught)
+    torch.testing.assert_close(changed.taught_px[::2], changed.joints_px[::2])
+    assert not torch.equal(changed.joints_px, batch.joints_px)
+    scale_m = training.config.scale_m
+    torch.testing.assert_close(scale_m * changed.taught[::2], changed.joints[::2])
+    training.objective(batch)["heads"].backward()
+    assert all(parameter.grad is None for parameter in training.objective.teacher.parameters())
+    with pytest.raises(InputError, match="teaches the released heads"):
+        load_plan(plan_file, teacher="full.onnx")
+
+
 def test_heads_learn_the_joints_and_the_answers(data):
     sample = RenderedSamples(Shards(data / "train"))[[0, 1]]
     right = Recovery(
@@ -217,7 +246,7 @@ def test_heads_learn_the_joints_and_the_answers(data):
 
     def joints(**changes):
         recovery = dataclasses.replace(right, **changes)
-        return joint_loss(recovery, sample.joints_px, targets, SIZE).item()
+        return joint_loss(recovery, sample, targets, SIZE).item()
 
     def said(**changes):
         return answer_loss(dataclasses.replace(right, **changes), answers).item()
@@ -524,8 +553,8 @@ def test_runs_start_from_exported_weights_and_are_blended_with_them(plan_file, t
 def test_a_trunk_of_other_widths_is_one_clear_error(plan_file, monkeypatch):
     lite = build(preset("g_mobile_lite"), sphere_template())
     states = lite.trunk.state_dict(), lite.landmark_heads.state_dict()
-    monkeypatch.setattr("cmr_ros.training.loop.load_mediapipe", lambda path: states)
-    with pytest.raises(InputError, match="lite.onnx: a trunk of other widths than g_mobile's"):
+    monkeypatch.setattr("cmr_ros.training.heads.load_mediapipe", lambda path: states)
+    with pytest.raises(InputError, match="lite.onnx: a trunk of other widths than the network's"):
         Training(load_plan(plan_file, trunk="lite.onnx"), ALONE)
 
 
