@@ -150,7 +150,14 @@ def _palm_frame(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def in_palm(
     hand: ClosingHand, thing: Thing, settings: GraspSettings, rng: np.random.Generator
 ) -> Start | None:
-    """Return a hand with a thing that lies across its palm and touches it."""
+    """Return a hand with a thing that lies across its palm and touches it, or None: no room.
+
+    Args:
+        hand: the hand.
+        thing: lies there with its long axis.
+        settings: how the hand opens, and where the thing lies.
+        rng: source of randomness.
+    """
     opened = np.zeros(ANGLE_COUNT)
     opened[_FLEXION] = np.tile([-5, 4, 2], 4) + rng.normal(0, 3, 12)
     opened[_SPREAD] = rng.uniform(*settings.spread) * SPREAD_DEG

@@ -42,7 +42,7 @@ class TrainingPlan:
     trunk: Path | None = None  # landmark_full.onnx, where a mobile network starts
     frozen: bool = False  # keep that trunk as it is
     frozen_stages: int = 0  # or its first stages alone, by their number, and what comes before them
-    #: the same file, or another: what its heads say of photographs the network's are to say as well
+    #: landmark_full.onnx, too: what its heads say of photographs the network's are to say as well
     teacher: Path | None = None
     trunk_rate: float = 1.0  # share of the learning rate that trunk and released heads get
     #: folder for the frozen trunk's features, computed once; None: they are computed each time
