@@ -10,7 +10,8 @@ import numpy as np
 
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis import scene
-from cmr_ros.synthesis.generator import Generator, random_gaze, random_light
+from cmr_ros.synthesis.generator import Generator
+from cmr_ros.synthesis.lighting import random_gaze, random_light
 from cmr_ros.synthesis.placement import project
 from cmr_ros.synthesis.settings import PictureSettings
 from cmr_ros.synthesis.surfaces import HAND

@@ -9,7 +9,8 @@ import numpy as np
 
 from cmr_ros.hand_model.model import with_tips_inside
 from cmr_ros.synthesis.augment import photograph
-from cmr_ros.synthesis.generator import Generator, composite, random_gaze, random_light, visible
+from cmr_ros.synthesis.generator import Generator, composite, visible
+from cmr_ros.synthesis.lighting import random_gaze, random_light
 from cmr_ros.synthesis.placed_hand import PlacedHand
 from cmr_ros.synthesis.placement import random_depth, random_view, rotation
 from cmr_ros.synthesis.sample import Sample

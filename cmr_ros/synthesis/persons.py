@@ -14,7 +14,8 @@ from cmr_ros.hand_model.model import HandModel
 from cmr_ros.synthesis import scene
 from cmr_ros.synthesis.backgrounds import palette_of_things
 from cmr_ros.synthesis.cutouts import CUTOUT
-from cmr_ros.synthesis.generator import Generator, random_gaze, random_light
+from cmr_ros.synthesis.generator import Generator
+from cmr_ros.synthesis.lighting import random_gaze, random_light
 from cmr_ros.synthesis.placement import project, rotation
 from cmr_ros.synthesis.surfaces import Layers, Material, Mesh, Texture
 

@@ -111,7 +111,7 @@ class RoomSettings:
 
 @dataclass(frozen=True)
 class LightSettings:
-    """Where the camera looks, and the light it sees the hand in (`generator`)."""
+    """Where the camera looks, and the light it sees the hand in (`lighting`)."""
 
     level: float = 0.65  # cameras that are held upright, more or less; the rest roll freely
     roll_rad: float = 0.6
