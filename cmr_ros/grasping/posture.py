@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_ros.geometry.skeleton import INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, TIPS, WRIST, Handedness
+from cmr_ros.geometry.vectors import cross
 
 #: Of each finger the joints from the wrist to its tip.
 _CHAINS = np.insert(np.arange(1, 21).reshape(5, 4), 0, WRIST, axis=1)
@@ -46,11 +47,11 @@ def flexion(joints_m: np.ndarray, handedness: Handedness) -> np.ndarray:
     back = _back(joints, handedness)
     bones = _unit(np.diff(joints[..., _CHAINS, :], axis=-2))  # (..., 5, 4, 3)
     before, after = bones[..., :-1, :], bones[..., 1:, :]
-    along, across = (before * after).sum(-1), np.cross(before, after)
+    along, across = (before * after).sum(-1), cross(before, after)
     bend = np.empty((*joints.shape[:-2], 5))
     bend[..., 0] = np.arctan2(np.linalg.norm(across, axis=-1), along)[..., 0, 1:].sum(-1)
     # Towards the palm: about the axis across the finger, which the palm gives to its base.
-    hinges = _unit(np.cross(back[..., None, :], bones[..., 1:, 0, :]))
+    hinges = _unit(cross(back[..., None, :], bones[..., 1:, 0, :]))
     towards = (across[..., 1:, :, :] * hinges[..., None, :]).sum(-1)
     bend[..., 1:] = np.arctan2(towards, along[..., 1:, :]).sum(-1)
     return np.clip(np.degrees(bend) / _CLOSED_DEG, 0, 1)
@@ -83,7 +84,7 @@ def _back(joints: np.ndarray, handedness: Handedness) -> np.ndarray:
     index, middle, little = (
         joints[..., base, :] - wrist for base in (INDEX_MCP, MIDDLE_MCP, LITTLE_MCP)
     )
-    back = np.cross(little, index) * (-1 if handedness is Handedness.LEFT else 1)
+    back = cross(little, index) * (-1 if handedness is Handedness.LEFT else 1)
     ahead = _unit(middle)
     return _unit(back - ahead * (back * ahead).sum(-1, keepdims=True))
 

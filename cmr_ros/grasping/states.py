@@ -29,7 +29,7 @@ _OPEN_FLEXION, _FIST_FLEXION = 0.25, 0.6
 _POINTING_FLEXION, _FOLDED_FLEXION = 0.3, 0.5
 #: Bones drawn to see which postures their uncertainty allows; the same in every image, so that a
 #: hand at rest has a probability at rest.
-_DRAWS = np.random.default_rng(0).standard_normal((64, len(JOINT_PARENTS), 3))
+_DRAWS = np.random.default_rng(0).standard_normal((20, 64, 3))
 #: Probabilities are averaged over that long; another state must beat the present one by the margin.
 _MEMORY_S, _MARGIN = 0.2, 0.3
 
@@ -103,13 +103,9 @@ class StateFilter:
 def _draw(joints_m: np.ndarray, pose_covariances_m2: np.ndarray) -> np.ndarray:
     """Return hands (64, 21, 3) as they may be: each bone errs by itself and moves all after it."""
     parents = np.array(JOINT_PARENTS[1:])
-    own_m2 = np.zeros((len(JOINT_PARENTS), 3, 3))
-    own_m2[1:] = pose_covariances_m2[1:] - pose_covariances_m2[parents]
-    variance, axes = np.linalg.eigh(own_m2)
-    errors_m = np.einsum(
-        "jab,jb,njb->nja", axes, np.sqrt(np.maximum(variance, 0)), _DRAWS, optimize=True
-    )
-    for joint, parent in enumerate(JOINT_PARENTS):
-        if parent >= 0:
-            errors_m[:, joint] += errors_m[:, parent]
-    return joints_m + errors_m
+    variance, axes = np.linalg.eigh(pose_covariances_m2[1:] - pose_covariances_m2[parents])
+    own_m = _DRAWS @ (axes * np.sqrt(np.maximum(variance, 0))[:, None]).swapaxes(1, 2)
+    chains_m = own_m.swapaxes(0, 1).reshape(-1, 5, 4, 3).cumsum(axis=2)
+    hands_m = np.tile(joints_m, (len(chains_m), 1, 1))
+    hands_m[:, 1:] += chains_m.reshape(-1, 20, 3)
+    return hands_m
