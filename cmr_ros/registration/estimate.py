@@ -149,6 +149,8 @@ def join(
         names.append("size")
     from_root_m = np.concatenate([np.zeros((1, 3)), joints_m[1:]])
     scale, grown_m, joint_covariances_m2 = belief.grown(from_root_m)
+    # Joints err against the root, so what the root errs by against the hand is in that already.
+    joint_covariances_m2[0] += (scale * noise.root_m) ** 2 * np.eye(3)
     pose_covariances_m2 = pose_covariances(confidence, noise.bone_across_m, noise.bone_along_m)
     joint_covariances_m2 += pose_covariances_m2
     return RootEstimate(
@@ -175,7 +177,7 @@ class _Belief:
         """Return what the fit of the pixels leaves open."""
         mean = np.array([*root_m, noise.length_log_mean, 0.0])
         covariance = np.zeros((_UNKNOWNS, _UNKNOWNS))
-        covariance[_ROOT, _ROOT] = covariance_m2 + noise.root_m**2 * np.eye(3)
+        covariance[_ROOT, _ROOT] = covariance_m2
         covariance[_LENGTH, _LENGTH] = noise.length_log_sd**2
         covariance[_SCALE, _SCALE] = noise.scale_log_sd**2
         return cls(mean, covariance)

@@ -72,13 +72,14 @@ def _placed(sights: Sequence[Sight], fit: ViewsFit, noise: Noise) -> RootEstimat
     """Return the first view's estimate with the place and the mesh of a fit."""
     estimate = sights[0].estimate
     apart = _ALIKE + (1 - _ALIKE) / len(sights)
-    covariance_m2 = fit.covariance_m2 + apart * noise.root_m**2 * np.eye(3)
+    # Of the pose as uncertain as one view: an upper bound.
+    joint_covariances_m2 = fit.covariance_m2 + estimate.pose_covariances_m2
+    joint_covariances_m2[0] += apart * noise.root_m**2 * np.eye(3)
     return replace(
         estimate,
         translation_m=fit.root_m,
-        covariance_m2=covariance_m2,
-        # Of the pose as uncertain as one view: an upper bound.
-        joint_covariances_m2=covariance_m2 + estimate.pose_covariances_m2,
+        covariance_m2=joint_covariances_m2[0],
+        joint_covariances_m2=joint_covariances_m2,
         scale=fit.scale,
         vertices_m=_joint_mesh(sights, fit),
     )

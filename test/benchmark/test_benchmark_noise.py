@@ -18,10 +18,10 @@ PUT_IN_M = np.array([0.004, 0.004, 0.009])
 
 @pytest.fixture(scope="module")
 def views():
-    """600 hands of a network that cannot see size; their true roots are off by 3 mm."""
+    """600 hands of a network that cannot see size; their roots alone are off by 3 mm."""
     rng = np.random.default_rng(37)
     vertices, joints, cues, matrices, roots, lengths = zip(*blind_hands(rng, 600), strict=True)
-    roots = np.array(roots) + 0.003 * rng.standard_normal((600, 3))
+    roots, off_m = np.array(roots), 0.003 * rng.standard_normal((600, 3))
     vertices, joints, lengths = map(np.array, (vertices, joints, lengths))
     true = joints * (lengths / hand_length_m(joints))[:, None, None]
     for joint in range(1, 21):  # the end of each bone takes the rest of its finger along
@@ -29,6 +29,7 @@ def views():
         moved = rng.standard_normal((600, 1, 3)) * PUT_IN_M
         true[:, joint : finger_end + 1] += moved
     true += roots[:, None]
+    true[:, 0] += off_m
     return Views(vertices, joints, cues, np.array(matrices), true, lengths, SIZE_PX)
 
 
@@ -49,7 +50,8 @@ def test_what_was_measured_makes_other_hands_honest(views):
     assert check(rest, Noise())["coverage_90"] < 0.6
     for row in (check(rest, noise), known):
         assert 0.84 <= row["coverage_90"] <= 0.96 and abs(row["depth_bias"]) < 0.02
-        assert 0.84 <= row["joint_coverage_90"] <= 0.96
+        # With the root's own error in all joints, where bones have it already, it is 0.95.
+        assert 0.86 <= row["joint_coverage_90"] <= 0.945
         assert row["pictures"] == 300 and row["failures"] == 0
     assert known["root_mean_mm"] < 0.8 * check(rest, noise)["root_mean_mm"]
 

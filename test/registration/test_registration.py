@@ -159,6 +159,16 @@ def test_ninety_percent_ellipsoids_hold_ninety_percent():
     assert 0.85 <= inside / count <= 0.96
 
 
+def test_what_the_root_errs_by_is_in_no_other_joint():
+    vertices, joints, faces, matrix, root = placed(np.random.default_rng(5))
+    seen = cues(vertices, joints, faces, matrix, root)
+    exact, off = (place(vertices, joints, seen, matrix, noise=Noise(root_m=m)) for m in (0, 0.02))
+    more_m2 = off.joint_covariances_m2 - exact.joint_covariances_m2
+    assert np.allclose(more_m2[0], (0.02 * off.scale) ** 2 * np.eye(3))
+    assert np.array_equal(off.covariance_m2, off.joint_covariances_m2[0])
+    assert not more_m2[1:].any() and np.array_equal(off.translation_m, exact.translation_m)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_ellipsoids_are_honest_for_a_network_that_cannot_see_size(known):
     rng, inside, bias = np.random.default_rng(29), [], []

@@ -149,6 +149,21 @@ def test_ellipsoids_are_honest_for_independent_errors_of_joints():
     assert np.mean(inside) > 0.87
 
 
+def test_what_the_root_errs_by_is_in_no_other_joint_of_two_views():
+    vertices, joints, seen, matrix, _, view = pair(np.random.default_rng(8))
+    exact, off = (
+        register(
+            vertices[None], joints[None], [seen], matrix[None], SIZE_PX,
+            noise=replace(BLIND, root_m=root_m), views=[[view]],
+        )[0]
+        for root_m in (0, 0.02)
+    )  # fmt: skip
+    more_m2 = off.joint_covariances_m2 - exact.joint_covariances_m2
+    assert off.is_stereo and np.trace(more_m2[0]) > 2e-4
+    # The first view's estimate of the scale, where the fit starts, is a little less certain.
+    assert np.abs(more_m2[1:]).max() < 1e-7
+
+
 def test_depth_and_size_known_before_are_joined_with_the_views():
     vertices, joints, seen, matrix, root, view = pair(np.random.default_rng(8), length_m=0.2)
     known = place(vertices, joints, seen, matrix, [view], HandSize.measured(0.2))
