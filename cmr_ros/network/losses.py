@@ -23,6 +23,7 @@ class LossWeights:
     location: float = 0.0  # of `location_loss`
     joint: float = 0.0  # of the joints that the mesh implies: mean absolute error
     heads: float = 0.0  # of what a mobile trunk's own heads predict (`training.heads`)
+    consistency: float = 0.0  # of the mesh with what its image shows (`training.consistency`)
 
 
 PUBLISHED_WEIGHTS = LossWeights()

@@ -17,6 +17,7 @@ from cmr_ros.network.recovery import Recovery
 from cmr_ros.network.trunk import TrunkFeatures
 from cmr_ros.training.augment import augmented
 from cmr_ros.training.batches import Batch
+from cmr_ros.training.consistency import consistency_loss
 from cmr_ros.training.heads import (
     ReleasedHeads,
     Teacher,
@@ -80,8 +81,14 @@ class Objective(nn.Module):
         # The losses on faces are means: a random quarter of them has the same expectation.
         some = torch.randperm(len(self.faces), device=self.faces.device)[: len(self.faces) // 4]
         terms = recovery_losses(recovery, targets, self.faces[some], self.weights, self.regressor)
+        size_px = self.network.config.input_size
+        if self.weights.consistency:
+            mesh_m = recovery.mesh.float() * self.network.config.scale_m + shown.joints[:, :1]
+            # Half precision would move a mesh by pixels.
+            with torch.autocast(mesh_m.device.type, enabled=False):
+                fits = consistency_loss(mesh_m, self.regressor, shown, size_px)
+            terms["consistency"] = self.weights.consistency * fits
         if self.weights.heads:
-            size_px = self.network.config.input_size
             heads = joint_loss(recovery, shown, targets, size_px)
             if self.before is not None:
                 heads = heads + self._answer_loss(self.before, recovery, batch)
