@@ -1,8 +1,8 @@
 """Whether a mesh fits what its image shows: the joints, and how far the silhouette reaches.
 
-The label of a photograph holds two opinions of one hand: 2D joints and a silhouette, and the mesh
-of a parametric hand that fits them as far as its shapes and its prior allow.  From the latter alone
-a network learns to be as far off its own cues as such a mesh is.
+The label of a photograph has a mesh, 2D joints and a silhouette.  The mesh is a parametric hand's,
+as near to the others as its shapes and its prior allow, and a network that learns from it alone is
+as far off its own cues.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from torch import Tensor
 from cmr_ros.registration.extents import NORMALS
 from cmr_ros.training.batches import Batch
 
-#: Where the label's mesh reaches that much farther than the silhouette or less far, in shares of
-#: the crop, the silhouette is cut off: by the image's edge or by what covers the hand.
+#: Where the reach of the label's mesh differs by more from the silhouette's, in shares of the crop,
+#: the silhouette is cut off: by the image's edge or by what covers the hand.
 _CUT_OFF = 0.04
 
 
 def consistency_loss(mesh_m: Tensor, regressor: Tensor, batch: Batch, size_px: int) -> Tensor:
     """Return by how much meshes miss the joints and the silhouettes seen, in shares of the crop.
 
-    Silhouettes count by their reach along the axes by which registration sees them (CMR, section
-    3.3).  Where each hand is, and how large it looks, is left to fit the joints, as that will do.
+    Silhouettes count by their reach along registration's axes (CMR, section 3.3).  Where each hand
+    is, and how large it looks, is fitted to the joints, as registration will do.
 
     Args:
         mesh_m: (N, V, 3) predicted, in the crop cameras' frames.
