@@ -27,8 +27,8 @@ _PINCH_OPENING, _PINCH_FLEXION = 0.16, 0.75
 _OPEN_FLEXION, _FIST_FLEXION = 0.25, 0.6
 #: Point: the index finger is straighter than the one, the other fingers are bent more.
 _POINTING_FLEXION, _FOLDED_FLEXION = 0.3, 0.5
-#: Bones drawn to see which postures their uncertainty allows; the same in every image, so that a
-#: hand at rest has a probability at rest.
+#: For each bone 64 draws, to see which postures its uncertainty allows; the same in every image, so
+#: that a hand at rest has a probability at rest.
 _DRAWS = np.random.default_rng(0).standard_normal((20, 64, 3))
 #: Probabilities are averaged over that long; another state must beat the present one by the margin.
 _MEMORY_S, _MARGIN = 0.2, 0.3
