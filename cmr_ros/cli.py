@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "cmr_ros":
             raise
-        remedy = "pip install 'cmr_ros[train]' installs what training and conversion need"
+        remedy = "`pip install '.[train]'` in this package's folder brings what training needs"
         if error.name == "onnxruntime":  # distributions have no package of it
             remedy = "pip install onnxruntime"
         complaint = f"the Python package {error.name!r} is missing; {remedy}"

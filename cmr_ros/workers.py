@@ -133,7 +133,7 @@ def _connected(address: str) -> ModuleType:
         import ray
     except ModuleNotFoundError:
         raise InputError(
-            "--ray needs the Python package 'ray': pip install 'cmr_ros[ray]'"
+            "--ray needs the Python package 'ray': pip install 'ray[client]'"
         ) from None
     try:
         host, colon, port = address.removeprefix("ray://").rpartition(":")

@@ -66,10 +66,14 @@ ARGUMENTS = {
         "fixed frame of RViz: one of the robot's, such as base_link",
     ),
 }
+#: Arguments that are topics.
+TOPICS = ("image", "camera_info", "depth", "right_image", "right_camera_info")
 #: Arguments that are parameters of the node.
 PARAMETERS = ("transport", "engine", "providers", "model")
 #: What `viewer` may be, but for none.
 VIEWERS = ("web", "foxglove", "rerun")
+#: Where the first camera is served if `viewer_port` is 0.
+PORTS = {"web": 8080, "foxglove": 8765}
 
 #: Who sets one of these has chosen how messages travel.
 TRANSPORT_CHOICES = (
@@ -100,12 +104,10 @@ def start(context):
 
 def value_of_camera(value, name, number):
     """Return the arguments of one of several cameras."""
-    one = {
-        key: value[key].replace("{camera}", name)
-        for key in ("image", "camera_info", "depth", "frame_prefix")
-    }
+    one = {key: value[key].replace("{camera}", name) for key in (*TOPICS, "frame_prefix")}
     one["namespace"] = f"{value['namespace'].rstrip('/')}/{name}" if value["namespace"] else name
-    one["viewer_port"] = str((int(value["viewer_port"]) or 8080) + number)
+    first_port = int(value["viewer_port"]) or PORTS.get(value["viewer"], 0)
+    one["viewer_port"] = str(first_port + number)
     return {**value, **one}
 
 

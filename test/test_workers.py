@@ -46,7 +46,7 @@ def test_who_works_is_said_once(tmp_path, capsys):
 def test_without_ray_a_cluster_is_one_clear_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)  # its import fails
     assert main([*RENDER, "--count", "1", "-o", str(tmp_path / "out"), "--ray", "auto"]) == 2
-    assert "pip install 'cmr_ros[ray]'" in capsys.readouterr().err
+    assert "pip install 'ray[client]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "here", "here:x"])

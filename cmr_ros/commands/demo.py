@@ -50,8 +50,8 @@ def run(args) -> int:
         from cmr_ros.demo.play import Demo
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the demo needs the Python package {error.name!r}: source ROS 2 or "
-            "pip install 'cmr_ros[ros,demo]'"
+            f"the demo needs the Python package {error.name!r}: `make demo` in this package's "
+            "folder brings it"
         ) from error
 
     bag = args.output / RECORDING

@@ -107,7 +107,7 @@ def _draw(args, own: Method, samples, measured: dict, summaries) -> None:
         from cmr_ros.evaluation.panels import draw_panels
     except ModuleNotFoundError as error:
         raise InputError(
-            f"--figures needs the Python package {error.name!r}; pip install 'cmr_ros[figures]'"
+            f"--figures needs the Python package {error.name!r}; pip install matplotlib"
         ) from None
     draw_curves(args.figures, summaries, measured)
     if not args.predictions:

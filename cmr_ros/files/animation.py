@@ -33,7 +33,7 @@ class GifWriter:
             import av
         except ModuleNotFoundError as error:
             raise InputError(
-                "writing a GIF needs the Python package 'av': pip install 'cmr_ros[infer]'"
+                "writing a GIF needs the Python package 'av': pip install av"
             ) from error
         self._av, self._target = av, PendingFile(path, b"GIF8")
         self._images: list[np.ndarray] = []

@@ -80,7 +80,7 @@ def typestore() -> Typestore:
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
     except ModuleNotFoundError as error:
         raise InputError(
-            "recordings need the Python package 'rosbags': pip install 'cmr_ros[infer]'"
+            "recordings need the Python package 'rosbags': pip install rosbags"
         ) from error
 
     store = get_typestore(Stores.ROS2_HUMBLE)

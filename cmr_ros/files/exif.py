@@ -34,7 +34,7 @@ def horizontal_fov_deg(path: Path | str, width: int, height: int) -> float | Non
     except ModuleNotFoundError as error:
         raise InputError(
             f"{path}: reading its focal length needs the Python package 'pillow' (pip install "
-            "'cmr_ros[infer]'); or give --hfov or --camera-info"
+            "pillow); or give --hfov or --camera-info"
         ) from error
     data = read_bytes(path, "expected an image")
     try:

@@ -54,7 +54,7 @@ def write_glb(
         import trimesh
     except ModuleNotFoundError as error:
         raise InputError(
-            "writing GLB needs the Python package 'trimesh': pip install 'cmr_ros[infer]'"
+            "writing GLB needs the Python package 'trimesh': pip install trimesh"
         ) from error
     material = trimesh.visual.material.PBRMaterial(
         baseColorFactor=[*color, 255], metallicFactor=0.0, roughnessFactor=0.6

@@ -164,7 +164,7 @@ def _messages(path: Path) -> Iterator[tuple]:
         from rosbags.typesys import Stores, get_typestore
     except ModuleNotFoundError as error:
         raise InputError(
-            "recordings need the Python package 'rosbags': pip install 'cmr_ros[demo]'"
+            "recordings need the Python package 'rosbags': pip install rosbags"
         ) from error
 
     store = get_typestore(Stores.ROS2_HUMBLE)

@@ -94,7 +94,7 @@ class VideoWriter:
             import av
         except ModuleNotFoundError as error:
             raise InputError(
-                "writing video needs the Python package 'av': pip install 'cmr_ros[infer]'"
+                "writing video needs the Python package 'av': pip install av"
             ) from error
         self._av = av
         if Path(path).suffix != ".mp4":

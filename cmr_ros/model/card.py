@@ -21,6 +21,11 @@ OPTIONAL_OUTPUTS = ("landmarks", "presence", "handedness", "region")
 #: What registration can compute with: standard deviations, but for two entries.
 _SD_RANGE = (1e-6, 10.0)
 _NOISE_RANGES = {"length_log_mean": (-3.0, 3.0), "scale_log_sd": (0.0, 10.0)}
+#: What a card without `noise` means for who uses the model.
+UNMEASURED = (
+    "how far its meshes are off has not been measured, so its covariances are far too small: "
+    "`cmr benchmark noise --model FOLDER --renders DIR --write`"
+)
 #: Entries of `noise` by the names that cards up to version 0.1 gave them.
 _OLD_NOISE = {
     "size": "length_log_sd",

@@ -229,6 +229,6 @@ def _torch_engine(
     except ModuleNotFoundError as error:
         raise InputError(
             f"engine 'torch' needs the Python package {error.name!r}; "
-            "pip install 'cmr_ros[train]' brings it"
+            "`pip install '.[train]'` in this package's folder brings it"
         ) from None
     return TorchEngine.load(path, card, template, threads, half)

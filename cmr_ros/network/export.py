@@ -15,7 +15,7 @@ from torch import nn
 
 from cmr_ros.errors import InputError
 from cmr_ros.files.output import write_bytes
-from cmr_ros.model.card import ModelCard
+from cmr_ros.model.card import UNMEASURED, ModelCard
 from cmr_ros.model.choices import PRECISIONS, Precision
 from cmr_ros.model.inference import HandNetwork, load_network
 from cmr_ros.model.template import HandTemplate
@@ -112,14 +112,15 @@ def export(
 
 
 def describe(card: ModelCard) -> str:
-    """Return one line on how far an exported network is from torch."""
+    """Return in words how far an exported network is from torch, and what it still lacks."""
     deviation = card.measured["deviation"]
-    return (
+    text = (
         f"{card.name}: {card.precision}, outputs {', '.join(card.outputs)}; from torch in fp32 on "
         f"{deviation['pictures']} images: vertices {deviation['vertices_mm_mean']:.4f} mm on "
         f"average, {deviation['vertices_mm_max']:.4f} mm at most; heatmaps "
         f"{deviation['heatmaps_max']:.1e}, silhouette {deviation['silhouette_max']:.1e} at most"
     )
+    return text if card.noise else f"{text}\n{UNMEASURED}"
 
 
 def _graph(runtime: RuntimeNetwork, size: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:

@@ -75,8 +75,8 @@ def _converter() -> ModuleType:
         import tf2onnx.convert
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the Python package {error.name!r} is missing; pip install 'cmr_ros[convert]' in an "
-            "environment of its own"
+            f"the Python package {error.name!r} is missing; `pip install '.[convert]'` in this "
+            "package's folder, in an environment of its own, brings it"
         ) from None
     return tf2onnx.convert
 

@@ -28,7 +28,7 @@ def show_topic(topic: str, node: Sequence[str], viewer: Sequence[str]) -> None:
         InputError: ROS is missing, or one of the processes has ended; its log says why.
     """
     if find_spec("rclpy") is None:
-        raise InputError("a topic needs ROS 2: source it, or pip install 'cmr_ros[ros]'")
+        raise InputError("a topic needs ROS 2: source it, or use .venv/bin/cmr of `make setup`")
     camera_info = topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
     commands = {
         "hand_node": _command("cmr_ros.ros", topic, camera_info, node),

@@ -17,6 +17,7 @@ from cmr_ros.errors import EngineError, InputError
 from cmr_ros.files.stamps import nanoseconds
 from cmr_ros.geometry.exposure import why_nothing_shows
 from cmr_ros.hand import Hand
+from cmr_ros.model.card import UNMEASURED
 from cmr_ros.pipeline import HandPipeline
 from cmr_ros.ros.distribution import answer_impossible_transitions
 from cmr_ros.ros.health import Health
@@ -145,6 +146,8 @@ class HandNode(LifecycleNode):
         )
         self.health.model = pipeline.network.card.name
         self.health.serving = pipeline.network.serving
+        if not pipeline.network.card.noise:
+            self.get_logger().warning(f"model {p.model!r}: {UNMEASURED}")
         self._sizing.scale_log_sd = pipeline.noise.scale_log_sd
         self._pipeline = pipeline
         self._outputs = Outputs(self, pipeline.template, self.health, self._look_for_listeners)

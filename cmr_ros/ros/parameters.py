@@ -30,7 +30,7 @@ class Parameters:
     )
     model: str = _parameter(
         "exact",
-        "Hand network: exact, lite (half of the time), or a model folder (model.onnx, "
+        "Hand network: exact, lite (two thirds of the time), or a model folder (model.onnx, "
         "template.npz, model.json)",
         fixed=True,
     )
@@ -90,7 +90,7 @@ class Parameters:
     min_score: float = _parameter(
         0.5,
         "Hands with a lower probability of being a hand are dropped; new ones must reach more: "
-        "0.87 instead of 0.5 with the exact model, 0.79 with the light one",
+        "0.87 instead of 0.5 with the exact model, 0.83 with the light one",
         limits=(0.0, 1.0),
     )
     detection_interval: int = _parameter(
@@ -106,8 +106,8 @@ class Parameters:
     )
     smoothing_hz: float = _parameter(
         0.0,
-        "Cut-off frequency in Hz of the one-euro filter for a hand at rest, less for its distance "
-        "the less certain that is; 0: no smoothing",
+        "Cut-off frequency in Hz of the one-euro filter for a hand at rest; the less certain a "
+        "distance is, the more it is smoothed; 0: no smoothing",
         limits=(0.0, 30.0),
     )
     hand_length_m: float = _parameter(

@@ -47,10 +47,13 @@ def blend(network: nn.Module, folder: Path) -> None:
 
     On images of other kinds than it was trained on last, a network between the one that training
     started from and the one it ended with is better than either (Wortsman et al., Robust
-    fine-tuning of zero-shot models, CVPR 2022).  Raises InputError for a folder of another network.
+    fine-tuning of zero-shot models, CVPR 2022).  A region head, which no network keeps whose trunk
+    is trained, may be the folder's alone.  Raises InputError for a folder of another network.
     """
     state, before = network.state_dict(), exported_weights(folder)
     for name, values in before.items():
+        if name.startswith("region_head.") and name not in state:
+            continue
         if name not in state or state[name].shape != values.shape:
             raise InputError(f"{folder}: of another network, {name!r} does not fit")
         if values.is_floating_point():

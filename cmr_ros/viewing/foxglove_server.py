@@ -61,7 +61,7 @@ class FoxgloveServer:
             from foxglove import channels
         except ModuleNotFoundError as error:
             raise InputError(
-                "viewer foxglove needs foxglove-sdk: pip install 'cmr_ros[foxglove]'"
+                "viewer foxglove needs foxglove-sdk: pip install foxglove-sdk"
             ) from error
         self._messages: Any = foxglove.messages
         # Its channels close when it is let go.

@@ -70,7 +70,7 @@ class Page:
         try:
             from aiohttp import web
         except ModuleNotFoundError as error:
-            raise InputError("the page needs aiohttp: pip install 'cmr_ros[web]'") from error
+            raise InputError("the page needs aiohttp: pip install aiohttp") from error
         self._web = web
         self._note = note
         self._faces: np.ndarray | None = None

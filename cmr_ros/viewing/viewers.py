@@ -54,7 +54,7 @@ class _RerunWindow:
 
     def __init__(self):
         if find_spec("rerun") is None:
-            raise InputError("the Rerun viewer is not installed: pip install 'cmr_ros[rerun]'")
+            raise InputError("the Rerun viewer is not installed: pip install rerun-sdk")
         self._viewer: RerunViewer | None = None
 
     def show(self, image: ShownImage) -> None:

@@ -172,7 +172,9 @@ def test_command(template, tmp_path, capsys):
     folder = tmp_path / "out"
     call = ["export", str(tmp_path / "last.pt"), "--template", str(tmp_path / "template.npz")]
     assert main([*call, "-o", str(folder), "--joint-cue", "landmarks"]) == 0
-    assert "out: fp32, outputs vertices" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "out: fp32, outputs vertices" in said
+    assert "cmr benchmark noise" in said, "what is still to be done"
     card = load_network(folder).card
     assert (card.name, card.variant, card.joint_cue) == ("out", "g_mobile_lite", "landmarks")
     assert card.measured["held_out_renders"] == {"pa_mpjpe_mm": 9.877}

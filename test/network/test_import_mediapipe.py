@@ -41,7 +41,7 @@ def test_sources_without_the_networks_are_refused(tmp_path, capsys, make):
 def test_missing_converters_are_named(tmp_path, capsys):
     source = wheel(tmp_path, [network.path for network in NETWORKS.values()])
     assert main(["import-mediapipe", str(source), "-o", str(tmp_path / "out")]) == 2
-    assert "cmr_ros[convert]" in capsys.readouterr().err
+    assert "pip install '.[convert]'" in capsys.readouterr().err
 
 
 def test_converted_graphs_take_any_batch_and_speak_plainly():

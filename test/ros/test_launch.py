@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from cmr_ros.ros.distribution import fastdds_profiles_variable
+from cmr_ros.viewing import foxglove_server, page
 from cmr_ros.viewing.viewers import VIEWERS
 from support.shared import ROOT
 
@@ -190,6 +191,21 @@ def test_several_cameras_share_nothing_but_the_arguments(launch_file):
         assert topics["depth"] == f"/{name}/aligned_depth_to_color/image_raw"
     (inner, _) = started(launch_file, cameras="a,b", namespace="/robot", frame_prefix="{camera}/")
     assert inner.namespace == "/robot/a" and inner.parameters[1]["frame_prefix"] == "a/"
+    seen = {"right_image": "/{camera}/b/image_raw", "right_camera_info": "/{camera}/b/camera_info"}
+    for name, node in zip("pq", started(launch_file, cameras="p,q", **seen), strict=True):
+        topics = dict(node.remappings)
+        assert topics["right/image_raw"] == f"/{name}/b/image_raw"
+        assert topics["right/camera_info"] == f"/{name}/b/camera_info"
+
+
+@pytest.mark.parametrize(
+    ("viewer", "given", "first"),
+    [("web", "0", page.PORT), ("foxglove", "0", foxglove_server.PORT), ("foxglove", "9000", 9000)],
+)
+def test_each_camera_has_a_port_for_its_viewer(launch_file, viewer, given, first):
+    nodes = started(launch_file, cameras="a,b", viewer=viewer, viewer_port=given)
+    ports = [node.parameters[0]["port"] for node in nodes if node.executable == "hand_viewer"]
+    assert ports == [first, first + 1]
 
 
 @pytest.mark.parametrize("names", ["left,left", "left,/right", "a b"])

@@ -2,10 +2,12 @@
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cmr_ros.geometry.skeleton import JOINT_NAMES
+from cmr_ros.model import weights
+from cmr_ros.model.card import ModelCard
 from cmr_ros.msg import HandCollisionArray, HandGraspArray, HandTopology
 from cmr_ros.ros.pictures import to_image, to_rgb
 from cmr_ros.srv import CalibrateHandSize
@@ -311,16 +315,22 @@ def test_a_signal_while_the_node_starts_ends_it_quietly(module, number, tmp_path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_more_signals_than_one_end_a_running_node_quietly(start, number):
     node = start(f"often{int(number)}")
-    end_s = time.monotonic() + 2 * PATIENCE_S
-    while "waiting for" not in node.log and time.monotonic() < end_s:
-        time.sleep(0.05)
-    time.sleep(0.1)  # the line is whole
-    said = node.log
+    node.wait_for("waiting for")
+    said, end_s = node.log, time.monotonic() + PATIENCE_S
     while node.process.poll() is None and time.monotonic() < end_s:
         node.process.send_signal(number)
         time.sleep(0.02)
     assert node.process.returncode == 0
-    assert "waiting for" in said and node.log == said
+    assert node.log == said
+
+
+def test_covariances_that_nobody_measured_are_warned_of(start, tmp_path):
+    shutil.copytree(weights.find(weights.HAND_NETWORKS["lite"]), tmp_path / "mine")
+    card = ModelCard.load(tmp_path / "mine/model.json")
+    replace(card, noise={}).save(tmp_path / "mine/model.json")
+    node = start("unmeasured", "-p", f"model:={tmp_path / 'mine'}")
+    node.wait_for("waiting for")
+    assert "cmr benchmark noise" in node.log
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@ class NodeProcess:
         lines = [line for line in self.log.splitlines() if "[WARN]" in line]
         return [line for line in lines if "no images on" not in line]
 
+    def wait_for(self, words: str) -> None:
+        """Wait until the log holds these words, and as long as its line takes."""
+        end_s = time.monotonic() + PATIENCE_S
+        while words not in self.log:
+            assert self.process.poll() is None and time.monotonic() < end_s, self.log
+            time.sleep(0.05)
+        time.sleep(0.1)
+
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """End the process and return its exit status."""
         if self.process.poll() is None:

@@ -36,7 +36,7 @@ from cmr_ros.training.loop import Training
 from cmr_ros.training.objective import gaussians
 from cmr_ros.training.plan import load_plan
 from cmr_ros.training.processes import Processes
-from cmr_ros.training.release import exported_weights
+from cmr_ros.training.release import blend, exported_weights
 from cmr_ros.training.validation import validate
 from support.networks import sphere_template
 
@@ -548,6 +548,17 @@ def test_runs_start_from_exported_weights_and_are_blended_with_them(plan_file, t
     capsys.readouterr()
     assert main([*command, str(between), "--blend", str(find("hand_mobile"))]) == 2
     assert "of another network" in capsys.readouterr().err
+
+
+def test_a_region_head_that_training_left_out_does_not_hinder_the_mean(monkeypatch):
+    config = dataclasses.replace(preset("g_mobile_lite"), input_size=SIZE, region_head=8)
+    start = build(config, sphere_template()).state_dict()
+    monkeypatch.setattr("cmr_ros.training.release.exported_weights", lambda folder: start)
+    network = build(dataclasses.replace(config, region_head=0), sphere_template())
+    name = "top_down.smooth.0.0.weight"
+    own = network.state_dict()[name].clone()
+    blend(network, Path("start"))
+    torch.testing.assert_close(network.state_dict()[name], (own + start[name]) / 2)
 
 
 def test_a_trunk_of_other_widths_is_one_clear_error(plan_file, monkeypatch):
