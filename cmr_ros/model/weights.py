@@ -10,7 +10,7 @@ from cmr_ros.files import share
 PALM_DETECTION = "palm_detection.onnx"
 HAND_DETECTION = "hand_detection.onnx"
 HAND_NETWORK = "hand_mobile"
-#: The model folders that have names: the default, and one for less than half of its time.
+#: The model folders that have names: the default, and one for two thirds of its time.
 HAND_NETWORKS = {"exact": HAND_NETWORK, "lite": "hand_lite"}
 
 
