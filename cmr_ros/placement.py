@@ -115,11 +115,12 @@ class Placement:
         crop, view, shown = first.crop, first.crop.view, first.camera
         turn, estimate = (shown.rotation @ view.rotation).T, self.estimate
         region, joints_px, silhouette = crop.region, first.joints_px, first.cues.silhouette
-        if view.camera is not camera:
-            pinhole = Camera(camera.width, camera.height, camera.matrix)
-            joints_px = pinhole.project(joints_m)
+        if not view.is_first:
+            if not camera.sees(joints_m).all():  # its lens shows them nowhere, or a ghost
+                camera = Camera(camera.width, camera.height, camera.matrix)
+            joints_px = camera.project(joints_m)
             region = region_from_joints(joints_px, crop.mirrored)
-            shown = CropCamera.looking_at(pinhole, region, shown.size_px, crop.mirrored)
+            shown = CropCamera.looking_at(camera, region, shown.size_px, crop.mirrored)
             silhouette = np.zeros_like(silhouette)
         return Hand(
             track_id=track_id,

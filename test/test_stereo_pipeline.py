@@ -6,6 +6,7 @@ import pytest
 from cmr_ros import CameraView, HandPipeline
 from cmr_ros.errors import InputError
 from cmr_ros.files import playback
+from cmr_ros.geometry.camera import Camera
 from cmr_ros.model import weights
 from cmr_ros.settings import PipelineSettings
 from cmr_ros.viewing.drawing import hand_mask, overlay
@@ -42,12 +43,13 @@ def second_view(stereo, frame, rotation=None, translation_m=None):
     )
 
 
-def follow(pipeline, stereo, frames, second, black_first=False):
+def follow(pipeline, stereo, frames, second, black_first=False, camera=None):
     """Return the hands in each of the frames."""
     found = []
     for frame in frames:
         picture = frame.picture() * (0 if black_first else 1)
-        found.append(pipeline(picture, stereo[0][0], frame.stamp_ns * 1e-9, second=second(frame)))
+        first = camera or stereo[0][0]
+        found.append(pipeline(picture, first, frame.stamp_ns * 1e-9, second=second(frame)))
     return found
 
 
@@ -126,6 +128,21 @@ def test_a_hand_that_the_second_view_alone_shows_is_found_and_placed(pipeline, s
         second=second_view(stereo, frames[-1]),
     )  # fmt: skip
     assert again.track_id == hand.track_id
+
+
+@pytest.mark.parametrize("lens", [(), (-0.3, 0.1, 0, 0, 0)])
+def test_a_hand_of_the_second_view_alone_has_its_place_in_the_first_image(pipeline, stereo, lens):
+    cameras, rotation, translation_m, frames = stereo
+    camera = Camera(640, 480, cameras[0].matrix, lens, "plumb_bob" if lens else "none")
+    frames = frames[RIGHT_HAND][:8]
+
+    def second(frame):  # by the very same object, where both cameras' camera_info are equal
+        picture = frame.right_picture()
+        return CameraView(picture, cameras[1] if lens else camera, rotation, translation_m)
+
+    (hand,) = follow(pipeline, stereo, frames, second, black_first=True, camera=camera)[-1]
+    np.testing.assert_allclose(hand.joints_px, camera.project(hand.joints_m))
+    assert not hand_mask([hand], camera).any()
 
 
 def test_exchanged_cameras_are_named_and_one_view_goes_on(pipeline, stereo):

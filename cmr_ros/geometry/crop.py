@@ -189,6 +189,8 @@ class CropCamera:
         x, y = lens.initUndistortRectifyMap(
             source.matrix, source.distortion, self.rotation, matrix, side, cv2.CV_32FC1
         )
+        if skew := source.matrix[0, 1]:  # which OpenCV leaves out
+            x += skew / source.matrix[1, 1] * (y - source.matrix[1, 2])
         # What the lens sees is a cone, so a crop whose corners it sees lies inside.
         last = self.size_px - 0.5
         corners = np.array([[-0.5, -0.5], [last, -0.5], [last, last], [-0.5, last]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
@@ -53,6 +55,8 @@ class Inputs:
         Raises:
             InputError: for parameters that exclude each other.
         """
+        if parameters.use_depth and parameters.use_stereo:
+            raise InputError("use_depth and use_stereo: depth needs no second camera, choose one")
         self._node, self._health, self._answer = node, health, answer
         # Like image_transport: one remapping of image_raw serves every transport.
         base = node.resolve_topic_name("image_raw")
@@ -64,22 +68,27 @@ class Inputs:
         else:
             self._kind, topic = Image, "image_raw"
             self._other, self._other_transport = base + _COMPRESSED, "compressed"
-        self._images = NewestSubscription(node, self._kind, topic, self._on_image)
-        self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
         self._info: CameraInfo | None = None
         self._raw_info = b""
         self._bits = BitsInUse()
-        if parameters.use_depth and parameters.use_stereo:
-            raise InputError("use_depth and use_stereo: depth needs no second camera, choose one")
         self._beside: Pairing | None = None
-        if parameters.use_depth:
-            self._beside = DepthInput(node, answer)
-        elif parameters.use_stereo:
-            tolerance_s = parameters.stereo_tolerance_s
-            self._beside = StereoInput(node, compressed, tolerance_s, answer)
         self._regions: PolledSubscription | None = None
-        if parameters.regions != "none":
-            self._regions = PolledSubscription(node, RegionOfInterest, "~/regions", MOST_PLACES)
+        with ExitStack() as undo:  # what is subscribed to, if what follows fails
+            self._images = NewestSubscription(node, self._kind, topic, self._on_image)
+            undo.callback(self._images.destroy)
+            self._infos = PolledSubscription(node, CameraInfo, "camera_info", latched=True)
+            undo.callback(self._infos.destroy)
+            if parameters.use_depth:
+                self._beside = DepthInput(node, answer)
+            elif parameters.use_stereo:
+                tolerance_s = parameters.stereo_tolerance_s
+                self._beside = StereoInput(node, compressed, tolerance_s, answer)
+            if self._beside:
+                undo.callback(self._beside.destroy)
+            if parameters.regions != "none":
+                self._regions = PolledSubscription(node, RegionOfInterest, "~/regions", MOST_PLACES)
+                undo.callback(self._regions.destroy)
+            self._undo = undo.pop_all()
         self.topics = [self._images.topic, self._infos.topic]
         if self._beside:
             self.topics += self._beside.topics
@@ -106,12 +115,7 @@ class Inputs:
 
     def destroy(self) -> None:
         """Subscribe to nothing any more."""
-        self._images.destroy()
-        self._infos.destroy()
-        if self._beside:
-            self._beside.destroy()
-        if self._regions:
-            self._regions.destroy()
+        self._undo.close()
 
     def look(self) -> None:
         """See to what publishers offer, and report images that do not come; once a second."""
@@ -149,6 +153,7 @@ class Inputs:
         """
         if parameters.assume_hfov_deg > 0:
             self._health.clear("camera_info")
+            self._health.clear("frames")
             return Camera.from_fov(width, height, parameters.assume_hfov_deg)
         for newest in self._infos.take(raw=True):
             # They come with every image, and only their stamps differ.

@@ -27,6 +27,7 @@ from cmr_ros.ros.outputs import Outputs
 from cmr_ros.ros.parameter_values import declare
 from cmr_ros.ros.parameters import Parameters
 from cmr_ros.ros.size_service import SizeService
+from cmr_ros.settings import PipelineSettings
 from cmr_ros.stages import listening, stage
 
 #: How often listeners are looked for, where ROS does not tell that they have come.
@@ -137,7 +138,7 @@ class HandNode(LifecycleNode):
         p = self._settings
         pipeline = HandPipeline(
             p.model,
-            settings=p.pipeline_settings(),
+            settings=self._pipeline_settings(p),
             engine=p.engine,
             providers=p.providers,
             threads=p.threads,
@@ -176,18 +177,21 @@ class HandNode(LifecycleNode):
         release_memory()
 
     def _on_change(self, parameters: Parameters):
-        settings = parameters.pipeline_settings()
+        settings = self._pipeline_settings(parameters)
         if self._pipeline is not None:
             self._pipeline.settings = settings
         self._settings = parameters
 
-    def _measure_size(self, begins: bool):
-        if self._inputs is not None:
-            settings = self._settings.pipeline_settings()
-            unknown = replace(settings, hand_length_m=0.0)
-            self._pipeline.settings = unknown if begins else settings
-        elif begins:
+    def _pipeline_settings(self, parameters: Parameters) -> PipelineSettings:
+        """Return what parameters say; a hand that is measured is of unknown size."""
+        settings = parameters.pipeline_settings()
+        return replace(settings, hand_length_m=0.0) if self._sizing.is_measuring else settings
+
+    def _measure_size(self):
+        """Take note that a measurement begins or ends."""
+        if self._sizing.is_measuring and self._inputs is None:
             raise InputError("the node is not active, so no hand is seen")
+        self._on_change(self._settings)
 
     def _on_reset(self, request: Empty.Request, response: Empty.Response) -> Empty.Response:
         if self._pipeline is not None:

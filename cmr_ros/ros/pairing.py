@@ -22,6 +22,9 @@ WAIT_MS = 1000 * _TICK_S * _TICKS
 _HELD = 5
 #: After so many images without any partner none is waited for.
 _LOST = 10
+#: Stamps that step back so far are those of a recording that begins again, or of a clock that was
+#: set; then partners from before are no measure of what is still to come.
+_STEP_BACK_NS = 1_000_000_000
 
 #: Gets each image with its partner, None where none fits.
 Answer = Callable[[Image | CompressedImage, Any], None]
@@ -49,6 +52,7 @@ class Pairing:
         self._held: deque[Any] = deque(maxlen=_HELD)
         self._waiting: Image | CompressedImage | None = None
         self._images_since_partner = 0
+        self._last_ns = 0  # stamp of the last image
         self._partners = NewestSubscription(node, kind, topic, self._on_partner, history=_HELD)
         # Not simulated time: a paused simulation must not keep an image.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -101,6 +105,11 @@ class Pairing:
         """Pass an image on, at once or soon; it replaces one that still waits."""
         self._waiting = image
         self._images_since_partner += 1
+        now_ns, before_ns = stamp_ns(image), self._last_ns
+        self._last_ns = now_ns
+        if now_ns and now_ns < before_ns - _STEP_BACK_NS:
+            held = [one for one in self._held if stamp_ns(one) < now_ns + _STEP_BACK_NS]
+            self._held = deque(held, maxlen=_HELD)
         if self._images_since_partner > _LOST or self._is_decided():
             self._pass_on()
         elif self._timer.is_canceled():

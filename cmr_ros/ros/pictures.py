@@ -22,12 +22,13 @@ from cmr_ros.files.pictures import LONGEST_SIDE_PX, BitsInUse, decode
 
 
 class _Encoding(NamedTuple):
-    """Values per pixel, the conversion of 8-bit values to RGB, rows in memory per image row."""
+    """How an image lies in memory, and the conversion of 8-bit values to RGB."""
 
-    channels: int
+    channels: int  # values per pixel
     to_rgb: int | None
-    rows: float = 1.0
+    rows: float = 1.0  # of bytes per image row, chroma included
     value_bytes: int = 1
+    chroma_step: float = 1.0  # of a row of chroma, padding included, over that of an image row
 
 
 #: Those that come with 8 or 16 bits.  ROS names Bayer patterns by their first row, OpenCV by the
@@ -57,8 +58,8 @@ _ENCODINGS = {
     "yuyv": _Encoding(2, cv2.COLOR_YUV2RGB_YUY2),
     "nv12": _Encoding(1, cv2.COLOR_YUV2RGB_NV12, 1.5),
     "nv21": _Encoding(1, cv2.COLOR_YUV2RGB_NV21, 1.5),
-    "nv24": _Encoding(1, cv2.COLOR_YUV2RGB_NV12, 3),
-    "yuv420": _Encoding(1, cv2.COLOR_YUV2RGB_I420, 1.5),
+    "nv24": _Encoding(1, cv2.COLOR_YUV2RGB_NV12, 3, chroma_step=2),
+    "yuv420": _Encoding(1, cv2.COLOR_YUV2RGB_I420, 1.5, chroma_step=0.5),
 }
 #: REP 118: the type of a pixel, and its unit in metres.  Some drivers call millimetres mono16.
 _DEPTH_ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
@@ -85,6 +86,8 @@ def to_rgb(message: Image, bits: BitsInUse | None = None) -> np.ndarray:
         )
     rows = int(height * encoding.rows)
     packed = _unpadded(message, rows, width * encoding.channels * encoding.value_bytes)
+    if encoding.chroma_step != 1:
+        packed = _with_chroma(packed, encoding, message)
     packed = np.ascontiguousarray(packed)
     if encoding.value_bytes > 1:
         deep = packed.view(">u2" if message.is_bigendian else "<u2")
@@ -201,11 +204,30 @@ def _unpadded(message: Image, rows: int, row_bytes: int) -> np.ndarray:
     if not step and rows and data.size % rows == 0 and data.size < 2 * rows * row_bytes:
         step = data.size // rows
     if not rows or not row_bytes or step < row_bytes or data.size < (rows - 1) * step + row_bytes:
-        raise InputError(
-            f"{_what(message)} with step {message.step} cannot have {data.size} bytes; the camera "
-            "driver fills in the message wrongly"
-        )
+        raise _wrong_size(message)
     return np.ndarray((rows, row_bytes), np.uint8, data, strides=(step, 1))
+
+
+def _with_chroma(packed: np.ndarray, encoding: _Encoding, message: Image) -> np.ndarray:
+    """Return brightness and chroma (rows, width), given as rows of one step each.
+
+    Rows of chroma that are longer or shorter than the image's are padded in proportion.
+    """
+    step, width, height = packed.strides[0], message.width, message.height
+    data, stride = np.frombuffer(message.data, np.uint8), step * encoding.chroma_step
+    rows = round((encoding.rows - 1) * height / encoding.chroma_step)
+    row_bytes = round(width * encoding.chroma_step)
+    if stride % 1 or data.size < height * step + (rows - 1) * stride + row_bytes:
+        raise _wrong_size(message)
+    chroma = np.ndarray((rows, row_bytes), np.uint8, data, height * step, (int(stride), 1))
+    return np.concatenate([packed[:height], chroma.reshape(-1, width)])
+
+
+def _wrong_size(message: Image) -> InputError:
+    return InputError(
+        f"{_what(message)} with step {message.step} cannot have {len(message.data)} bytes; the "
+        "camera driver fills in the message wrongly"
+    )
 
 
 #: What image_transport's other plugins write, and video codecs: data that no image decoder reads.

@@ -22,16 +22,16 @@ _USUAL_S, _LONGEST_S = 3.0, 60.0
 class SizeService:
     """Answers once a hand has been seen for as long as was asked for."""
 
-    def __init__(self, node: Node, measure: Callable[[bool], None]):
+    def __init__(self, node: Node, on_change: Callable[[], None]):
         """Advertise the service.
 
         Args:
             node: to advertise for.
-            measure: called with True when measuring begins: hands are to be found as if nothing
-                was known of their size; and with False when it ends.  Raises InputError where
-                nothing can be measured.
+            on_change: called when `is_measuring` has changed: while it is so, hands are to be found
+                as if nothing was known of their size.  Raises InputError where nothing can be
+                measured.
         """
-        self._node, self._measure = node, measure
+        self._node, self._on_change = node, on_change
         self._measurement: SizeMeasurement | None = None
         self.scale_log_sd = 0.0  # of the network in use
         # In a group of its own: an answer that is awaited keeps all others of its group waiting.
@@ -75,13 +75,13 @@ class SizeService:
             )
         if self.is_measuring:
             raise InputError("another measurement is under way")
-        self._measure(True)
         self._measurement = measurement = SizeMeasurement()
         try:
+            self._on_change()
             await self._pause(duration_s)
         finally:
             self._measurement = None
-            self._measure(False)
+            self._on_change()
         return measurement.size(wrist_depth_m, self.scale_log_sd)
 
     async def _pause(self, duration_s: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -43,10 +45,15 @@ class StereoInput(Pairing):
             # Like image_transport: one remapping serves every transport.
             kind, topic = CompressedImage, base.removesuffix(_COMPRESSED) + _COMPRESSED
         super().__init__(node, kind, topic, tolerance_s, answer)
-        self._infos = PolledSubscription(node, CameraInfo, INFO, latched=True)
-        self._statics = PolledSubscription(
-            node, TFMessage, "/tf_static", _STATIC_MESSAGES, latched=True
-        )
+        with ExitStack() as undo:  # what is subscribed to, if what follows fails
+            undo.callback(super().destroy)
+            self._infos = PolledSubscription(node, CameraInfo, INFO, latched=True)
+            undo.callback(self._infos.destroy)
+            self._statics = PolledSubscription(
+                node, TFMessage, "/tf_static", _STATIC_MESSAGES, latched=True
+            )
+            undo.callback(self._statics.destroy)
+            self._undo = undo.pop_all()
         self._info: CameraInfo | None = None
         self._frames = StaticFrames()
         self._bits = BitsInUse()
@@ -59,9 +66,7 @@ class StereoInput(Pairing):
 
     def destroy(self) -> None:
         """Subscribe to nothing any more."""
-        super().destroy()
-        self._infos.destroy()
-        self._statics.destroy()
+        self._undo.close()
 
     def adapt(self) -> None:
         """See to what publishers offer."""

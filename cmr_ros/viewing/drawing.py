@@ -47,9 +47,10 @@ def overlay(
         draw_mesh(canvas, hand, outward_faces(template, hand), camera, _MESH_OPACITY)
         outline = [_fixed(polygon) for polygon in silhouette_polygons(hand)]
         cv2.polylines(canvas, outline, True, (255, 255, 255), width, cv2.LINE_AA, _BITS)
-        _draw_skeleton(canvas, camera.project(hand.joints_m), width)
+        _draw_skeleton(canvas, camera.project(hand.joints_m), camera.sees(hand.joints_m), width)
     for hand in hands:
-        _draw_label(canvas, hand, camera.project(hand.vertices_m))
+        if len(seen_m := hand.vertices_m[camera.sees(hand.vertices_m)]):
+            _draw_label(canvas, hand, camera.project(seen_m))
     return canvas
 
 
@@ -81,6 +82,7 @@ def mesh_outlines(vertices_m: np.ndarray, faces: np.ndarray, camera: Camera) -> 
     vertices_m: (V, 3) in the camera's frame.  faces: (F, 3).  Cut off at the picture's border.
     """
     mask = np.zeros((camera.height, camera.width), np.uint8)
+    faces = faces[camera.sees(vertices_m)[faces].all(axis=1)]
     for triangle in _fixed(camera.project(vertices_m))[faces]:
         cv2.fillConvexPoly(mask, triangle, 1, cv2.LINE_8, _BITS)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -119,22 +121,25 @@ def draw_mesh(
         opacity: of the mesh, 0 to 1.
 
     """
+    shade = shades(hand.vertices_m, faces)
+    faces = faces[camera.sees(hand.vertices_m)[faces].all(axis=1)]
+    if not len(faces):
+        return
     corners = hand.vertices_m[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     centers = corners.mean(axis=1)
     visible = np.flatnonzero((normals * centers).sum(axis=1) < 0)
     visible = visible[np.argsort(-centers[visible, 2])]
-    shade = shades(hand.vertices_m, faces)[faces[visible]].mean(axis=1)
-    colors = shade[:, None] * MESH_COLORS[hand.handedness]
+    colors = shade[faces[visible]].mean(axis=1)[:, None] * MESH_COLORS[hand.handedness]
 
-    pixels = camera.project(hand.vertices_m)
-    low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, None)
-    high = np.ceil(pixels.max(axis=0)).astype(int) + 1
+    triangles_px = camera.project(hand.vertices_m)[faces]
+    low = np.clip(np.floor(triangles_px.min(axis=(0, 1))).astype(int), 0, None)
+    high = np.ceil(triangles_px.max(axis=(0, 1))).astype(int) + 1
     window = canvas[low[1] : max(high[1], 0), low[0] : max(high[0], 0)]
     if not window.size:
         return
     layer = window.copy()
-    triangles = _fixed(pixels - low)[faces]
+    triangles = _fixed(triangles_px - low)
     for face, color in zip(visible, colors.tolist(), strict=True):
         cv2.fillConvexPoly(layer, triangles[face], color, cv2.LINE_8, _BITS)
     cv2.addWeighted(layer, opacity, window, 1 - opacity, 0, dst=window)
@@ -155,18 +160,23 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, width: int) -> None:
+def _draw_skeleton(
+    canvas: np.ndarray, joints_px: np.ndarray, are_seen: np.ndarray, width: int
+) -> None:
     points = _fixed(joints_px)
+    joints = np.flatnonzero(are_seen)
     for outline in (True, False):  # a dark border first keeps bones legible on skin
-        for joint in range(1, len(points)):
+        for joint in joints[joints > 0]:
+            if not are_seen[JOINT_PARENTS[joint]]:
+                continue
             color = (30, 30, 30) if outline else FINGER_COLORS[(joint - 1) // 4]
             ends = points[JOINT_PARENTS[joint]].tolist(), points[joint].tolist()
             cv2.line(canvas, *ends, color, width + 2 * outline, cv2.LINE_AA, _BITS)
-        for joint, point in enumerate(points):
+        for joint in joints:
             color = FINGER_COLORS[(joint - 1) // 4] if joint else (240, 240, 240)
             radius = (width + (2 if outline else 1)) << _BITS
             color = (30, 30, 30) if outline else color
-            cv2.circle(canvas, point.tolist(), radius, color, -1, cv2.LINE_AA, _BITS)
+            cv2.circle(canvas, points[joint].tolist(), radius, color, -1, cv2.LINE_AA, _BITS)
 
 
 def label(hand: Hand | FoundHand) -> list[str]:

@@ -7,8 +7,12 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region, picture_edges
 
 K = np.array([[620.0, 0, 350], [0, 560, 205], [0, 0, 1]])
+SKEWED = K + [[0, 40, 0], [0, 0, 0], [0, 0, 0]]
 CAMERAS = {
     "pinhole": Camera(640, 480, K),
+    "skewed": Camera(640, 480, SKEWED),
+    "skewed_plumb_bob": Camera(640, 480, SKEWED, [-0.3, 0.1, 0.002, -0.003, 0], "plumb_bob"),
+    "skewed_equidistant": Camera(640, 480, SKEWED, [-0.02, 0.01, 0, 0], "equidistant"),
     "plumb_bob": Camera(640, 480, K, [-0.3, 0.1, 0.002, -0.003, 0], "plumb_bob"),
     "equidistant": Camera(640, 480, K, [-0.02, 0.01, 0, 0], "equidistant"),
 }

@@ -145,6 +145,18 @@ def test_the_newest_picture_takes_the_place_of_one_that_waits_but_no_longer_wait
     assert node.answers == [(1017, None)]
 
 
+def test_a_recording_that_begins_again_keeps_its_depth():
+    node = StandIn()
+    for stamp_ms in (90_000, 90_033, 90_067, 1000, 1033, 1067):
+        node.picture(stamp_ms)
+        node.depth(stamp_ms)
+    assert node.answers[3:] == [(1000, 1000), (1033, 1033), (1067, 1067)]
+    node.depth(500)  # before the image this time
+    node.picture(1100)
+    node.depth(1100)
+    assert node.answers[6:] == [(1100, 1100)]
+
+
 def test_images_without_stamps_get_the_newest_depth():
     node = StandIn()
     node.input.pair(Image())

@@ -16,6 +16,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from cmr_ros.errors import InputError
 from support.peer import Camera, NodeProcess
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
@@ -235,6 +236,43 @@ def test_an_unexpected_error_leads_to_unconfigured_by_way_of_error_processing(in
     assert inside.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert inside.trigger_activate() == TransitionCallbackReturn.SUCCESS
     assert status_of(inside).message.startswith("idle")
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_an_activation_that_fails_leaves_no_subscriptions(inside, monkeypatch, is_broken):
+    from cmr_ros.ros import inputs
+
+    monkeypatch.setattr(inputs, "DepthInput", lambda *_: 1 / 0)
+    wanted = {"autostart": False, "use_depth": True, "use_stereo": not is_broken}
+    inside.set_parameters([Parameter(name, value=value) for name, value in wanted.items()])
+    for _ in range(2):
+        assert inside.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert inside.trigger_activate() != TransitionCallbackReturn.SUCCESS
+        assert ("ZeroDivisionError" if is_broken else "choose one") in status_of(inside).message
+        topics = {subscription.topic_name for subscription in inside.subscriptions}
+        assert not topics & {"/inside/image_raw", "/inside/camera_info"}
+        if not is_broken:
+            assert inside.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_hand_that_is_measured_is_of_unknown_size_until_the_end(inside, monkeypatch):
+    def length_m():
+        return inside._pipeline.settings.hand_length_m
+
+    async def pause(duration_s):
+        lengths_m.append(length_m())
+        inside.set_parameters([Parameter("publish_mask", value=False)])
+        lengths_m.append(length_m())
+        inside.trigger_deactivate()
+
+    inside.set_parameters([Parameter("hand_length_m", value=0.2)])
+    inside.start()
+    lengths_m = [length_m()]
+    monkeypatch.setattr(inside._sizing, "_pause", pause)
+    with pytest.raises(InputError, match="0 images"):
+        inside._sizing._measured(0.4, 1.0).send(None)
+    assert inside.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    assert [*lengths_m, length_m()] == [0.2, 0, 0, 0.2]
 
 
 class BrokenEngine:

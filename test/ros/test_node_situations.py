@@ -227,6 +227,10 @@ def test_a_camera_info_of_another_frame_is_told(world, listened):
     world.infos.publish(other)
     world.tells(WARN, "'infrared'", "'camera_optical'", "two cameras")
     assert world.hand()
+    for assumed_deg in (60.0, 0.0):  # what no camera_info is needed for
+        assert world.peer.set_parameter("hand_node", "assume_hfov_deg", assumed_deg).successful
+        if assumed_deg:
+            world.tells(OK, "hand")
     world.infos.publish(world.info)
     world.tells(OK, "hand")
 

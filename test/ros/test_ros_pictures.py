@@ -110,6 +110,23 @@ def test_padded_rows():
     np.testing.assert_array_equal(to_rgb(image("rgb8", padded)), rgb)
 
 
+@pytest.mark.parametrize("encoding, chroma_step", [("nv12", 1), ("nv24", 2), ("yuv420", 0.5)])
+def test_rows_of_chroma_are_padded_in_proportion(encoding, chroma_step):
+    def padded(plane, share):
+        rows = plane.reshape(-1, round(WIDTH * share))
+        return np.pad(rows, [(0, 0), (0, round(20 * share))]).ravel()
+
+    tight = image(encoding, packed(encoding))
+    data = np.frombuffer(tight.data, np.uint8)
+    luma, chroma = np.split(data, [HEIGHT * WIDTH])
+    message = image(encoding, np.concatenate([padded(luma, 1), padded(chroma, chroma_step)]))
+    message.step = WIDTH + 20
+    np.testing.assert_array_equal(to_rgb(message), to_rgb(tight))
+    message.step = WIDTH + 21
+    with pytest.raises(InputError, match="cannot have"):
+        to_rgb(message)
+
+
 def test_the_last_rows_padding_and_the_step_may_be_missing():
     rgb = scene()
     step = WIDTH * 3 + 20

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import re
 import signal
@@ -22,6 +23,7 @@ import aiohttp
 import rclpy
 
 from cmr_ros.ros import viewer as viewer_module
+from cmr_ros.ros.parameters import Parameters
 from support.peer import PATIENCE_S, Camera, NodeProcess, environment
 from support.ports import free_port
 
@@ -110,6 +112,39 @@ def unpack(data: bytes):
     head = json.loads(data[4 : 4 + length])
     end = 4 + length + head["jpeg"]
     return head, data[4 + length : end], data[end + -end % 4 :]
+
+
+@pytest.mark.parametrize(
+    "parameter, value, focal_px", [("rectified", True, 430), ("assume_hfov_deg", 60.0, 554.3)]
+)
+def test_the_viewer_shows_the_camera_that_the_node_takes_it_for(
+    camera, monkeypatch, parameter, value, focal_px
+):
+    shown, info = [], copy.deepcopy(camera.info)
+    info.p[0] = info.p[5] = 430.0
+    watched = SimpleNamespace(invitation="", is_watched=True, show=shown.append, close=lambda: None)
+    monkeypatch.setattr(viewer_module, "open_viewer", lambda *_: watched)
+    camera.wait_for_node()
+    before = getattr(Parameters(), parameter)
+    assert camera.peer.set_parameter("hand_node", parameter, value).successful
+    rclpy.init(args=["--ros-args", "-r", "__ns:=/shown"])
+    viewer = viewer_module.HandViewer()
+    executor = rclpy.executors.SingleThreadedExecutor()
+    executor.add_node(viewer)
+
+    def has_come():
+        for _ in range(10):
+            executor.spin_once(timeout_sec=0.02)
+        known = shown and shown[-1].camera
+        return known and abs(known.matrix[0, 0] - focal_px) < 1
+
+    try:
+        camera.send_until(has_come, "an image with the right camera", info=info)
+    finally:
+        executor.shutdown()
+        viewer.destroy_node()
+        rclpy.shutdown()
+        camera.peer.set_parameter("hand_node", parameter, before)
 
 
 @pytest.mark.parametrize("namespace, title", [("/", "/hand_node"), ("/a/b", "/a/b/hand_node")])

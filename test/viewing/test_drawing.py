@@ -1,5 +1,6 @@
 """Overlays and masks, checked against the definition of the crop camera."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -10,7 +11,7 @@ from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.crop import CropCamera, Region
 from cmr_ros.geometry.skeleton import Handedness
 from cmr_ros.hand import Hand
-from cmr_ros.viewing.drawing import hand_mask, label, outward_faces, overlay
+from cmr_ros.viewing.drawing import hand_mask, label, mesh_outlines, outward_faces, overlay
 
 PINHOLE = Camera.from_fov(640, 480, 65)
 LENS = Camera(640, 480, PINHOLE.matrix, np.array([-0.3, 0.1, 0.001, -0.002, 0.0]), "plumb_bob")
@@ -144,6 +145,21 @@ def test_hands_at_the_border_and_beyond(center):
     picture = np.zeros((480, 640, 3), np.uint8)
     assert overlay(picture, [hand], TEMPLATE, PINHOLE).shape == picture.shape
     assert hand_mask([hand], PINHOLE).shape == (480, 640)
+
+
+def test_what_a_folding_lens_does_not_see_is_not_drawn():
+    lens = Camera(640, 480, [[500, 0, 320], [0, 500, 240], [0, 0, 1]], [-0.3, 0, 0, 0], "plumb_bob")
+    aside = np.array([0.9, 0, 0.5])
+    hand = make_hand(lens, silhouette=np.zeros((56, 56)))
+    joints = aside + hand.joints_m - hand.joints_m[0]
+    ghost = replace(hand, joints_m=joints, vertices_m=aside + hand.vertices_m - hand.joints_m[0])
+    pixels = lens.project(ghost.vertices_m)
+    assert not lens.sees(ghost.vertices_m).any() and (0 < pixels).all() and pixels.max() < 640
+    picture = np.zeros((480, 640, 3), np.uint8)
+    assert not overlay(picture, [ghost], TEMPLATE, lens).any()
+    assert mesh_outlines(ghost.vertices_m, FACES, lens) == []
+    half = replace(hand, joints_m=np.concatenate([hand.joints_m[:11], joints[11:]]))
+    assert overlay(picture, [half], TEMPLATE, lens).any()
 
 
 def test_the_label_says_which_hand_how_far_and_how_sure():
