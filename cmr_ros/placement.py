@@ -19,6 +19,7 @@ from cmr_ros.model.inference import HandNetwork
 from cmr_ros.model.template import HandTemplate
 from cmr_ros.prediction import CropPrediction
 from cmr_ros.registration import HandSize, Noise, RootEstimate, View, register
+from cmr_ros.registration.single import joint_precision
 from cmr_ros.stages import stage
 from cmr_ros.tracking.tracks import Observation, Track
 
@@ -77,6 +78,18 @@ class Placement:
                 joints_px[number] = joints
         return joints_px if any(views[number] in shown for number in joints_px) else {}
 
+    def rms_px(self, joints_m: np.ndarray) -> float:
+        """Return how far joints (21, 3) are from those seen in the image that places the hand.
+
+        It is the root mean square in that image's pixels, weighted as registration does.
+        """
+        first = self.predictions[0]
+        here_m = first.camera.from_camera(first.crop.view.from_first(joints_m))
+        weights = joint_precision(first.cues)
+        off_px = (first.camera.project(here_m) - first.cues.joints_px)[weights > 0]
+        square_px2 = (off_px**2).sum(1) @ weights[weights > 0] / max(weights.sum(), 1e-12)
+        return float(np.sqrt(square_px2)) * first.crop.region.size_px / first.camera.size_px
+
     def observation(self, joints_px: Mapping[int, np.ndarray], noise: Noise) -> Observation:
         """Return what tracks need to know of the hand.
 
@@ -132,7 +145,7 @@ class Placement:
             pose_covariances_m2=turn @ estimate.pose_covariances_m2 @ turn.T,
             length_m=estimate.size.length_m,
             length_deviation_m=estimate.size.length_m * estimate.size.deviation,
-            rms_px=estimate.rms_px * region.size_px / shown.size_px,
+            rms_px=self.rms_px(joints_m),
             registration=estimate.cues,
             region=region,
             joints_px=joints_px,

@@ -90,6 +90,12 @@ def test_a_hand_is_whole(pipeline, scene):
     assert np.median(distance) < 0.05 * hand.region.size_px
 
 
+def test_the_reprojection_error_is_that_of_the_joints(pipeline, scene):
+    hand = one(pipeline, scene[1], scene[0])
+    off_px = np.linalg.norm(scene[0].project(hand.joints_m) - hand.joints_px, axis=1)
+    assert hand.rms_px == pytest.approx(np.sqrt((off_px**2).mean()), rel=0.1)
+
+
 def test_a_mirrored_picture_shows_the_mirrored_other_hand(pipeline, scene):
     camera, picture, _ = scene
     hand = one(pipeline, picture, camera)

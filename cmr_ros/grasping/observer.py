@@ -93,8 +93,8 @@ class GraspObserver:
         """Return the slope (3,) of the straight line through the last positions."""
         past = self._palms.setdefault(track_id, deque())
         past.append((self._clock.now_s, palm_m))
-        while past[0][0] < self._clock.now_s - _MOTION_S:
-            past.popleft()
+        while len(past) > 2 and past[0][0] < self._clock.now_s - _MOTION_S:
+            past.popleft()  # two are needed, however slowly images come
         stamps_s = np.array([stamp_s for stamp_s, _ in past])
         stamps_s -= stamps_s.mean()
         square_s2 = stamps_s @ stamps_s

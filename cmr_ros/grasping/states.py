@@ -104,7 +104,8 @@ def _draw(joints_m: np.ndarray, pose_covariances_m2: np.ndarray) -> np.ndarray:
     """Return hands (64, 21, 3) as they may be: each bone errs by itself and moves all after it."""
     parents = np.array(JOINT_PARENTS[1:])
     variance, axes = np.linalg.eigh(pose_covariances_m2[1:] - pose_covariances_m2[parents])
-    own_m = _DRAWS @ (axes * np.sqrt(np.maximum(variance, 0))[:, None]).swapaxes(1, 2)
+    # The symmetric root: where variances are equal, the axes are any, and turn from image to image.
+    own_m = _DRAWS @ (axes * np.sqrt(np.maximum(variance, 0))[:, None] @ axes.swapaxes(1, 2))
     chains_m = own_m.swapaxes(0, 1).reshape(-1, 5, 4, 3).cumsum(axis=2)
     hands_m = np.tile(joints_m, (len(chains_m), 1, 1))
     hands_m[:, 1:] += chains_m.reshape(-1, 20, 3)

@@ -15,9 +15,8 @@ _HIDDEN_M = 0.008
 _FEWEST_POINTS = 20
 #: Depths farther than this from where the mesh is expected belong to other things.
 _GATE_M = 0.03
-#: Before the offset is known, the mesh may be off by that many deviations of the fitted depth, and
-#: by this share of its distance, as it is when its size is wrong.
-_GATE_DEVIATIONS, _GATE_SHARE = 3, 0.15
+#: Before that is known, the mesh may be off by that many deviations of the expected depth.
+_GATE_DEVIATIONS = 3
 #: How often the median is taken, each time among the depths near the last one.
 _MEDIAN_ROUNDS = 3
 #: Neighbours err alike: about one independent point per finger-wide patch of that many vertices.
@@ -30,31 +29,33 @@ _DEVIATION_OVER_MAD, _MEDIAN_OVER_MEAN = 1.4826, 1.2533
 
 @dataclass(frozen=True)
 class DepthCue:
-    """What a depth image says of a mesh's place."""
+    """What a depth image says of a mesh's place: the mean z of the points that it shows."""
 
-    offset_m: float  # by how much the mesh is to move along z
-    distance_m: float  # mean z of the mesh's points used
-    deviation_m: float  # standard deviation of the offset, less the camera's systematic errors
+    distance_m: float  # as measured
+    behind_root_m: float  # the same points against the root, of the mesh as it was fitted
+    deviation_m: float  # standard deviation of the distance, less the camera's systematic errors
 
 
 def measure_depth(
     *,
     vertices_m: np.ndarray,
     root_m: np.ndarray,
-    covariance_m2: np.ndarray,
+    growth: float,
+    deviation_m: float,
     matrix: np.ndarray,
     depth_m: np.ndarray,
     size_px: int,
 ) -> DepthCue | None:
     """Return what a depth image that covers the crop says of a mesh, or None.
 
-    The offset is the median over visible vertices, taken again among those near it: holes (0, NaN)
-    and objects in front of the hand do not count.
+    By how much the mesh is off is the median over visible vertices, taken again among those near
+    it: holes (0, NaN) and objects in front of the hand do not count.
 
     Args:
         vertices_m: (V, 3) root-relative, in the crop's frame.
         root_m: (3,) fitted root.
-        covariance_m2: (3, 3) of the fitted root.
+        growth: factor by which root and mesh are believed to be larger than they were fitted.
+        deviation_m: standard deviation of the root's z that is believed.
         matrix: (3, 3) of the crop's camera.
         depth_m: (h, w) z in the crop's frame, 0 or NaN where unknown.
         size_px: side of the crop.
@@ -62,10 +63,9 @@ def measure_depth(
     Returns:
         The cue, or None where too few depths belong to the mesh.
     """
-    points, measured = _measured(vertices_m + root_m, matrix, depth_m, size_px)
+    points, measured = _measured(growth * (vertices_m + root_m), matrix, depth_m, size_px)
     difference = measured - points[:, 2]
-    slack_m = _GATE_DEVIATIONS * np.sqrt(covariance_m2[2, 2]) + _GATE_SHARE * root_m[2]
-    near = _near(measured, difference, _GATE_M + slack_m)
+    near = _near(measured, difference, _GATE_M + _GATE_DEVIATIONS * deviation_m)
     for _ in range(_MEDIAN_ROUNDS):
         if near.sum() < _FEWEST_POINTS:
             return None
@@ -73,9 +73,10 @@ def measure_depth(
         near = _near(measured, difference - middle, _GATE_M)
     deviation = _DEVIATION_OVER_MAD * np.median(np.abs(difference[near] - middle))
     independent = max(near.sum() / _POINTS_PER_PATCH, 1)
+    expected_m = points[near, 2].mean()
     return DepthCue(
-        offset_m=float(middle),
-        distance_m=float(points[near, 2].mean()),
+        distance_m=float(expected_m + middle),
+        behind_root_m=float(expected_m / growth - root_m[2]),
         deviation_m=float(_MEDIAN_OVER_MEAN * deviation / np.sqrt(independent)),
     )
 

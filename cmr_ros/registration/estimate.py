@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ _LENGTH_CHAIN = [0, 9, 10, 11, 12]
 _ROOT, _LENGTH, _SCALE = slice(0, 3), 3, 4
 _GROWTH = slice(3, 5)
 _UNKNOWNS = 5
+#: Steps of the update by a depth, which is not linear in the logarithms.
+_DEPTH_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,6 @@ class RootEstimate:
     pose_covariances_m2: np.ndarray  # (21, 3, 3) of the joints against the root, but for the size
     scale: float  # factor by which the root-relative hand grows
     size: HandSize  # what is now known of the hand's size
-    rms_px: float  # of the joints' distance, seen to projected, weighted by confidence; crop pixels
     #: those that contributed, joined by '+': joints, silhouette, depth, size, stereo
     cues: str
     #: (V, 3) root-relative mesh of all views and depths in the first crop's frame; None: as
@@ -108,14 +109,13 @@ def join(
     confidence: np.ndarray,
     noise: Noise,
     size: HandSize | None,
-    depth: DepthCue | None,
+    measure: Callable[..., DepthCue | None] | None,
     cues: Sequence[str],
-    rms_px: float,
 ) -> RootEstimate:
     """Return the estimate of one hand.
 
-    Hand and root grow together, which changes no pixel.  Size and depth are linear in the
-    unknowns: a Kalman update each.
+    Hand and root grow together, which changes no pixel.  What is known of the size is linear in the
+    unknowns: a Kalman update.  Depth is not: an iterated one.
 
     Args:
         root_m: (3,) as fitted.
@@ -125,9 +125,9 @@ def join(
         noise: what is assumed of the mesh.
         size: what is known of the hand's size; None: that it is an adult's, or one of those that
             `noise` was measured on.
-        depth: what a depth image says, if there is one.
+        measure: says what a depth image shows of the hand, given `growth` and `deviation_m` (see
+            `measure_depth`), if there is one.
         cues: names of the cues in the image that placed the root.
-        rms_px: of the joints, handed on.
     """
     names = list(cues)
     if size is None and noise.length_m is None:
@@ -136,15 +136,14 @@ def join(
         size = None
     mesh_length_m = noise.length_m or float(hand_length_m(joints_m))
     belief = _Belief.fitted(root_m, covariance_m2, noise)
-    if size is not None and noise.length_m is not None:
-        # The mesh says nothing of the size: what is known of it takes the population's place.
-        belief = belief.with_length(np.log(size.length_m / mesh_length_m), size.deviation)
+    if size is not None:
+        # A mesh that says nothing of the size: what is known of it takes the population's place.
+        known = belief.with_length if noise.length_m is not None else belief.with_measured_length
+        belief = known(np.log(size.length_m / mesh_length_m), size.deviation)
+    depth = measure(growth=belief.growth, deviation_m=belief.depth_deviation_m) if measure else None
     if depth is not None:
         belief = belief.with_depth(depth, noise.depth_m)
         names.append("depth")
-    if size is not None and noise.length_m is None:
-        log_ratio = np.log(size.length_m / mesh_length_m)
-        belief = belief.with_measured_length(log_ratio, size.deviation)
     if size is not None and size.is_measured:
         names.append("size")
     from_root_m = np.concatenate([np.zeros((1, 3)), joints_m[1:]])
@@ -160,7 +159,6 @@ def join(
         pose_covariances_m2=pose_covariances_m2,
         scale=scale,
         size=belief.size(mesh_length_m),
-        rms_px=float(rms_px),
         cues="+".join(names),
     )
 
@@ -195,10 +193,15 @@ class _Belief:
         return self._updated(row, log_ratio - self.mean[_LENGTH], deviation)
 
     def with_depth(self, depth: DepthCue, systematic_m: float) -> _Belief:
-        """Take in by how much a depth image moves the hand along z."""
-        row = np.array([0, 0, 1, depth.distance_m, depth.distance_m])
-        surprise = depth.offset_m - row[_GROWTH] @ self.mean[_GROWTH]
-        return self._updated(row, surprise, float(np.hypot(depth.deviation_m, systematic_m)))
+        """Take in how far a depth image shows the hand to be."""
+        deviation_m = float(np.hypot(depth.deviation_m, systematic_m))
+        after = self
+        for _ in range(_DEPTH_ROUNDS):
+            expected_m = after.growth * (after.mean[_ROOT][2] + depth.behind_root_m)
+            row = np.array([0, 0, after.growth, expected_m, expected_m])
+            surprise_m = depth.distance_m - expected_m - row @ (self.mean - after.mean)
+            after = self._updated(row, surprise_m, deviation_m)
+        return after
 
     def _updated(self, row: np.ndarray, surprise: float, deviation: float) -> _Belief:
         """Return the belief after a measurement row @ unknowns with a standard deviation."""
@@ -207,17 +210,29 @@ class _Belief:
         covariance = self.covariance - np.outer(gain, row @ self.covariance)
         return _Belief(self.mean + gain * surprise, covariance)
 
+    @property
+    def growth(self) -> float:
+        """Factor by which root and mesh grow."""
+        return float(np.exp(self.mean[_GROWTH].sum()))
+
+    @property
+    def depth_deviation_m(self) -> float:
+        """Standard deviation of the grown root's z."""
+        z_m = self.growth * self.mean[_ROOT][2]
+        row = np.array([0, 0, self.growth, z_m, z_m])
+        return float(np.sqrt(row @ self.covariance @ row))
+
     def grown(self, joints_m: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the scale, and joints (J, 3) of the scaled hand with covariances (J, 3, 3).
 
         joints_m: (J, 3) root-relative, of the mesh as it was fitted; its pose counts as certain.
         """
-        scale = np.exp(self.mean[_LENGTH] + self.mean[_SCALE])
+        scale = self.growth
         grown_m = scale * (self.mean[_ROOT] + joints_m)
         jacobian = np.empty((len(joints_m), 3, _UNKNOWNS))
         jacobian[:, :, _ROOT] = scale * np.eye(3)
         jacobian[:, :, _GROWTH] = grown_m[:, :, None]
-        return float(scale), grown_m, jacobian @ self.covariance @ jacobian.swapaxes(1, 2)
+        return scale, grown_m, jacobian @ self.covariance @ jacobian.swapaxes(1, 2)
 
     def size(self, mesh_length_m: float) -> HandSize:
         """Return the size of a hand whose mesh represents a length."""

@@ -56,7 +56,6 @@ class Fit:
     extent_px: np.ndarray  # (B,) noise of the extents
     border_px: np.ndarray  # (B,) how far the mesh reaches beyond the silhouette
     extents_used: np.ndarray  # (B,) sum of the extents' weights
-    rms_px: np.ndarray  # (B,) of the joints' residuals
     step_m: np.ndarray  # (B,) length of the last step
 
 
@@ -107,7 +106,6 @@ def fit_roots(
         moving &= (step < _SEARCH_STEPS) | (step_m > STEP_M)
         if not moving.any():
             break
-    total = np.maximum(problem.precision.sum(1), 1e-12)
     return Fit(
         roots_m=state[:, _ROOT],
         covariances_m2=_covariances(rows, weighing.weight, state, bend_strain),
@@ -115,7 +113,6 @@ def fit_roots(
         extent_px=np.sqrt(variances.extent_px2),
         border_px=state[:, _BORDER],
         extents_used=weighing.extents_used,
-        rms_px=np.sqrt((problem.precision * weighing.joint_square_px2).sum(1) / total),
         step_m=step_m,
     )
 
@@ -148,7 +145,6 @@ class _Weighing:
     variances: _Variances  # after one more EM step
     weight: np.ndarray  # (B, N) of each residual, in 1 / px^2
     extents_used: np.ndarray  # (B,) sum of the extents' relative weights
-    joint_square_px2: np.ndarray  # (B, J) squared distances of the joints
 
 
 def _sites(problem: Problem, state: np.ndarray) -> _Sites:
@@ -221,7 +217,7 @@ def _weigh(
     weight = np.empty_like(error)
     weight[:, _JOINTS_X] = weight[:, _JOINTS_Y] = joint_weight / joint_px2[:, None]
     weight[:, _EXTENTS] = extent_weight / extent_px2[:, None]
-    return _Weighing(_Variances(joint_px2, extent_px2), weight, extent_weight.sum(1), joint_square)
+    return _Weighing(_Variances(joint_px2, extent_px2), weight, extent_weight.sum(1))
 
 
 def _student(

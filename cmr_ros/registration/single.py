@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -99,27 +100,25 @@ def register_alone(
         if reason := _misfit(starts_m[at], fit, at, size_px):
             results[index] = RegistrationError(reason)
             continue
-        root_m, covariance_m2 = fit.roots_m[at], fit.covariances_m2[at]
-        depth = None
+        root_m, measure = fit.roots_m[at], None
         if depths_m is not None:
-            depth = measure_depth(
+            measure = partial(
+                measure_depth,
                 vertices_m=vertices_m[index],
                 root_m=root_m,
-                covariance_m2=covariance_m2,
                 matrix=matrices[index],
                 depth_m=depths_m[index],
                 size_px=size_px,
             )
         results[index] = join(
             root_m=root_m,
-            covariance_m2=covariance_m2,
+            covariance_m2=fit.covariances_m2[at],
             joints_m=joints_m[index],
             confidence=np.asarray(cues[index].confidence),
             noise=noise,
             size=None if sizes is None else sizes[index],
-            depth=depth,
+            measure=measure,
             cues=_cues_used(fit, at, scheme),
-            rms_px=fit.rms_px[at],
         )
     return [results[index] for index in range(len(cues))]
 

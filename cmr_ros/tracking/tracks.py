@@ -25,7 +25,8 @@ _ASTRAY = 1.5
 #: Uncertainty of a hand's size (see HandSize.deviation) that no number of images removes.
 _SIZE_DEVIATION = 0.015
 #: The share of new evidence in the belief about a track's handedness, and how far the belief must
-#: be from a coin toss before the track changes sides: three images that clearly disagree.
+#: be from a coin toss before the track changes sides: six images that clearly disagree with a side
+#: that was certain.
 _SIDE_GAIN, _SIDE_MARGIN = 0.2, 0.2
 
 

@@ -25,6 +25,17 @@ def test_a_moving_palm_has_its_velocity(hand_model):
     assert not grasp.palm_velocity_m_s.any(), "another scene"
 
 
+@pytest.mark.parametrize("rate_hz", [2, 5, 12])
+def test_a_moving_palm_has_its_velocity_at_any_rate(hand_model, rate_hz):
+    mesh, observe = posed(hand_model, *[OPEN] * 4), GraspObserver()
+    wanted, found = np.array([0.5, -0.2, 0.3]), []
+    for image in range(8):
+        stamp_s = image / rate_hz
+        (grasp,), _ = observe([as_hand(mesh, [0, 0, 0.5] + stamp_s * wanted)], stamp_s)
+        found.append(grasp.palm_velocity_m_s)
+    np.testing.assert_allclose(found[1:], np.tile(wanted, (7, 1)), atol=1e-6)
+
+
 def test_hands_are_told_apart_and_forgotten(hand_model):
     observe = GraspObserver()
     a = as_hand(posed(hand_model, *[OPEN] * 4), track_id=1)

@@ -42,6 +42,20 @@ def test_a_pose_at_the_limit_is_a_toss(hand_model):
         assert found.sum() == pytest.approx(1)
 
 
+def test_a_hand_at_rest_has_a_probability_at_rest(hand_model):
+    # Where variances are equal, the least turn of a crop turns their axes anyhow.
+    for sum_deg in (50, 60, 70):
+        joints_m = posed(hand_model, *[(sum_deg / 2, sum_deg / 2, 0.0)] * 4).joints
+        found = []
+        for turn_rad in np.linspace(0, 0.004, 8):
+            c, s = np.cos(turn_rad), np.sin(turn_rad)
+            turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+            covariances_m2 = turn @ _USUAL @ turn.T
+            probabilities = state_probabilities(joints_m, covariances_m2, Handedness.RIGHT)
+            found.append(probabilities[GraspState.OPEN])
+        assert np.std(found) < 0.01, sum_deg
+
+
 def test_size_does_not_matter(hand_model):
     for state, mesh in hands(hand_model).items():
         assert classify(0.6 * mesh.joints[None], Handedness.RIGHT) == [state]

@@ -25,7 +25,7 @@ def differences(one, other):
     """Return the names of what differs between two estimates."""
     return [
         name
-        for name in ("translation_m", "covariance_m2", "scale", "size", "rms_px", "cues")
+        for name in ("translation_m", "covariance_m2", "scale", "size", "cues")
         if not np.array_equal(getattr(one, name), getattr(other, name))
     ]
 
