@@ -18,6 +18,8 @@ from cmr_ros.files.pictures import quiet, read_picture
 from cmr_ros.files.video import VIDEO_SUFFIXES, VideoReader
 from cmr_ros.geometry.camera import Camera
 
+#: Some containers estimate how many images they hold: this share will do.
+_ALL = 0.9
 #: What is taken of a folder.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -88,9 +90,12 @@ class VideoFile:
         self.unreadable: list[str] = []
 
     def __iter__(self) -> Iterator[SourceImage]:
-        stem = self.paths[0].stem
-        for index, (stamp_ns, picture) in enumerate(self._video):
-            yield SourceImage(f"{stem}_{index:06d}", stamp_ns, picture)
+        stem, read = self.paths[0].stem, 0
+        for stamp_ns, picture in self._video:
+            yield SourceImage(f"{stem}_{read:06d}", stamp_ns, picture)
+            read += 1
+        if self.count and read < _ALL * self.count:
+            self.unreadable.append(f"{self.paths[0]}: ends after {read} of {self.count} images")
 
 
 class RecordingFile:

@@ -54,6 +54,20 @@ def test_a_video_is_a_sequence_with_times(folder):
         open_files([str(path), str(folder / "b.png")])
 
 
+def test_a_video_that_is_cut_short_is_named(tmp_path):
+    whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), np.uint8)
+    with VideoWriter(whole) as writer:
+        for index, picture in enumerate(noise):
+            writer.write(picture, index * 40_000_000)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, is_cut in ((whole, False), (cut, True)):
+        source = open_files([str(path)])
+        count = len(list(source))
+        assert (count < 20) == is_cut
+        assert source.unreadable == is_cut * [f"{path}: ends after {count} of 30 images"]
+
+
 @pytest.mark.parametrize(
     "name, message", [("*.tiff", "no file matches"), ("empty", "no picture in this folder")]
 )

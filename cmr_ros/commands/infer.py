@@ -176,10 +176,12 @@ def _follow(args, pipeline: HandPipeline, source: Source) -> Iterator[_Found]:
     """Yield each image of a video or camera with the hands in it; print a summary."""
     times_s, with_hands, ids = [], 0, set()
     camera_of_size = lru_cache(lambda width, height: _camera(args, width, height, None))
+    is_given = args.camera_info or args.hfov is not None
     try:
         for image in _with_progress(source):
             height, width = image.picture.shape[:2]
-            camera = source.camera or camera_of_size(width, height)
+            camera = None if is_given else source.camera
+            camera = camera or camera_of_size(width, height)
             start_s = time.perf_counter()
             hands = pipeline(image.picture, camera, image.stamp_ns * 1e-9)
             times_s.append(time.perf_counter() - start_s)

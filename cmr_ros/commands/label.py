@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from cmr_ros.commands.arguments import seed
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.labelling.folders import NO_HAND, LabellingPlan, label_folder
@@ -34,7 +35,7 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--max-hands", type=int, default=2)
     Workers.add_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def run(args) -> None:

@@ -77,6 +77,8 @@ def _run(args) -> None:
         _run_topic(args)
         return
     camera, images = _open(args)
+    if args.camera_info or args.hfov:
+        camera = None  # another one than the recording's
     pipeline = HandPipeline(args.model, max_hands=args.max_hands, looks_beside=True)
     note = ""
     if not (camera or args.camera_info or args.hfov):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from cmr_ros.commands.arguments import seed
 from cmr_ros.errors import InputError
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.geometry.camera_view import check_baseline
@@ -61,7 +62,7 @@ def add_arguments(parser) -> None:
     )
     for action in (render, proposals, preview, compare, manifest, recording):
         action.add_argument("-o", "--output", type=Path, required=True)
-        action.add_argument("--seed", type=int, default=0)
+        action.add_argument("--seed", type=seed, default=0)
         action.add_argument(
             "--skins", type=_absolute, metavar="DIR", help="folder of skin textures"
         )

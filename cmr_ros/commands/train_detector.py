@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cmr_ros.commands.arguments import seed
 from cmr_ros.errors import InputError
 
 
@@ -30,7 +31,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--surroundings", type=int, default=1500, help="images behind them")
     parser.add_argument("--persons", type=int, default=1500, help="persons to render")
     parser.add_argument("--jobs", type=int, default=1, help="processes that compose scenes")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def run(args) -> None:

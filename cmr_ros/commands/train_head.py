@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cmr_ros.commands.arguments import seed
 from cmr_ros.errors import InputError
 from cmr_ros.model import weights
 
@@ -18,7 +19,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="model folder to write")
     parser.add_argument("--channels", type=int, default=128, help="of each head (default: 128)")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def run(args) -> None:

@@ -80,7 +80,7 @@ def _inside_90(answer: Answer, truth: np.ndarray) -> np.ndarray:
 
 
 def _handed(answer: Answer, sample: Sample) -> float:
-    if sample.handedness is Handedness.UNKNOWN:
+    if sample.handedness is Handedness.UNKNOWN or answer.was_told_side:
         return _NAN
     return float(answer.handedness is sample.handedness)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -74,11 +74,12 @@ class Method:
         entries["hand_length_m"] = str(self.hand_length_m)
         entries["one_view"] = str(self.one_view)
         if self.peer is None:
-            path = self.folder / "model.onnx"
-            try:
-                entries["network"] = hashlib.sha256(path.read_bytes()).hexdigest()
-            except OSError as error:
-                raise InputError(f"{path}: {error.strerror}; expected a model folder") from None
+            for name in ("model.onnx", "model.json", "template.npz"):
+                path = self.folder / name
+                try:
+                    entries[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                except OSError as error:
+                    raise InputError(f"{path}: {error.strerror}; expected a model folder") from None
         return entries
 
 
@@ -103,6 +104,8 @@ def _in_true_crops(pipeline: HandPipeline) -> Finder:
         joints_px = sample.camera.project(sample.joints_m)
         region = region_from_joints(joints_px, sample.handedness is Handedness.LEFT, margin)
         hand = pipeline.recover(sample.picture(), sample.camera, region, sample.handedness)
-        return [] if hand is None else [Answer.of(hand, sample.camera)]
+        if hand is None:
+            return []
+        return [replace(Answer.of(hand, sample.camera), was_told_side=True)]
 
     return find

@@ -78,5 +78,6 @@ def _answer(joints_m: np.ndarray, vertices_m: np.ndarray | None, sample: Sample)
         joints_px=sample.camera.project(joints_m),
         confidence=np.ones(len(joints_m)),
         handedness=sample.handedness,
+        was_told_side=True,
         vertices_m=vertices_m,
     )

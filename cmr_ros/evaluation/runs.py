@@ -100,7 +100,7 @@ def _finished(
     """Return the parts that a folder holds of this very run, which it is marked with."""
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(str(sample.image.resolve()).encode() + sample.joints_m.tobytes())
+        digest.update(sample.fingerprint())
     marks = method.fingerprint() | {
         "samples": digest.hexdigest(),
         "measured": " ".join(field.name for field in fields(Measurement)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,6 +56,19 @@ class Sample:
             )
         return picture
 
+    def fingerprint(self) -> bytes:
+        """Return what tells this sample from any other, but for what its files hold."""
+        camera, beside = self.camera, self.beside
+        parts = [self.image.resolve(), self.mask and self.mask.resolve(), self.mask_values]
+        parts += [self.handedness.name, *_told(camera)]
+        parts += [
+            None if array is None else array.tolist() for array in (self.joints_m, self.vertices_m)
+        ]
+        if beside is not None:
+            parts += [beside.image.resolve(), *_told(beside.camera)]
+            parts += [beside.rotation.tolist(), beside.translation_m.tolist()]
+        return repr(parts).encode()
+
     def true_mask(self) -> np.ndarray | None:
         """Return where the hand is seen, (height, width) bool, or None if nobody knows."""
         if self.mask is None:
@@ -64,6 +78,12 @@ class Sample:
             raise InputError(f"{self.mask}: expected a mask as large as {self.image.name}")
         low, high = self.mask_values
         return (mask >= low) & (mask <= high)
+
+
+def _told(camera: Camera) -> list[Any]:
+    """Return a camera as plain values."""
+    calibration = camera.matrix.tolist(), camera.distortion.tolist(), camera.distortion_model
+    return [camera.width, camera.height, *calibration]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +98,7 @@ class Answer:
     vertices_m: np.ndarray | None = None  # (V, 3), of methods that have meshes
     mask: np.ndarray | None = None  # (height, width) bool, of methods that have masks
     joint_covariances_m2: np.ndarray | None = None  # (J, 3, 3), of methods that have them
+    was_told_side: bool = False  # so that handedness is no answer
 
     @classmethod
     def of(cls, hand: Hand, camera: Camera) -> Answer:

@@ -66,12 +66,15 @@ class BagWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finish the file, also when interrupted."""
+        """Finish the file, also when interrupted; without a single message there is none."""
         with self._scratch, self._target.writing():
             self._writer.close()
             (written,) = self._folder.glob("*.mcap")
             written.replace(self._target.partial)
-        self._target.finish()
+        if self._connections:
+            self._target.finish()
+        else:
+            self._target.abandon()
 
 
 def typestore() -> Typestore:

@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from cmr_ros.errors import InputError
 from cmr_ros.hand_model.model import HandModel
 from cmr_ros.model import weights
 from cmr_ros.synthesis.generator import Generator
 from cmr_ros.synthesis.placement import project
 from cmr_ros.synthesis.sample import Sample
 from cmr_ros.synthesis.settings import PictureSettings
-from cmr_ros.synthesis.shards import packed, shard_path, write_shard
+from cmr_ros.synthesis.shards import count_and_seed, packed, shard_path, write_shard
 from cmr_ros.workers import Workers
 
 _CHUNK = 20
@@ -45,7 +46,7 @@ class Studio:
 
 
 def render_set(studio: Studio, folder: Path, count: int, shard_size: int, workers: Workers) -> int:
-    """Render samples into shards; those already there stay.
+    """Render samples into shards; whole ones that are there stay.
 
     Samples depend on the studio and their index alone, not on who renders or on interruptions.
 
@@ -58,12 +59,19 @@ def render_set(studio: Studio, folder: Path, count: int, shard_size: int, worker
 
     Returns:
         How many samples were new.
+
+    Raises:
+        InputError: the folder holds another set, or more.
     """
+    starts = range(0, count, shard_size)
+    spans = [range(start, min(start + shard_size, count)) for start in starts]
     missing = [
-        (number, range(start, min(start + shard_size, count)))
-        for number, start in enumerate(range(0, count, shard_size))
-        if not shard_path(folder, number).exists()
+        (number, span)
+        for number, span in enumerate(spans)
+        if not _is_whole(shard_path(folder, number), len(span), studio.seed)
     ]
+    if (further := shard_path(folder, len(spans))).exists():
+        raise InputError(f"{further}: belongs to a larger set; name another folder")
     tasks = [
         (studio, span[i : i + _CHUNK]) for _, span in missing for i in range(0, len(span), _CHUNK)
     ]
@@ -81,6 +89,19 @@ def render_set(studio: Studio, folder: Path, count: int, shard_size: int, worker
             samples, codes = zip(*pairs, strict=True)
             write_shard(shard_path(folder, number), samples, codes, studio.seed)
     return total
+
+
+def _is_whole(path: Path, count: int, seed: int) -> bool:
+    """Return whether a shard is there with all its samples; InputError for one of another set."""
+    if not path.exists():
+        return False
+    found, own_seed = count_and_seed(path)
+    if own_seed != seed or found > count:
+        raise InputError(
+            f"{path}: {found} samples of seed {own_seed}, where {count} of seed {seed} are asked "
+            "for; name another folder"
+        )
+    return found == count
 
 
 def contact_sheet(studio: Studio, count: int) -> np.ndarray:

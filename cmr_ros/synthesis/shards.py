@@ -105,7 +105,7 @@ class Shards:
                 raise InputError(f"{folder}: no shard_*.npz here; `cmr synth render -o {folder}`")
             self._paths += paths
         self._shards: list[dict[str, np.ndarray] | None] = [None] * len(self._paths)
-        self._ends = np.cumsum([_count(path) for path in self._paths])
+        self._ends = np.cumsum([count_and_seed(path)[0] for path in self._paths])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -141,9 +141,10 @@ class Shards:
         return self._shards[number]
 
 
-def _count(path: Path) -> int:
-    """Return the number of samples in a shard without reading its pictures."""
-    return len(read_npz(path, _REMEDY, ("offsets",))["offsets"]) - 1
+def count_and_seed(path: Path) -> tuple[int, int]:
+    """Return the number of a shard's samples and their seed, without reading its pictures."""
+    shard = read_npz(path, _REMEDY, ("offsets", "seed"))
+    return len(shard["offsets"]) - 1, int(shard["seed"])
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -82,6 +82,13 @@ class TrainingPlan:
         for name in ("epochs", "batch_size", "learning_rate", "threads", "clip_norm", "sigma_px"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} {getattr(self, name)}: must be positive")
+        if self.limit is not None and self.limit <= 0:
+            raise InputError(f"limit {self.limit}: must be positive")
+        for name in (
+            "workers", "frozen_stages", "trunk_rate", "weight_decay", "warmup_steps", "seed",
+        ):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} {getattr(self, name)}: must not be negative")
         if not 0 <= self.head_error <= 1:
             raise InputError(f"head_error {self.head_error}: must lie in 0 to 1")
         if not 0 <= self.ema < 1:

@@ -108,6 +108,7 @@ class JsonLines:
 
     def __init__(self, path: Path):
         self._target = PendingFile(path, b"{")
+        self._is_empty = True
         with self._target.writing():
             self._file = self._target.partial.open("w")
 
@@ -115,10 +116,13 @@ class JsonLines:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Finish the file."""
+        """Finish the file; without a single image there is none."""
         with self._target.writing():
             self._file.close()
-        self._target.finish()
+        if self._is_empty:
+            self._target.abandon()
+        else:
+            self._target.finish()
 
     def add(self, image: SourceImage, camera: Camera, hands: Sequence[Hand]) -> None:
         """Add a line."""
@@ -131,6 +135,7 @@ class JsonLines:
         }
         with self._target.writing():
             self._file.write(json.dumps(line) + "\n")
+        self._is_empty = False
 
 
 def _entry(hand: Hand) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cmr_ros.errors import InputError
-from cmr_ros.files.output import check_replaceable
+from cmr_ros.files.output import PendingFile
 from cmr_ros.files.playback import FoundHand
 from cmr_ros.geometry.camera import Camera
 from cmr_ros.geometry.mesh import vertex_normals
@@ -41,11 +41,10 @@ class RerunViewer:
         except ModuleNotFoundError as error:
             raise InputError("the Rerun viewer is not installed: pip install rerun-sdk") from error
         self._rerun, self._faces = rerun, faces
+        self._target = None if save is None else PendingFile(save, b"RR")
         rerun.init("cmr_ros", spawn=save is None)
-        if save is not None:
-            check_replaceable(save, b"RR")
-            save.parent.mkdir(parents=True, exist_ok=True)
-            rerun.save(save)
+        if self._target is not None:
+            rerun.save(self._target.partial)
         rerun.send_blueprint(_blueprint(rerun.blueprint))
         rerun.log(_CAMERA, rerun.ViewCoordinates.RDF, static=True)
         self._camera: Camera | None = None
@@ -58,8 +57,12 @@ class RerunViewer:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Wait until all is shown or written."""
+        """Wait until all is shown or written; without a single image there is no file."""
         self._rerun.disconnect()
+        if self._target is not None and self._start_ns is not None:
+            self._target.finish()
+        elif self._target is not None:
+            self._target.abandon()
 
     def add(self, image: SourceImage, camera: Camera, hands: Sequence[Hand]) -> None:
         """Show an image and the hands found in it."""

@@ -137,6 +137,29 @@ def test_a_video_is_followed_and_written(scene, tmp_path, capsys):
     assert topics.count("/camera/hand_node/hands") == 6
     again = open_files([str(tmp_path / "out.mcap")])
     assert again.count == 6 and (again.camera.width, again.camera.height) == (640, 480)
+    # Its camera, unless another one is given.
+    command = ["infer", str(tmp_path / "out.mcap"), "--json", str(tmp_path / "other.jsonl")]
+    depths_m = []
+    for given in ([], ["--hfov", "20"]):
+        assert main([*command, *given]) == 0
+        (hand,) = lines_of(tmp_path / "other.jsonl")[0]["hands"]
+        depths_m.append(hand["joints_m"][0][2])
+    assert depths_m[1] > 2 * depths_m[0]
+    assert main([*command, "--camera-info", str(tmp_path / "nowhere.yaml")]) == 2
+
+
+def test_what_fails_leaves_earlier_results_alone(scene, tmp_path):
+    folder, _ = scene
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    json_file, bag = tmp_path / "out.json", tmp_path / "out.mcap"
+    out = ["--json", json_file, "--mcap", bag]
+    assert infer(folder, folder / "hand.png", *out) == 0
+    before = json_file.read_bytes(), bag.read_bytes()
+    assert infer(folder, folder / "missing.png", *out) == 2
+    assert infer(folder, folder / "hand.png", "--json", json_file, "--mcap", "wrong.bag") == 2
+    assert infer(folder, folder / "missing.png", folder / "lost.png", *out) == 1
+    assert (json_file.read_bytes(), bag.read_bytes()) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.mcap"]
 
 
 def test_what_cannot_be_read_is_named_at_the_end(scene, tmp_path, capsys):

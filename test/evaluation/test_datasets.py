@@ -216,11 +216,11 @@ def test_rhd(tmp_path):
 
 
 def test_stb(tmp_path):
-    """The wrist is as far beyond the palm's centre as the middle finger's base is before it."""
+    """The wrist is as far beyond the palm's centre as the ring finger's base is before it."""
     names = ["B1Counting", "B1Random"]
     truth = hand()
     palm = truth.copy()
-    palm[0] = (truth[0] + truth[9]) / 2
+    palm[0] = (truth[0] + truth[13]) / 2
     theirs = palm[[0, 17, 18, 19, 20, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2, 3, 4]]
     (tmp_path / "labels").mkdir()
     for name in names:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from cmr_ros.evaluation.sample import Sample, nearest
 from cmr_ros.evaluation.summary import summarise
 from cmr_ros.files.pictures import write_picture
 from cmr_ros.geometry.skeleton import Handedness
+from cmr_ros.model.card import ModelCard
+from cmr_ros.model.weights import find
 from support.guesses import CAMERA, Dying, Guess, answer
 from support.scenes import frames_of
 
@@ -101,6 +104,7 @@ def test_handedness_counts_where_it_is_known():
     left = answer(true_hand(), handedness=Handedness.LEFT)
     assert measure(left, sample()).handed == 0
     assert np.isnan(measure(left, replace(sample(), handedness=Handedness.UNKNOWN)).handed)
+    assert np.isnan(measure(replace(left, was_told_side=True), sample()).handed)
 
 
 def test_the_nearest_answer_counts():
@@ -168,8 +172,23 @@ def test_processes_and_interruptions_do_not_show(guessed, tmp_path):
         np.testing.assert_array_equal(first[name], columns[name])
         np.testing.assert_array_equal(again[name], columns[name])
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
-    with pytest.raises(InputError, match="another data set, model or version"):
-        measure_all(Guess(), samples[1:], folder=tmp_path)
+    wider = replace(samples[0].camera, matrix=samples[0].camera.matrix * [[1.1], [1], [1]])
+    for other in (
+        samples[1:],
+        [replace(samples[0], camera=wider), *samples[1:]],
+        [replace(samples[0], handedness=Handedness.UNKNOWN), *samples[1:]],
+        [replace(samples[0], vertices_m=samples[0].joints_m), *samples[1:]],
+    ):
+        with pytest.raises(InputError, match="another data set, model or version"):
+            measure_all(Guess(), other, folder=tmp_path)
+
+
+def test_a_model_is_known_by_all_its_files(tmp_path):
+    folder = Path(shutil.copytree(find("hand_lite"), tmp_path / "mine"))
+    before = Method(folder).fingerprint()
+    card = ModelCard.load(folder / "model.json")
+    replace(card, noise=card.noise | {"length_m": 0.15}).save(folder / "model.json")
+    assert Method(folder).fingerprint() != before
 
 
 def test_a_process_that_dies_is_an_error(guessed):
@@ -272,6 +291,7 @@ def test_a_manifest_from_picture_to_table(tmp_path):
         assert main(command) in (0, None)
         figures = json.loads(path.read_text())
         assert (figures["images"], figures["misses"]) == (2, 0)
+        assert ("handedness_accuracy" in figures) == (crops == "detector")
         assert figures["pa_mpjpe_mm"] < 20 and figures["cs_mpjpe_mm"] < 60
     picture = read(tmp_path)[0]
     near, far = (

@@ -48,7 +48,7 @@ def test_recording_wants_mcap(tmp_path, capsys):
     assert "demo.bag" in capsys.readouterr().err
 
 
-def test_rendering_resumes_where_it_stopped(tmp_path):
+def test_rendering_resumes_where_it_stopped(tmp_path, capsys):
     command = ["synth", "render", "-o", str(tmp_path), "--shard-size", "2", "--seed", "6"]
     assert main([*command, "--count", "2"]) == 0
     first = shard_path(tmp_path, 0).stat().st_mtime_ns
@@ -57,6 +57,19 @@ def test_rendering_resumes_where_it_stopped(tmp_path):
     samples = Shards(tmp_path)
     assert len(samples) == 3
     assert not np.array_equal(samples[1].joints, samples[2].joints)
+    # The last shard is not full yet.
+    third = samples[2].joints
+    assert main([*command, "--count", "4"]) == 0
+    samples = Shards(tmp_path)
+    assert len(samples) == 4 and np.array_equal(samples[2].joints, third)
+    assert shard_path(tmp_path, 0).stat().st_mtime_ns == first
+    capsys.readouterr()
+    for other in (["--count", "4", "--seed", "7"], ["--count", "3"], ["--count", "2"]):
+        assert main([*command, *other]) == 2
+        assert "name another folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--count", "4", "--seed", "-1"])
+    assert "whole number from 0 on" in capsys.readouterr().err
 
 
 def test_empty_folders_are_named(tmp_path, capsys):

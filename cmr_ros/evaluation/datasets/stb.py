@@ -1,8 +1,8 @@
 """Stereo Tracking Benchmark (Zhang et al., 2016): a left hand in front of a stereo camera.
 
-The left picture of the Bumblebee pair is read.  The set marks the palm's centre, half-way between
-wrist and middle finger's base, in place of the wrist: the wrist is extrapolated from the two, as
-Zimmermann and Brox's code has it, and only as good as that.
+The left picture of the Bumblebee pair is read.  The set marks the palm's centre in place of the
+wrist.  As Zimmermann and Brox's code has it, and Ge et al.'s, the centre is taken for half-way
+between wrist and ring finger's base, so the wrist is only as good as that.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def read(folder: Path, split: str) -> list[Sample]:
 def _joints(hand: np.ndarray) -> np.ndarray:
     """Return the joints (21, 3) in metres of the set's (3, 21) in millimetres."""
     joints = points(hand.T, 21, unit_m=1e-3)[_ORDER]
-    joints[0] = 2 * joints[0] - joints[9]
+    joints[0] = 2 * joints[0] - joints[13]
     return joints
