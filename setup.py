@@ -37,7 +37,7 @@ class CMakeBuild(build_ext):
             shutil.rmtree(build, ignore_errors=True)
         options = {
             "BUILD_TESTING": "OFF",
-            "CMAKE_BUILD_TYPE": "Release",
+            "CMAKE_BUILD_TYPE": os.environ.get("CMAKE_BUILD_TYPE", "Release"),
             "CMAKE_INSTALL_PREFIX": prefix,
             "PYTHON_INSTALL_DIR": "python",
             "Python3_EXECUTABLE": sys.executable,
